@@ -1,0 +1,193 @@
+//! JSON read strictly, and written canonically.
+//!
+//! Two readers must never see two documents in the same bytes: a repeated key, which most
+//! parsers settle silently in favour of the last, is an error here, and so are bytes after the
+//! document. Size and depth are bounded before anything is built. NaN and infinities have no
+//! spelling in JSON and are refused with it; numbers beyond a double are refused as well.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The largest document that is read, in bytes. A software bill of materials of a large image
+/// stays well below it.
+pub const MAX_BYTES: usize = 32 << 20;
+
+/// How deep arrays and objects may nest.
+pub const MAX_DEPTH: usize = 64;
+
+/// Why bytes are not acceptable JSON.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// The document is larger than [`MAX_BYTES`].
+    #[error("document of {0} bytes is larger than the limit of {MAX_BYTES} bytes")]
+    TooLarge(usize),
+    /// Not JSON, a repeated key, nested too deeply, or not of the expected shape; with the line
+    /// and column where that was seen.
+    #[error("{0}")]
+    Syntax(#[from] serde_json::Error),
+}
+
+/// Parses a whole document.
+///
+/// # Errors
+/// [`JsonError`] when the bytes are too many, are not JSON, repeat a key in an object, nest
+/// deeper than [`MAX_DEPTH`], or go on after the document.
+pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(JsonError::TooLarge(bytes.len()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: 0 }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// Parses a whole document into a type, as strictly as [`parse`].
+///
+/// # Errors
+/// As [`parse`]; also when the document has another shape than `T`.
+pub fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
+    Ok(T::deserialize(parse(bytes)?)?)
+}
+
+/// The one canonical spelling of a value: no white space, keys in byte order.
+///
+/// This is RFC 8785 for what Assay writes canonically: ASCII keys, strings and whole numbers.
+pub fn canonical(value: &Value) -> Vec<u8> {
+    // serde_json keeps objects in a BTreeMap (its `preserve_order` feature is off, which a test
+    // holds), so that its compact form is already in key order.
+    value.to_string().into_bytes()
+}
+
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn inner<E: serde::de::Error>(&self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        serde_json::Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number that is not finite"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(self.inner()?)? {
+            array.push(item);
+        }
+        Ok(array.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        let mut seen = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom(format_args!("key `{key}` stands twice")));
+            }
+            let value = entries.next_value_seed(self.inner()?)?;
+            object.insert(key, value);
+        }
+        Ok(object.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strictness() {
+        let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let cases = [
+            (r#"{"a":1,"b":[true,null,"x",-1,0.5]}"#.to_string(), true),
+            (r#"{"a":1,"a":1}"#.into(), false),
+            (r#"{"a":{"b":1,"b":2}}"#.into(), false),
+            (r#"{"a":1,"\u0061":1}"#.into(), false),
+            (r#"{"a":1} x"#.into(), false),
+            (r#"{"a":NaN}"#.into(), false),
+            (r#"{"a":Infinity}"#.into(), false),
+            (r#"{"a":1e400}"#.into(), false),
+            ("".into(), false),
+            (deep(MAX_DEPTH), true),
+            (deep(MAX_DEPTH + 1), false),
+            ("[".repeat(1 << 20), false),
+        ];
+        for (text, good) in cases {
+            let shown: String = text.chars().take(40).collect();
+            assert_eq!(parse(text.as_bytes()).is_ok(), good, "{shown}");
+        }
+    }
+
+    #[test]
+    fn size_is_bounded_before_parsing() {
+        let mut bytes = vec![b' '; MAX_BYTES];
+        bytes[0] = b'1';
+        assert!(parse(&bytes).is_ok());
+        bytes.push(b' ');
+        assert!(matches!(parse(&bytes), Err(JsonError::TooLarge(_))));
+    }
+
+    #[test]
+    fn canonical_sorts_keys_at_every_level() {
+        let value = parse(br#"{ "b": {"z":1,"y":2}, "a": [ {"d":0,"c":0} ] }"#).unwrap();
+        assert_eq!(canonical(&value), br#"{"a":[{"c":0,"d":0}],"b":{"y":2,"z":1}}"#);
+    }
+
+    #[test]
+    fn an_error_says_where() {
+        let error = parse(b"{\n \"a\": 1,\n \"a\": 2 }").unwrap_err().to_string();
+        assert!(error.contains("`a` stands twice at line 3"), "{error}");
+    }
+}

@@ -1,0 +1,317 @@
+//! The leaf of the register: a Rekor v2 `hashedrekord` 0.0.2 entry in canonical JSON.
+//!
+//! A leaf binds the digest of an envelope's pre-authentication encoding, one signature and the
+//! key that checks it. It reveals nothing of the payload. The digest uses the hash that the
+//! signing algorithm names: SHA-256 for P-256, SHA-384 for P-384. Pure Ed25519, which Rekor
+//! does not log, is Assay's extension and uses SHA-512, the hash inside Ed25519.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256;
+use crate::json::{self, JsonError};
+use crate::key::{Algorithm, KeyError, PublicKey};
+
+/// The largest leaf, in bytes: what an entry of a C2SP entry bundle can hold.
+pub const MAX_BYTES: usize = 65_535;
+
+/// One entry of a log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Leaf {
+    bytes: Vec<u8>,
+    data: Vec<u8>,
+    hash: DataHash,
+    signature: Vec<u8>,
+    verifier: Verifier,
+}
+
+/// What checks the signature of a leaf.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verifier {
+    /// A plain key.
+    Key(PublicKey),
+    /// An X.509 certificate in DER, which other logs record for keyless signatures.
+    Certificate(Vec<u8>),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum DataHash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// Why bytes are not a leaf.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeafError {
+    /// More than [`MAX_BYTES`].
+    #[error("a leaf has at most {MAX_BYTES} bytes, this one has {0}")]
+    TooLarge(usize),
+    /// Not JSON of this shape.
+    #[error("not a hashedrekord 0.0.2 entry: {0}")]
+    Json(#[from] JsonError),
+    /// A field is not what the format says.
+    #[error("field `{0}` of the leaf is malformed")]
+    Field(&'static str),
+    /// The key cannot be used.
+    #[error("the key in the leaf: {0}")]
+    Key(#[from] KeyError),
+    /// The bytes are not the canonical spelling of what they say.
+    #[error("the leaf is not in canonical form")]
+    NotCanonical,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EntryJson {
+    api_version: String,
+    kind: String,
+    spec: SpecJson,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SpecJson {
+    #[serde(rename = "hashedRekordV002")]
+    record: RecordJson,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RecordJson {
+    data: DataJson,
+    signature: SignatureJson,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct DataJson {
+    algorithm: String,
+    digest: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureJson {
+    content: String,
+    verifier: VerifierJson,
+}
+
+// Fields stand in byte order of their names, so that the compact form is the canonical one.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct VerifierJson {
+    key_details: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public_key: Option<RawJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    x509_certificate: Option<RawJson>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawJson {
+    raw_bytes: String,
+}
+
+impl DataHash {
+    const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
+    const fn of(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::P256 => Self::Sha256,
+            Algorithm::P384 => Self::Sha384,
+            Algorithm::Ed25519 => Self::Sha512,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA2_256",
+            Self::Sha384 => "SHA2_384",
+            Self::Sha512 => "SHA2_512",
+        }
+    }
+
+    const fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, bytes).as_ref().to_vec()
+    }
+}
+
+/// `keyDetails` of the Sigstore protobuf specification (`PublicKeyDetails`).
+const fn key_details(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::P256 => "PKIX_ECDSA_P256_SHA_256",
+        Algorithm::P384 => "PKIX_ECDSA_P384_SHA_384",
+        Algorithm::Ed25519 => "PKIX_ED25519",
+    }
+}
+
+impl Leaf {
+    /// The leaf for a signature by `key` over `pae`. The signature is not checked here.
+    pub fn of(pae: &[u8], signature: &[u8], key: &PublicKey) -> Self {
+        let hash = DataHash::of(key.algorithm());
+        let data = hash.digest(pae);
+        let raw = RawJson { raw_bytes: STANDARD.encode(key.der()) };
+        let bytes = encode(
+            &data,
+            hash,
+            signature,
+            VerifierJson {
+                key_details: key_details(key.algorithm()).into(),
+                public_key: Some(raw),
+                x509_certificate: None,
+            },
+        );
+        let verifier = Verifier::Key(key.clone());
+        Self { bytes, data, hash, signature: signature.to_vec(), verifier }
+    }
+
+    /// Parses a leaf. What does not write back to the same bytes is refused, so that a leaf has
+    /// one meaning only.
+    ///
+    /// # Errors
+    /// [`LeafError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, LeafError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(LeafError::TooLarge(bytes.len()));
+        }
+        let entry: EntryJson = json::parse_as(bytes)?;
+        if entry.api_version != "0.0.2" || entry.kind != "hashedrekord" {
+            return Err(LeafError::Field("kind"));
+        }
+        let RecordJson { data, signature } = entry.spec.record;
+        let hash = DataHash::ALL
+            .into_iter()
+            .find(|hash| hash.name() == data.algorithm)
+            .ok_or(LeafError::Field("algorithm"))?;
+        let digest = STANDARD.decode(&data.digest).map_err(|_| LeafError::Field("digest"))?;
+        if digest.len() != hash.length() {
+            return Err(LeafError::Field("digest"));
+        }
+        let content =
+            STANDARD.decode(&signature.content).map_err(|_| LeafError::Field("content"))?;
+        let raw = |raw: &RawJson| {
+            STANDARD.decode(&raw.raw_bytes).map_err(|_| LeafError::Field("rawBytes"))
+        };
+        let verifier = match (&signature.verifier.public_key, &signature.verifier.x509_certificate)
+        {
+            (Some(key), None) => {
+                let key = PublicKey::from_der(&raw(key)?)?;
+                if signature.verifier.key_details != key_details(key.algorithm()) {
+                    return Err(LeafError::Field("keyDetails"));
+                }
+                if hash != DataHash::of(key.algorithm()) {
+                    return Err(LeafError::Field("algorithm"));
+                }
+                Verifier::Key(key)
+            }
+            (None, Some(certificate)) => Verifier::Certificate(raw(certificate)?),
+            _ => return Err(LeafError::Field("verifier")),
+        };
+        if encode(&digest, hash, &content, signature.verifier) != bytes {
+            return Err(LeafError::NotCanonical);
+        }
+        Ok(Self { bytes: bytes.to_vec(), data: digest, hash, signature: content, verifier })
+    }
+
+    /// The canonical bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The leaf hash (RFC 6962, section 2.1).
+    pub fn hash(&self) -> Sha256 {
+        Sha256::of_parts([&[0u8][..], &self.bytes])
+    }
+
+    /// The digest of the signed bytes, with the hash that the key's algorithm names.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// What checks the signature.
+    pub const fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Whether this is an entry for the signed bytes `pae`.
+    pub fn covers(&self, pae: &[u8]) -> bool {
+        self.hash.digest(pae) == self.data
+    }
+}
+
+fn encode(data: &[u8], hash: DataHash, signature: &[u8], verifier: VerifierJson) -> Vec<u8> {
+    let entry = EntryJson {
+        api_version: "0.0.2".into(),
+        kind: "hashedrekord".into(),
+        spec: SpecJson {
+            record: RecordJson {
+                data: DataJson { algorithm: hash.name().into(), digest: STANDARD.encode(data) },
+                signature: SignatureJson { content: STANDARD.encode(signature), verifier },
+            },
+        },
+    };
+    serde_json::to_vec(&entry).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SigningKey;
+
+    #[test]
+    fn leaves_read_back_and_cover_their_bytes_alone() {
+        for algorithm in Algorithm::ALL {
+            let key = SigningKey::generate(algorithm).unwrap();
+            let leaf = Leaf::of(b"pae", &key.sign(b"pae").unwrap(), key.public());
+            let back = Leaf::parse(leaf.bytes()).unwrap();
+            assert_eq!(back, leaf);
+            assert!(back.covers(b"pae"));
+            assert!(!back.covers(b"pea"));
+            let value = json::parse(leaf.bytes()).unwrap();
+            assert_eq!(json::canonical(&value), leaf.bytes(), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn one_spelling_only() {
+        let key = SigningKey::generate(Algorithm::P256).unwrap();
+        let text =
+            String::from_utf8(Leaf::of(b"x", b"sig", key.public()).bytes().to_vec()).unwrap();
+        let cases = [
+            ("as written", text.clone(), true),
+            ("white space", text.replace(":{", ": {"), false),
+            ("another version", text.replace("0.0.2", "0.0.1"), false),
+            ("another kind", text.replace("hashedrekord", "dsse"), false),
+            ("another hash", text.replace("SHA2_256", "SHA2_384"), false),
+            ("another key type", text.replace("P256_SHA_256", "P384_SHA_384"), false),
+            ("unknown field", text.replace("{\"apiVersion\"", "{\"a\":1,\"apiVersion\""), false),
+        ];
+        for (name, text, want) in cases {
+            assert_eq!(Leaf::parse(text.as_bytes()).is_ok(), want, "{name}");
+        }
+        assert!(Leaf::parse(&vec![b' '; MAX_BYTES + 1]).is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! The vocabulary of Assay and its byte formats; recording a step and signing statements.
+//!
+//! This crate knows what a digest, an artifact, a statement, an envelope and a bundle are, how
+//! each is written and how it is read back. It refuses to decide: nothing here says whom to
+//! trust, what is allowed or where evidence is kept, and nothing here reads the clock.
+
+pub mod artifact;
+pub mod bundle;
+pub mod checkpoint;
+pub mod decimal;
+pub mod digest;
+pub mod envelope;
+pub mod json;
+pub mod key;
+pub mod leaf;
+pub mod name;
+pub mod note;
+pub mod predicate;
+pub mod resource;
+pub mod statement;
+
+pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
+pub use bundle::{Bundle, BundleError, Inclusion, LogEntry};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use decimal::{Decimal, DecimalError};
+pub use digest::{DigestError, Sha256};
+pub use envelope::{Envelope, EnvelopeError, Signature};
+pub use jiff::Timestamp;
+pub use key::{Algorithm, KeyError, KeyId, PublicKey, SignatureError, SigningKey};
+pub use leaf::{Leaf, LeafError, Verifier};
+pub use name::{NameError, StageName, StepName};
+pub use note::{Note, NoteError, NoteSigner, VerifierKey};
+pub use predicate::Predicate;
+pub use resource::{IdentityError, ResourceDescriptor};
+pub use statement::{Statement, StatementError};
+
+/// What the names of Assay's own types start with: predicate types, build types, builder ids.
+///
+/// The host is reserved (RFC 2606), so that nobody else can ever mean something by these names.
+pub const NAMESPACE: &str = "https://assay.example/";

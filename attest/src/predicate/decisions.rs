@@ -1,0 +1,178 @@
+//! What people decide: approvals, waivers, revocations.
+//!
+//! Who an approver or revoker says it is decides nothing: the verified signer does.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::resource::ResourceDescriptor;
+
+/// Somebody agrees that the subject may go on.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Who, as the statement says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<Value>,
+    /// `APPROVED` or `REJECTED`; anything else approves nothing.
+    pub decision: String,
+    /// When. A claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_on: Option<Timestamp>,
+    /// For what, and how long.
+    pub scope: Scope,
+    /// The attestations that were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviewed: Vec<ResourceDescriptor>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// For what a decision counts, and how long.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scope {
+    /// The stage; in other vendors' statements, the environment.
+    #[serde(default, alias = "environment", skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// The policy's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The rule, for waivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_on: Option<Timestamp>,
+}
+
+/// A signed, scoped, expiring exception to a rule.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiver {
+    /// Who asked for it, as the statement says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<Value>,
+    /// What it excepts from, where, and how long.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+}
+
+/// The subject is no longer good.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revocation {
+    /// Who, as the statement says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoker: Option<Value>,
+    /// When. A claim: a revocation counts from its position in the register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_on: Option<Timestamp>,
+    /// What the subject is.
+    #[serde(default)]
+    pub kind: RevocationKind,
+    /// A short reason.
+    #[serde(default)]
+    pub reason: String,
+    /// How far it reaches.
+    #[serde(default)]
+    pub effect: RevocationEffect,
+    /// A longer reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// What is revoked.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", from = "String", into = "String")]
+pub enum RevocationKind {
+    /// An artifact; the subject is it.
+    Artifact,
+    /// A key, from the revocation's position in the register on; the subject's digest is the
+    /// key's identity.
+    Key,
+    /// An attestation; the subject's digest is the name of its body.
+    Attestation,
+    /// Something that this version does not know: whatever has the digest is revoked.
+    #[default]
+    Unknown,
+}
+
+/// How far a revocation reaches.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "String", into = "String")]
+pub enum RevocationEffect {
+    /// The subject alone.
+    SubjectOnly,
+    /// The subject and all that was made from it; also what this version does not know.
+    #[default]
+    Descendants,
+}
+
+impl From<String> for RevocationKind {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "artifact" => Self::Artifact,
+            "key" => Self::Key,
+            "attestation" => Self::Attestation,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl From<RevocationKind> for String {
+    fn from(kind: RevocationKind) -> Self {
+        match kind {
+            RevocationKind::Artifact => "artifact",
+            RevocationKind::Key => "key",
+            RevocationKind::Attestation => "attestation",
+            RevocationKind::Unknown => "unknown",
+        }
+        .into()
+    }
+}
+
+impl From<String> for RevocationEffect {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "SUBJECT_ONLY" => Self::SubjectOnly,
+            _ => Self::Descendants,
+        }
+    }
+}
+
+impl From<RevocationEffect> for String {
+    fn from(effect: RevocationEffect) -> Self {
+        match effect {
+            RevocationEffect::SubjectOnly => "SUBJECT_ONLY",
+            RevocationEffect::Descendants => "DESCENDANTS",
+        }
+        .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_in_a_revocation_means_the_widest() {
+        let parse = |json: &str| serde_json::from_str::<Revocation>(json).unwrap();
+        let narrow = parse(r#"{"kind":"artifact","effect":"SUBJECT_ONLY"}"#);
+        assert_eq!(
+            (narrow.kind, narrow.effect),
+            (RevocationKind::Artifact, RevocationEffect::SubjectOnly)
+        );
+        for json in [r#"{}"#, r#"{"kind":"galaxy","effect":"NOT_YET_INVENTED"}"#] {
+            let wide = parse(json);
+            assert_eq!(
+                (wide.kind, wide.effect),
+                (RevocationKind::Unknown, RevocationEffect::Descendants),
+                "{json}"
+            );
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a statement says of its subjects: the predicates that Assay understands, each typed,
+//! and all others, kept whole.
+//!
+//! Unknown fields inside a predicate are tolerated when reading, as the in-toto framework asks
+//! (monotonic principle); they decide nothing. A predicate of a known type that has not its
+//! shape rejects the statement.
+
+mod decisions;
+mod evaluation;
+mod operations;
+mod provenance;
+mod summary;
+
+pub use decisions::{Approval, Revocation, RevocationEffect, RevocationKind, Scope, Waiver};
+pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
+pub use operations::{Deployment, Monitoring, TestResult};
+pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
+pub use summary::{PolicyReference, VerificationResult, VerificationSummary, Verifier};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// SLSA provenance v1.
+pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+/// in-toto test results v0.1.
+pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+/// SLSA verification summary v1.
+pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
+/// CycloneDX bills of materials.
+pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
+/// SPDX bills of materials.
+pub const SPDX: &str = "https://spdx.dev/Document";
+/// in-toto vulnerability scans v0.2.
+pub const VULNERABILITIES: &str = "https://in-toto.io/attestation/vulns/v0.2";
+/// in-toto supply chain attribute integrity v0.3.
+pub const SCAI: &str = "https://in-toto.io/attestation/scai/v0.3";
+/// Evaluation numbers with slices.
+pub const EVALUATION: &str = "https://assay.example/attestation/evaluation/v0.1";
+/// A deployment, a traffic shift, a rollback, a retirement.
+pub const DEPLOYMENT: &str = "https://assay.example/attestation/deployment/v0.1";
+/// A monitoring window and its verdict.
+pub const MONITORING: &str = "https://assay.example/attestation/monitoring/v0.1";
+/// An approval.
+pub const APPROVAL: &str = "https://assay.example/attestation/approval/v0.1";
+/// A waiver.
+pub const WAIVER: &str = "https://assay.example/attestation/waiver/v0.1";
+/// A revocation.
+pub const REVOCATION: &str = "https://assay.example/attestation/revocation/v0.1";
+
+/// A predicate with its type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predicate {
+    /// How an artifact was made.
+    Provenance(Box<Provenance>),
+    /// Which tests passed.
+    TestResult(TestResult),
+    /// What was measured.
+    Evaluation(Box<Evaluation>),
+    /// What a verifier decided.
+    VerificationSummary(Box<VerificationSummary>),
+    /// Where it runs.
+    Deployment(Deployment),
+    /// How it fares.
+    Monitoring(Monitoring),
+    /// Who agrees.
+    Approval(Approval),
+    /// Who excepts it from a rule.
+    Waiver(Waiver),
+    /// Who says that it is no longer good.
+    Revocation(Revocation),
+    /// Anything else.
+    Other {
+        /// Its type, as it stands in the statement.
+        predicate_type: String,
+        /// The predicate, whole.
+        value: Value,
+    },
+}
+
+impl Predicate {
+    /// The type URI.
+    pub fn predicate_type(&self) -> &str {
+        match self {
+            Self::Provenance(_) => PROVENANCE,
+            Self::TestResult(_) => TEST_RESULT,
+            Self::Evaluation(_) => EVALUATION,
+            Self::VerificationSummary(_) => VERIFICATION_SUMMARY,
+            Self::Deployment(_) => DEPLOYMENT,
+            Self::Monitoring(_) => MONITORING,
+            Self::Approval(_) => APPROVAL,
+            Self::Waiver(_) => WAIVER,
+            Self::Revocation(_) => REVOCATION,
+            Self::Other { predicate_type, .. } => predicate_type,
+        }
+    }
+
+    /// Whether a statement with this predicate must have exactly one subject: what is said of
+    /// several artifacts at once could be meant of any of them.
+    pub const fn needs_one_subject(&self) -> bool {
+        match self {
+            Self::Evaluation(_)
+            | Self::VerificationSummary(_)
+            | Self::Deployment(_)
+            | Self::Approval(_)
+            | Self::Waiver(_) => true,
+            Self::Provenance(_)
+            | Self::TestResult(_)
+            | Self::Monitoring(_)
+            | Self::Revocation(_)
+            | Self::Other { .. } => false,
+        }
+    }
+
+    /// Types a JSON predicate by its type URI, which matches whole.
+    ///
+    /// # Errors
+    /// The parser's error when a predicate of a known type has not its shape.
+    pub fn from_value(predicate_type: &str, value: Value) -> Result<Self, serde_json::Error> {
+        fn typed<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
+            serde_json::from_value(value)
+        }
+        Ok(match predicate_type {
+            PROVENANCE => Self::Provenance(typed(value)?),
+            TEST_RESULT => Self::TestResult(typed(value)?),
+            EVALUATION => Self::Evaluation(typed(value)?),
+            VERIFICATION_SUMMARY => Self::VerificationSummary(typed(value)?),
+            DEPLOYMENT => Self::Deployment(typed(value)?),
+            MONITORING => Self::Monitoring(typed(value)?),
+            APPROVAL => Self::Approval(typed(value)?),
+            WAIVER => Self::Waiver(typed(value)?),
+            REVOCATION => Self::Revocation(typed(value)?),
+            other => Self::Other { predicate_type: other.into(), value },
+        })
+    }
+
+    /// The JSON predicate.
+    ///
+    /// # Errors
+    /// The serialiser's, which none of these types brings about.
+    pub fn to_value(&self) -> Result<Value, serde_json::Error> {
+        fn value<T: Serialize>(typed: &T) -> Result<Value, serde_json::Error> {
+            serde_json::to_value(typed)
+        }
+        match self {
+            Self::Provenance(typed) => value(typed),
+            Self::TestResult(typed) => value(typed),
+            Self::Evaluation(typed) => value(typed),
+            Self::VerificationSummary(typed) => value(typed),
+            Self::Deployment(typed) => value(typed),
+            Self::Monitoring(typed) => value(typed),
+            Self::Approval(typed) => value(typed),
+            Self::Waiver(typed) => value(typed),
+            Self::Revocation(typed) => value(typed),
+            Self::Other { value, .. } => Ok(value.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NAMESPACE;
+
+    #[test]
+    fn own_types_start_with_the_namespace() {
+        for own in [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION] {
+            assert!(own.starts_with(&format!("{NAMESPACE}attestation/")), "{own}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_kept_whole() {
+        let value = serde_json::json!({"a": [1, 2], "b": null});
+        let predicate = Predicate::from_value("https://example.com/x", value.clone()).unwrap();
+        assert_eq!(predicate.predicate_type(), "https://example.com/x");
+        assert_eq!(predicate.to_value().unwrap(), value);
+    }
+
+    #[test]
+    fn type_uris_match_whole() {
+        let value = serde_json::json!({});
+        assert!(Predicate::from_value(PROVENANCE, value.clone()).is_err());
+        let near = format!("{PROVENANCE}.1");
+        assert!(matches!(Predicate::from_value(&near, value), Ok(Predicate::Other { .. })));
+    }
+}

@@ -1,0 +1,294 @@
+//! in-toto Statements v1: a predicate said of subjects.
+//!
+//! Source: in-toto Attestation Framework, `spec/v1/statement.md`. Unknown fields at the top are
+//! tolerated when reading, because vendors add some; what was signed is never written anew.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::artifact::ArtifactId;
+use crate::digest::to_hex;
+use crate::json::{self, JsonError};
+use crate::name::{NameError, StageName, StepName, check_artifact_name, check_product_names};
+use crate::predicate::Predicate;
+use crate::resource::{IdentityError, ResourceDescriptor};
+
+/// The value of `_type`.
+pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
+/// How many subjects a statement may have.
+pub const MAX_SUBJECTS: usize = 10_000;
+/// The subject annotation that holds 128 random bits, so that nobody can confirm a guess of a
+/// statement from its digest in the public tree.
+pub const NONCE: &str = "nonce";
+
+/// A predicate said of subjects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// What it is said of; never empty when parsed.
+    pub subject: Vec<ResourceDescriptor>,
+    /// What is said.
+    pub predicate: Predicate,
+}
+
+/// Why bytes are not a statement, or a statement cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// Not JSON of this shape.
+    #[error("not an in-toto statement: {0}")]
+    Json(#[from] JsonError),
+    /// `_type` is not Statement v1.
+    #[error("`_type` is `{0}`, not `{STATEMENT_V1}`")]
+    Type(String),
+    /// The predicate has not the shape of its type.
+    #[error("the predicate is not a `{predicate_type}`: {source}")]
+    Predicate {
+        /// The type that it claims.
+        predicate_type: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// No subject.
+    #[error("the statement has no subject")]
+    NoSubject,
+    /// More than [`MAX_SUBJECTS`].
+    #[error("the statement has {0} subjects, more than the limit of {MAX_SUBJECTS}")]
+    TooManySubjects(usize),
+    /// A predicate of this type has exactly one subject.
+    #[error("a `{predicate_type}` statement has exactly one subject, this one has {found}")]
+    OneSubject {
+        /// The type.
+        predicate_type: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// A subject is not identified.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A subject has a name that two readers may read differently.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StatementJson {
+    #[serde(rename = "_type")]
+    statement_type: String,
+    subject: Vec<ResourceDescriptor>,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    #[serde(default)]
+    predicate: Value,
+}
+
+impl Statement {
+    /// Parses the payload of an envelope.
+    ///
+    /// # Errors
+    /// [`StatementError`]: also when a subject has no identity, when there are several where
+    /// the predicate allows one, or when the products of a step of Assay's own have names that
+    /// two readers may read differently.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
+        let found: StatementJson = json::parse_as(bytes)?;
+        if found.statement_type != STATEMENT_V1 {
+            return Err(StatementError::Type(found.statement_type.chars().take(200).collect()));
+        }
+        let predicate =
+            Predicate::from_value(&found.predicate_type, found.predicate).map_err(|source| {
+                StatementError::Predicate { predicate_type: found.predicate_type.clone(), source }
+            })?;
+        let statement = Self { subject: found.subject, predicate };
+        statement.check_subjects()?;
+        if let Predicate::Provenance(provenance) = &statement.predicate
+            && provenance.kind().is_some()
+        {
+            check_product_names(statement.subject.iter().map(ResourceDescriptor::label))?;
+        }
+        Ok(statement)
+    }
+
+    /// The bytes to sign.
+    ///
+    /// # Errors
+    /// [`StatementError`], as for reading; names of subjects are always checked.
+    pub fn to_json(&self) -> Result<Vec<u8>, StatementError> {
+        self.check_subjects()?;
+        for subject in &self.subject {
+            check_artifact_name(subject.name.as_deref().unwrap_or("artifact"))?;
+        }
+        if matches!(self.predicate, Predicate::Provenance(_)) {
+            check_product_names(self.subject.iter().map(ResourceDescriptor::label))?;
+        }
+        let written = StatementJson {
+            statement_type: STATEMENT_V1.into(),
+            subject: self.subject.clone(),
+            predicate_type: self.predicate_type().into(),
+            predicate: self.predicate.to_value().map_err(JsonError::from)?,
+        };
+        let bytes = serde_json::to_vec(&written).map_err(JsonError::from)?;
+        // What cannot be read back must not be signed: too large, too deep.
+        Self::parse(&bytes)?;
+        Ok(bytes)
+    }
+
+    fn check_subjects(&self) -> Result<(), StatementError> {
+        match self.subject.len() {
+            0 => return Err(StatementError::NoSubject),
+            1 => {}
+            found if self.predicate.needs_one_subject() => {
+                let predicate_type = self.predicate_type().into();
+                return Err(StatementError::OneSubject { predicate_type, found });
+            }
+            found if found > MAX_SUBJECTS => return Err(StatementError::TooManySubjects(found)),
+            _ => {}
+        }
+        for subject in &self.subject {
+            subject.artifact()?;
+        }
+        Ok(())
+    }
+
+    /// The same with 128 fresh random bits in the first subject.
+    ///
+    /// # Errors
+    /// [`StatementError::Random`] when the system gives none.
+    pub fn with_nonce(mut self) -> Result<Self, StatementError> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| StatementError::Random)?;
+        let first = self.subject.first_mut().ok_or(StatementError::NoSubject)?;
+        first.annotations.insert(NONCE.into(), to_hex(&random).into());
+        Ok(self)
+    }
+
+    /// The type URI of the predicate.
+    pub fn predicate_type(&self) -> &str {
+        self.predicate.predicate_type()
+    }
+
+    /// The step that the signer says this was, where the predicate says so.
+    pub fn step(&self) -> Option<StepName> {
+        match &self.predicate {
+            Predicate::Provenance(provenance) => provenance.step(),
+            Predicate::Evaluation(evaluation) => evaluation.step.clone(),
+            _ => None,
+        }
+    }
+
+    /// The stage that a verification summary is for.
+    pub fn stage(&self) -> Option<StageName> {
+        match &self.predicate {
+            Predicate::VerificationSummary(summary) => summary.stage(),
+            _ => None,
+        }
+    }
+
+    /// The artifacts that it is said of, with their names.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; never for a parsed statement.
+    pub fn subjects(&self) -> Result<Vec<(ArtifactId, &str)>, IdentityError> {
+        self.subject.iter().map(|subject| Ok((subject.artifact()?, subject.label()))).collect()
+    }
+
+    /// The descriptors of what went into the step: resolved dependencies of provenance, the
+    /// data set and materials of an evaluation.
+    pub fn materials(&self) -> Vec<&ResourceDescriptor> {
+        match &self.predicate {
+            Predicate::Provenance(provenance) => {
+                provenance.build_definition.resolved_dependencies.iter().collect()
+            }
+            Predicate::Evaluation(evaluation) => {
+                let run = evaluation.run.iter().flat_map(|run| &run.materials);
+                std::iter::once(&evaluation.dataset).chain(run).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+    use crate::predicate::{EVALUATION, PROVENANCE, VERIFICATION_SUMMARY};
+
+    fn text(subjects: &str, predicate_type: &str, predicate: &str) -> String {
+        format!(
+            r#"{{"_type":"{STATEMENT_V1}","subject":{subjects},"predicateType":"{predicate_type}","predicate":{predicate},"vendorField":1}}"#
+        )
+    }
+
+    fn subject(name: &str) -> String {
+        let hex = Sha256::of(name.as_bytes()).hex();
+        format!(r#"{{"name":"{name}","digest":{{"sha256":"{hex}"}}}}"#)
+    }
+
+    fn provenance(build_type: &str) -> String {
+        format!(
+            r#"{{"buildDefinition":{{"buildType":"{build_type}","externalParameters":{{"step":"train"}}}},"runDetails":{{"builder":{{"id":"x"}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_and_is_not_a_statement() {
+        let one = format!("[{}]", subject("a"));
+        let two = format!("[{},{}]", subject("a"), subject("b"));
+        let odd = format!("[{},{}]", subject("a"), subject("A"));
+        let own = provenance("https://assay.example/build-type/training/v1");
+        let foreign = provenance("https://example.com/other");
+        let evaluation = format!(
+            r#"{{"evaluator":{{"id":"x"}},"dataset":{},"measurements":[]}}"#,
+            subject("holdout")
+        );
+        let nan = evaluation.replace("[]", r#"[{"metric":"accuracy","value":"NaN"}]"#);
+        let number = evaluation.replace("[]", r#"[{"metric":"accuracy","value":0.9}]"#);
+        let cases = [
+            ("provenance", text(&one, PROVENANCE, &own), true),
+            ("provenance of two", text(&two, PROVENANCE, &own), true),
+            ("names alike but for case", text(&odd, PROVENANCE, &own), false),
+            ("the same in another vendor's", text(&odd, PROVENANCE, &foreign), true),
+            ("other type", text(&one, "https://example.com/x", "{}"), true),
+            ("no subject", text("[]", PROVENANCE, &own), false),
+            ("subject without digest", text(r#"[{"name":"a"}]"#, PROVENANCE, &own), false),
+            ("wrong shape", text(&one, PROVENANCE, "{}"), false),
+            ("no predicate", text(&one, PROVENANCE, "null"), false),
+            ("evaluation", text(&one, EVALUATION, &evaluation), true),
+            ("evaluation of two", text(&two, EVALUATION, &evaluation), false),
+            ("NaN metric", text(&one, EVALUATION, &nan), false),
+            ("inexact metric", text(&one, EVALUATION, &number), false),
+            ("summary of two", text(&two, VERIFICATION_SUMMARY, "{}"), false),
+            (
+                "other statement",
+                text(&one, PROVENANCE, &own).replace("Statement/v1", "Statement/v0.1"),
+                false,
+            ),
+            (
+                "duplicate key",
+                text(&one, PROVENANCE, &own).replace("\"vendorField\"", "\"_type\""),
+                false,
+            ),
+        ];
+        for (name, text, want) in cases {
+            assert_eq!(Statement::parse(text.as_bytes()).is_ok(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn written_statements_read_back() {
+        let own = provenance("https://assay.example/build-type/training/v1");
+        let statement =
+            Statement::parse(text(&format!("[{}]", subject("a")), PROVENANCE, &own).as_bytes())
+                .unwrap();
+        assert_eq!(statement.step().unwrap().as_str(), "train");
+        let signed = statement.clone().with_nonce().unwrap();
+        let again = statement.with_nonce().unwrap();
+        assert_ne!(signed, again, "nonces differ");
+        assert_eq!(Statement::parse(&signed.to_json().unwrap()).unwrap(), signed);
+        let mut nameless = signed.clone();
+        nameless.subject[0].name = Some("../a".into());
+        assert!(nameless.to_json().is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Policy documents, decisions, findings and report data.

@@ -1,0 +1,1 @@
+//! The register, the service, admission and audit.

@@ -1,0 +1,1 @@
+//! Trust, bundle checks, Merkle proofs and lineage.

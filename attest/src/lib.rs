@@ -7,17 +7,24 @@
 pub mod artifact;
 pub mod bundle;
 pub mod checkpoint;
+pub mod content;
 pub mod decimal;
 pub mod digest;
 pub mod envelope;
+pub mod hash;
 pub mod json;
 pub mod key;
 pub mod leaf;
+pub mod manifest;
 pub mod name;
 pub mod note;
+pub mod oci;
 pub mod predicate;
+pub mod record;
 pub mod resource;
+pub mod root;
 pub mod statement;
+pub mod tree;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
 pub use bundle::{Bundle, BundleError, Inclusion, LogEntry};

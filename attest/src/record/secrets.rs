@@ -1,0 +1,643 @@
+//! Taking out of what is recorded whatever looks like a secret.
+//!
+//! A statement is for ever and for everybody, so here a false alarm is cheap and a miss is not.
+//! Three things give a secret away: the name beside it (`--token`, `password=`), the shape that
+//! its issuer gave it (`AKIA…`, `ghp_…`, a JWT, a PEM block, the user part of a URL), and many
+//! random characters in a row. What is recognised is replaced by [`REDACTED`] as a whole.
+//!
+//! Digests, commits and run identifiers are random, too: strings of hex digits alone pass
+//! unless their name says otherwise. This module guards against accidents; it cannot find a
+//! secret that looks like a word and stands beside no telling name.
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// How sure it is that what a name stands beside is a secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Suspicion {
+    /// Whatever the value, unless it is a reference or a switch.
+    Certain,
+    /// Unless the value is a number, which `token` and `key` often name.
+    Likely,
+    /// A user name, with a password after a colon.
+    User,
+}
+
+/// Parts of names that always mean a secret.
+const CERTAIN_PARTS: [&str; 7] =
+    ["password", "passwd", "passphrase", "secret", "credential", "apikey", "privatekey"];
+/// Whole words that always mean a secret.
+const CERTAIN_WORDS: [&str; 6] = ["pwd", "pass", "authorization", "bearer", "cookie", "jwt"];
+/// What may follow `token` in the name of a secret.
+const AFTER_TOKEN: [&str; 4] = ["value", "string", "text", "data"];
+/// What before `token` means a token of a language model.
+const BEFORE_MODEL_TOKEN: [&str; 19] = [
+    "pad",
+    "eos",
+    "bos",
+    "unk",
+    "sep",
+    "cls",
+    "mask",
+    "image",
+    "special",
+    "additional",
+    "stop",
+    "start",
+    "end",
+    "prompt",
+    "completion",
+    "next",
+    "per",
+    "user",
+    "assistant",
+];
+/// What before `key` means the key of a table or a map.
+const BEFORE_TABLE_KEY: [&str; 33] = [
+    "sort",
+    "primary",
+    "foreign",
+    "partition",
+    "group",
+    "index",
+    "join",
+    "cache",
+    "column",
+    "label",
+    "target",
+    "text",
+    "image",
+    "feature",
+    "metric",
+    "row",
+    "public",
+    "map",
+    "dict",
+    "lookup",
+    "dataset",
+    "id",
+    "split",
+    "best",
+    "monitor",
+    "score",
+    "input",
+    "output",
+    "query",
+    "value",
+    "object",
+    "order",
+    "hash",
+];
+/// Last words of names that describe a secret without being it.
+const DESCRIBES: [&str; 21] = [
+    "file",
+    "path",
+    "dir",
+    "directory",
+    "name",
+    "type",
+    "url",
+    "uri",
+    "endpoint",
+    "length",
+    "size",
+    "count",
+    "column",
+    "columns",
+    "field",
+    "policy",
+    "provider",
+    "manager",
+    "version",
+    "format",
+    "stdin",
+];
+/// Parameters of signed URLs.
+const URL_SECRETS: [&str; 8] = [
+    "sig",
+    "signature",
+    "x-amz-signature",
+    "x-amz-credential",
+    "x-goog-signature",
+    "x-goog-credential",
+    "awsaccesskeyid",
+    "code",
+];
+
+/// Command line arguments without secrets.
+pub fn redact_command(arguments: &[String]) -> Vec<String> {
+    let mut awaited: Option<Suspicion> = None;
+    let mut found = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        if let Some(suspicion) = awaited.take().filter(|_| !argument.starts_with('-')) {
+            found.push(redact_suspected(suspicion, argument));
+            continue;
+        }
+        awaited = flag(argument).and_then(flag_suspicion);
+        let whole = argument.split_once('=').filter(|(name, _)| is_name(name));
+        found.push(match whole.and_then(|(name, value)| Some((name, suspicion(name)?, value))) {
+            Some((name, suspicion, value)) => {
+                format!("{name}={}", redact_suspected(suspicion, value))
+            }
+            None => redact_text(argument),
+        });
+    }
+    found
+}
+
+/// The value of a parameter or environment variable without secrets.
+pub fn redact_value(name: &str, value: &str) -> String {
+    match suspicion(name) {
+        Some(suspicion) => redact_suspected(suspicion, value),
+        None => redact_text(value),
+    }
+}
+
+/// A text without secrets: a value, a URL, a line of a script.
+pub fn redact_text(text: &str) -> String {
+    if text.contains("-----BEGIN") {
+        return REDACTED.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut previous = "";
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (atom, after) = rest.split_at(rest.find(delimits).unwrap_or(rest.len()));
+        let awaited = if atom.is_empty() {
+            None
+        } else if is_scheme(atom) {
+            out.push_str(atom);
+            rest = after;
+            Some(Suspicion::Likely)
+        } else if atom.starts_with(['=', ':']) {
+            // `token = x`: the sign stands apart from the name.
+            let value = atom.trim_start_matches(['=', ':']);
+            let (signs, left) = rest.split_at(atom.len() - value.len());
+            out.push_str(signs);
+            rest = left;
+            suspicion(previous)
+        } else if let Some(suspicion) = flag(atom).and_then(flag_suspicion) {
+            out.push_str(atom);
+            rest = after;
+            Some(suspicion)
+        } else {
+            let (taken, awaited) = redact_atom(atom, &mut out);
+            rest = rest.get(taken..).unwrap_or_default();
+            awaited
+        };
+        if !atom.is_empty() {
+            previous = atom;
+        }
+        if let Some(suspicion) = awaited {
+            rest = redact_awaited(suspicion, rest, &mut out);
+        } else if let Some(delimiter) = rest.chars().next().filter(|letter| delimits(*letter)) {
+            out.push(delimiter);
+            rest = rest.get(delimiter.len_utf8()..).unwrap_or_default();
+        }
+    }
+    out
+}
+
+/// What separates the parts of a script that are looked at by themselves.
+fn delimits(letter: char) -> bool {
+    letter.is_whitespace() || "\"'`;|(){}<>,[]\\".contains(letter)
+}
+
+/// Writes what follows a suspicious name: up to the closing quote, or to the next space. What
+/// is left of the text.
+fn redact_awaited<'a>(suspicion: Suspicion, text: &'a str, out: &mut String) -> &'a str {
+    let start = text.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '\\');
+    out.push_str(text.get(..text.len() - start.len()).unwrap_or_default());
+    let quote = start.chars().next().filter(|letter| "\"'`".contains(*letter));
+    let (value, left) = match quote {
+        Some(quote) => {
+            out.push(quote);
+            let inner = start.get(quote.len_utf8()..).unwrap_or_default();
+            inner.split_at(inner.find(quote).unwrap_or(inner.len()))
+        }
+        None => {
+            let ends = |letter: char| letter.is_whitespace() || "\"'`".contains(letter);
+            start.split_at(start.find(ends).unwrap_or(start.len()))
+        }
+    };
+    if is_scheme(value) || value.starts_with(['-', '=']) || value.starts_with(REDACTED) {
+        // Not yet the value, or no more: looked at like any other part.
+        return if quote.is_some() { start.get(1..).unwrap_or_default() } else { start };
+    }
+    let core = value.trim_end_matches(|letter| ",;|)}]>\\".contains(letter));
+    out.push_str(&redact_suspected(suspicion, core));
+    out.push_str(value.get(core.len()..).unwrap_or_default());
+    left
+}
+
+/// Writes one part without secrets. How much of it is written, and the suspicion under which
+/// the rest and what follows is, if any.
+fn redact_atom(atom: &str, out: &mut String) -> (usize, Option<Suspicion>) {
+    let mut start = 0;
+    loop {
+        let part = atom.get(start..).unwrap_or_default();
+        let scheme = url_start(part);
+        if scheme == Some(0) {
+            out.push_str(&redact_url(part));
+            return (atom.len(), None);
+        }
+        let Some(at) = part.find(['=', ':']) else {
+            out.push_str(if looks_secret(part) { REDACTED } else { part });
+            return (atom.len(), None);
+        };
+        let (name, value) = (part.get(..at).unwrap_or_default(), part.get(at + 1..));
+        if let Some(suspicion) = suspicion(name) {
+            out.push_str(part.get(..=at).unwrap_or_default());
+            return (start + at + 1, Some(suspicion));
+        }
+        // The sign may stand in the middle of the secret: base64 ends in `=`.
+        let later = value.is_some_and(looks_secret);
+        if scheme.is_none() && looks_secret(part) && !later {
+            out.push_str(REDACTED);
+            return (atom.len(), None);
+        }
+        out.push_str(if looks_secret(name) { REDACTED } else { name });
+        out.push_str(part.get(at..=at).unwrap_or_default());
+        start += at + 1;
+    }
+}
+
+/// The value beside a suspicious name.
+fn redact_suspected(suspicion: Suspicion, value: &str) -> String {
+    let switch = matches!(
+        value.to_ascii_lowercase().as_str(),
+        "" | "true" | "false" | "yes" | "no" | "none" | "null"
+    );
+    if switch || is_reference(value) {
+        return value.into();
+    }
+    match suspicion {
+        Suspicion::Certain => REDACTED.into(),
+        Suspicion::Likely if value.len() <= 18 && value.parse::<f64>().is_ok() => value.into(),
+        Suspicion::Likely => REDACTED.into(),
+        Suspicion::User => match value.split_once(':') {
+            Some((user, group)) if !is_number(user) || !is_number(group) => {
+                format!("{user}:{REDACTED}")
+            }
+            _ => redact_text(value),
+        },
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A reference to a variable, which says where the secret is and not what it is.
+fn is_reference(value: &str) -> bool {
+    let Some(name) = value.strip_prefix('$') else { return false };
+    let name = name.trim_start_matches('{').trim_end_matches('}');
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Whether a part says that the secret follows it.
+fn is_scheme(atom: &str) -> bool {
+    atom.eq_ignore_ascii_case("bearer") || atom.eq_ignore_ascii_case("basic")
+}
+
+/// The name of a flag whose value is the next argument.
+fn flag(argument: &str) -> Option<&str> {
+    let name = argument.trim_start_matches('-');
+    (name.len() < argument.len() && is_name(name)).then_some(name)
+}
+
+fn is_name(text: &str) -> bool {
+    let in_name = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !text.is_empty() && text.chars().all(in_name)
+}
+
+fn flag_suspicion(name: &str) -> Option<Suspicion> {
+    match name {
+        "u" | "user" | "proxy-user" => Some(Suspicion::User),
+        _ => suspicion(name),
+    }
+}
+
+/// How much a name says that its value is a secret.
+fn suspicion(name: &str) -> Option<Suspicion> {
+    let words = words(name);
+    let (last, before) = words.split_last()?;
+    let describes = DESCRIBES.contains(&last.as_str());
+    let joined = words.concat();
+    if !describes
+        && (CERTAIN_PARTS.iter().any(|part| joined.contains(part))
+            || CERTAIN_WORDS.contains(&last.as_str()) && (last != "pass" || before.len() < 2))
+    {
+        return Some(Suspicion::Certain);
+    }
+    let previous = before.last().map(String::as_str).unwrap_or_default();
+    let token = match last.as_str() {
+        "token" => !BEFORE_MODEL_TOKEN.contains(&previous),
+        after if AFTER_TOKEN.contains(&after) => previous == "token",
+        _ => false,
+    };
+    let key = match last.as_str() {
+        "key" => !BEFORE_TABLE_KEY.contains(&previous),
+        "accesskey" | "authkey" | "auth" => true,
+        _ => false,
+    };
+    (token || key).then_some(Suspicion::Likely)
+}
+
+/// The words of a name, in lowercase: `api-key`, `api_key` and `apiKey` are two words each.
+fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut lowercase = false;
+    for letter in name.chars() {
+        if !letter.is_alphanumeric() || lowercase && letter.is_uppercase() {
+            words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
+        }
+        if letter.is_alphanumeric() {
+            word.extend(letter.to_lowercase());
+        }
+        lowercase = letter.is_lowercase();
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+/// Where the scheme of a URL starts in a text.
+fn url_start(text: &str) -> Option<usize> {
+    let end = text.find("://")?;
+    let scheme = text.get(..end)?;
+    let start = scheme
+        .rfind(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter)))
+        .map_or(0, |at| at + 1);
+    (start < end).then_some(start)
+}
+
+/// A URL without user part, without the secrets among its parameters, and without path segments
+/// that look like one. The user name of an SSH URL stays: it is no secret and says how to log in.
+pub fn redact_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return redact_text(url) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let mut out = format!("{scheme}://");
+    match authority.rsplit_once('@') {
+        None => out.push_str(authority),
+        Some((user, host)) => {
+            let keep = scheme.ends_with("ssh") && !user.contains(':') && !looks_secret(user);
+            out.push_str(if keep { user } else { REDACTED });
+            out.push('@');
+            out.push_str(host);
+        }
+    }
+    for part in rest.split_inclusive(['/', '?', '&', '#']) {
+        let text = part.trim_end_matches(['/', '?', '&', '#']);
+        let parameter = text.split_once('=').filter(|(name, value)| {
+            let known = URL_SECRETS.contains(&name.to_ascii_lowercase().as_str());
+            known || suspicion(name).is_some() || looks_secret(value)
+        });
+        match parameter {
+            Some((name, _)) => out.extend([name, "=", REDACTED]),
+            None => out.push_str(if looks_secret(text) { REDACTED } else { text }),
+        }
+        out.push_str(part.get(text.len()..).unwrap_or_default());
+    }
+    out
+}
+
+/// Beginnings that issuers give their secrets: the text, how many characters follow at least,
+/// and how long the longest run of letters and digits among them is at least.
+const ISSUED: [(&str, usize, usize); 33] = [
+    ("AKIA", 16, 16),
+    ("ASIA", 16, 16),
+    ("ghp_", 30, 30),
+    ("gho_", 30, 30),
+    ("ghu_", 30, 30),
+    ("ghs_", 30, 30),
+    ("ghr_", 30, 30),
+    ("github_pat_", 30, 20),
+    ("glpat-", 16, 4),
+    ("gldt-", 16, 4),
+    ("xoxb-", 20, 8),
+    ("xoxp-", 20, 8),
+    ("xoxa-", 20, 8),
+    ("xoxr-", 20, 8),
+    ("xoxs-", 20, 8),
+    ("xapp-", 20, 8),
+    ("hf_", 20, 20),
+    ("sk-", 20, 20),
+    ("sk_live_", 16, 16),
+    ("rk_live_", 16, 16),
+    ("npm_", 30, 30),
+    ("pypi-AgE", 40, 8),
+    ("AIza", 30, 4),
+    ("ya29.", 20, 4),
+    ("dapi", 32, 32),
+    ("SG.", 20, 4),
+    ("dckr_pat_", 20, 4),
+    ("dop_v1_", 40, 40),
+    ("shpat_", 32, 32),
+    ("nvapi-", 20, 4),
+    ("gsk_", 30, 30),
+    ("r8_", 30, 30),
+    ("AGE-SECRET-KEY-", 20, 20),
+];
+
+/// Whether a text has the shape of a secret, or holds one.
+fn looks_secret(text: &str) -> bool {
+    issued(text) || is_jwt(text) || is_random(text)
+}
+
+fn issued(text: &str) -> bool {
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    ISSUED.iter().any(|(prefix, length, run)| {
+        text.match_indices(prefix).any(|(at, _)| {
+            let inside = text.as_bytes().get(..at).and_then(<[u8]>::last);
+            let after = text.as_bytes().get(at + prefix.len()..).unwrap_or_default();
+            let after: Vec<u8> = after.iter().copied().take_while(token).collect();
+            let longest = after
+                .split(|byte| !byte.is_ascii_alphanumeric())
+                .map(<[u8]>::len)
+                .max()
+                .unwrap_or(0);
+            !inside.is_some_and(u8::is_ascii_alphanumeric)
+                && after.len() >= *length
+                && longest >= *run
+        })
+    })
+}
+
+/// A JSON web token: `eyJ` begins the base64 of `{"`.
+fn is_jwt(text: &str) -> bool {
+    text.match_indices("eyJ").any(|(at, _)| {
+        let parts = text.get(at..).unwrap_or_default().split('.');
+        let long = |part: &str| {
+            part.bytes()
+                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                .count()
+                >= 10
+        };
+        parts.take(2).filter(|part| long(part)).count() == 2
+    })
+}
+
+/// Whether letters of both cases and digits stand in a row as only chance puts them.
+fn is_random(text: &str) -> bool {
+    if ["sha256-", "sha384-", "sha512-"].iter().any(|prefix| text.starts_with(prefix)) {
+        return false; // subresource integrity: a digest
+    }
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    if text.len() == 40 && text.bytes().all(base64) && is_mixed(text.as_bytes(), 4.0) {
+        return true; // a secret of AWS, whose `/` would break the run below
+    }
+    text.as_bytes()
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .any(|run| run.len() >= 20 && is_mixed(run, 3.5))
+}
+
+/// Whether all three classes occur, change often, and carry at least `bits` per character.
+fn is_mixed(run: &[u8], bits: f64) -> bool {
+    let class = |byte: &u8| match byte {
+        b'a'..=b'z' => 0_u8,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let all = (0..3).all(|wanted| run.iter().any(|byte| class(byte) == wanted));
+    let changes = run.iter().zip(run.iter().skip(1)).filter(|(a, b)| class(a) != class(b)).count();
+    all && changes * 100 >= run.len().saturating_sub(1) * 30 && entropy(run) >= bits
+}
+
+/// Bits per character, by how often each occurs.
+fn entropy(run: &[u8]) -> f64 {
+    let mut counts = std::collections::BTreeMap::new();
+    for byte in run {
+        *counts.entry(byte).or_insert(0_u32) += 1;
+    }
+    let length = run.len() as f64;
+    counts.values().map(|count| f64::from(*count) / length).map(|share| -share * share.log2()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Made up, and put together here so that no scanner takes this file for a leak.
+    fn issued_secret(prefix: &str) -> String {
+        format!("{prefix}{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0")
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_taken_out() {
+        let jwt =
+            format!("{}.{}.{}", "eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0NTY3ODkwIn0", "abcd");
+        let aws = format!("AKIA{}", "IOSFODNN7EXAMPLE");
+        let aws_secret = format!("wJalrXUtnFEMI/K7MDENG/bPx{}", "RfiCYEXAMPLEKEY");
+        let cases = [
+            ("--token abc".to_owned(), "--token [redacted]"),
+            ("--token=abc".into(), "--token=[redacted]"),
+            ("--hf-token abc -v".into(), "--hf-token [redacted] -v"),
+            ("HF_TOKEN=abc python".into(), "HF_TOKEN=[redacted] python"),
+            ("--password 1234".into(), "--password [redacted]"),
+            ("PGPASSWORD=x psql".into(), "PGPASSWORD=[redacted] psql"),
+            ("client_secret=x".into(), "client_secret=[redacted]"),
+            ("apiKey: x".into(), "apiKey: [redacted]"),
+            ("WANDB_API_KEY=x".into(), "WANDB_API_KEY=[redacted]"),
+            ("--credentials x".into(), "--credentials [redacted]"),
+            ("token =abc".into(), "token =[redacted]"),
+            ("PASSWORD='a, b' c".into(), "PASSWORD='[redacted]' c"),
+            ("--password a,b;c d".into(), "--password [redacted] d"),
+            ("--password=a,b;c d".into(), "--password=[redacted] d"),
+            ("{\\\"secret\\\": \\\"a b\\\"}".into(), "{\\\"secret\\\": \\\"[redacted]\\\"}"),
+            ("--key x".into(), "--key [redacted]"),
+            ("-u ada:lovelace".into(), "-u ada:[redacted]"),
+            ("-H 'Authorization: Bearer abc'".into(), "-H 'Authorization: Bearer [redacted]'"),
+            ("login(token = 'abc', x=1)".into(), "login(token = '[redacted]', x=1)"),
+            ("{\"token\":\"abc\",\"x\":1}".into(), "{\"token\":\"[redacted]\",\"x\":1}"),
+            ("x -----BEGIN PRIVATE KEY-----\nMC4".into(), "[redacted]"),
+            ("https://ada:pw@host/x".into(), "https://[redacted]@host/x"),
+            ("https://tok@host/x".into(), "https://[redacted]@host/x"),
+            ("index=https://a:b@h/x".into(), "index=https://[redacted]@h/x"),
+            ("s3://b/x?X-Amz-Signature=ab&v=1".into(), "s3://b/x?X-Amz-Signature=[redacted]&v=1"),
+            ("https://h/x?access_token=ab#y".into(), "https://h/x?access_token=[redacted]#y"),
+            (format!("run {jwt}"), "run [redacted]"),
+            (format!("run {aws}"), "run [redacted]"),
+            (format!("aws configure set x {aws_secret}"), "aws configure set x [redacted]"),
+            (format!("x={aws_secret}"), "x=[redacted]"),
+            (issued_secret("ghp_"), "[redacted]"),
+            (issued_secret("github_pat_"), "[redacted]"),
+            (issued_secret("hf_"), "[redacted]"),
+            (issued_secret("sk-proj-"), "[redacted]"),
+            (format!("x:{}", issued_secret("glpat-")), "x:[redacted]"),
+            (issued_secret(""), "[redacted]"),
+            (
+                format!("https://hooks.example/{}/y", issued_secret("")),
+                "https://hooks.example/[redacted]/y",
+            ),
+        ];
+        for (text, want) in cases {
+            let arguments: Vec<String> = text.split(' ').map(Into::into).collect();
+            // As one argument (a script), and as the arguments that a shell makes of it.
+            assert_eq!(redact_text(&text), want, "{text}");
+            if !text.contains(['\'', '"', '(', '\n', ':']) {
+                assert_eq!(redact_command(&arguments).join(" "), want, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_stays() {
+        let cases = [
+            "python train.py --epochs 3 --lr 1e-4",
+            "--max-tokens 512 --num_tokens=4 --tokenizer bert-base-uncased",
+            "--pad-token [PAD] --eos_token=</s>",
+            "--token-file /run/token --key-column id --sort-key price --secret-name x",
+            "--token $HF_TOKEN --password ${PASSWORD}",
+            "--use-password=false --token 3",
+            "docker run --user 1000:1000 image",
+            "docker login --password-stdin registry.example",
+            "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "git checkout 0123456789abcdef0123456789abcdef01234567",
+            "run=4bf92f3577b34da6a3ce929d0e0e4736 id=123e4567-e89b-12d3-a456-426614174000",
+            "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwv",
+            "models/Meta-Llama-3-8B-Instruct-Q4_K_M.gguf",
+            "BertForSequenceClassification s3://bucket/path/2026-11-23T08:00:00Z/part-0001.parquet",
+            "https://host.example:8080/a/b?page=2&sort=name#top",
+            "ssh://git@host.example/x.git git@host.example:x.git",
+            "http://127.0.0.1:9000/@scope/name C:/x/y a:b =x x= :: monkey=1 key1=2",
+            "sklearn==1.9.1 uv.lock:12 {\"seed\": 7, \"keys\": [\"a\"]}",
+            "ünïcödé=ß",
+        ];
+        for text in cases {
+            assert_eq!(redact_text(text), text);
+            let arguments: Vec<String> = text.split(' ').map(Into::into).collect();
+            assert_eq!(redact_command(&arguments), arguments);
+        }
+    }
+
+    #[test]
+    fn values_are_judged_with_their_names() {
+        let cases = [
+            ("optimizer.api_key", "plain", REDACTED),
+            ("db.password", "1234", REDACTED),
+            ("learning_rate", "0.5", "0.5"),
+            ("eos_token", "</s>", "</s>"),
+            ("token", "3", "3"),
+            ("model", "https://a:b@host/m", "https://[redacted]@host/m"),
+        ];
+        for (name, value, want) in cases {
+            assert_eq!(redact_value(name, value), want, "{name}={value}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn redacting_is_total_and_settles(text in ".{0,80}") {
+            let once = redact_text(&text);
+            proptest::prop_assert_eq!(redact_text(&once), once.clone());
+            let _ = redact_url(&text);
+            let _ = redact_command(&[text.clone(), text]);
+        }
+    }
+}

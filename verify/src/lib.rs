@@ -1,1 +1,30 @@
 //! Trust, bundle checks, Merkle proofs and lineage.
+//!
+//! This crate decides what is *authentic* and joins it into a history; whether that history is
+//! good enough is policy's to say. It opens no file and no socket, starts no process and reads
+//! no clock: bundles, leaves, the text of the trust file and `now` are arguments. What is
+//! rejected is data in the answer, never a reason to stop looking.
+
+mod bundle;
+mod contains;
+mod error;
+mod follow;
+mod lineage;
+pub mod merkle;
+mod negatives;
+mod trust;
+mod verified;
+
+pub use bundle::verify;
+pub use error::VerifyError;
+pub use follow::{FollowError, Followed, Follower};
+pub use lineage::{
+    Attestation, Completeness, Contains, Direction, Lineage, Named, Rejected, Rejection, Revoked,
+    Unexplored, WhyUnexplored,
+};
+pub use negatives::{Negatives, Owed, Revocation};
+pub use trust::{
+    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OutOfScope, Place, Trust, TrustError, TrustedKey,
+    TrustedLog, TrustedVerifier, Window,
+};
+pub use verified::{Content, Logged, Signer, Unlogged, Verified};

@@ -1,0 +1,155 @@
+//! What a policy consists of, once it is parsed: right ever after, cheap to judge by.
+//!
+//! Steps and stages are known by their place in the lists here; texts that only a reader needs
+//! (the names of rules) are made once, when the document is read.
+
+use attest::predicate::BuildKind;
+use attest::{Sha256, StageName, StepName};
+use serde::{Deserialize, Serialize};
+
+use crate::age::MaxAge;
+use crate::rules::{Flow, Forbidden, Holdout, Metric};
+
+/// All rules of one policy.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) version: u64,
+    pub(crate) uri: String,
+    pub(crate) digest: Sha256,
+    pub(crate) completeness: Completeness,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) flows: Vec<Flow>,
+    pub(crate) forbidden: Vec<Forbidden>,
+    pub(crate) metrics: Vec<Metric>,
+    pub(crate) holdouts: Vec<Holdout>,
+}
+
+/// Where an artifact may run.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: StageName,
+    pub(crate) mode: Mode,
+    /// The stages that must have been passed before.
+    pub(crate) after: Vec<usize>,
+    pub(crate) rule: String,
+}
+
+/// A step that must have happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) rule: String,
+    pub(crate) age_rule: String,
+    pub(crate) name: StepName,
+    /// Type URIs, matched whole.
+    pub(crate) predicates: Vec<String>,
+    pub(crate) kind: Option<BuildKind>,
+    pub(crate) signers: SignerRule,
+    pub(crate) log: LogRule,
+    pub(crate) max_age: Option<MaxAge>,
+}
+
+/// Who must have signed.
+#[derive(Clone, Debug)]
+pub(crate) struct SignerRule {
+    /// Names in the trust file; `None` for whoever it lets sign the step.
+    pub(crate) any_of: Option<Vec<String>>,
+    /// How many distinct owners.
+    pub(crate) threshold: usize,
+    /// The step whose signers' owners do not count here.
+    pub(crate) not_same_as: Option<usize>,
+}
+
+/// One end of a flow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Endpoint {
+    pub(crate) step: usize,
+    pub(crate) port: Port,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $visibility:vis enum $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        $visibility enum $name {
+            $($(#[$case_doc])* #[serde(rename = $word)] $case,)+
+        }
+
+        impl $name {
+            /// Every one, in the order of their meaning.
+            $visibility const ALL: [Self; [$($word),+].len()] = [$(Self::$case),+];
+
+            /// The word in documents and reports.
+            $visibility const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$case => $word,)+
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What follows from a verdict at a stage; from the mildest to the strictest.
+    pub enum Mode {
+        /// Findings are written down.
+        Audit = "audit",
+        /// Findings are shown to whoever asks.
+        Warn = "warn",
+        /// What has not passed is not admitted.
+        Enforce = "enforce",
+    }
+}
+
+words! {
+    /// Which side of a step is meant.
+    pub(crate) enum Port {
+        /// What provenance says was made.
+        Products = "products",
+        /// What went in.
+        Materials = "materials",
+        /// What any statement is about.
+        Subject = "subject",
+    }
+}
+
+words! {
+    /// How much of what one step made must enter the other.
+    pub(crate) enum Coverage {
+        /// Every selected product.
+        All = "all",
+        /// At least one.
+        Any = "any",
+    }
+}
+
+words! {
+    /// How sure a rule against leakage can be.
+    pub(crate) enum Strength {
+        /// As sure as the declaration of the files that went in.
+        DeclaredFiles = "declared-files",
+    }
+}
+
+words! {
+    /// Whether the attestations of a step must stand in a trusted log.
+    pub(crate) enum LogRule {
+        /// They must; what is not written here.
+        Required = "required",
+        /// They need not.
+        Optional = "optional",
+    }
+}
+
+words! {
+    /// How much of the register must have been read for its silence to mean anything.
+    pub(crate) enum Completeness {
+        /// Every entry, by whoever judges.
+        Followed = "followed",
+        /// At least the register itself says that nothing is left out.
+        Claimed = "claimed",
+        /// What was given is all there is to go by.
+        Given = "given",
+    }
+}

@@ -1,0 +1,232 @@
+//! Is a bundle authentic? Signatures by trusted keys, and proven places in trusted logs.
+//!
+//! The order of the checks is part of their meaning. Nothing of a payload is read before a
+//! trusted key is known to have signed it. An entry of a log that the trust file names must be
+//! right in every respect, else the whole bundle is refused; an entry of any other log is noted
+//! and proves nothing. The position that counts is the one that the inclusion proof was checked
+//! for: `logIndex` and `logId` beside the proof are signed by nobody and are not looked at.
+
+use std::collections::HashMap;
+
+use attest::bundle::MAX_ENTRIES;
+use attest::envelope::{IN_TOTO, MAX_SIGNATURES};
+use attest::{
+    Bundle, Checkpoint, Envelope, Inclusion, KeyId, Leaf, LogEntry, Sha256, Statement, Timestamp,
+    Verifier,
+};
+
+use crate::error::VerifyError;
+use crate::merkle::{leaf_hash, verify_inclusion};
+use crate::trust::{Trust, TrustedKey};
+use crate::verified::{Content, Logged, Signer, Unlogged, Verified};
+
+/// How many opened checkpoints a [`Checker`] remembers; beyond that each is opened again.
+const MAX_CHECKPOINTS: usize = 1024;
+/// How much of an unknown log's name is kept, in characters.
+const MAX_ORIGIN: usize = 200;
+
+/// Checks that a bundle is authentic: signed by at least one key that `trust` names and that is
+/// valid at `now`, with right evidence wherever a trusted log is concerned.
+///
+/// Authentic is not authorised: whether a signer may say this is judged later.
+///
+/// A key's validity is judged by `now`, not by times in the statement: those are claims.
+///
+/// # Errors
+/// [`VerifyError`] for the first check that fails.
+pub fn verify(
+    bundle: &Bundle,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<Verified<Content>, VerifyError> {
+    let pae = bundle.envelope.pae();
+    let body = Sha256::of(&pae);
+    Checker::new(trust, now).check(bundle, &pae, body).map(|found| found.map(Content::Statement))
+}
+
+/// Checks bundles one after another against one trust, opening each checkpoint once.
+#[derive(Debug)]
+pub(crate) struct Checker<'t> {
+    trust: &'t Trust,
+    now: Timestamp,
+    checkpoints: HashMap<String, Checkpoint>,
+}
+
+impl<'t> Checker<'t> {
+    pub(crate) fn new(trust: &'t Trust, now: Timestamp) -> Self {
+        Self { trust, now, checkpoints: HashMap::new() }
+    }
+
+    /// As [`verify`]; `pae` is the envelope's pre-authentication encoding and `body` its digest.
+    pub(crate) fn check(
+        &mut self,
+        bundle: &Bundle,
+        pae: &[u8],
+        body: Sha256,
+    ) -> Result<Verified<Statement>, VerifyError> {
+        check_counts(bundle)?;
+        let envelope = &bundle.envelope;
+        if envelope.payload_type != IN_TOTO {
+            let found = envelope.payload_type.chars().take(MAX_ORIGIN).collect();
+            return Err(VerifyError::PayloadType { found });
+        }
+        let keys = self.signing_keys(envelope, pae);
+        let signers = self.signers(&keys)?;
+        let statement = Statement::parse(&envelope.payload)
+            .map_err(|error| VerifyError::Statement { reason: error.to_string() })?;
+        let (mut logged, mut unlogged) = (Vec::new(), Vec::new());
+        for entry in &bundle.entries {
+            match self.entry(entry, envelope, &keys, pae, body)? {
+                Ok(place) => logged.push(place),
+                Err(nowhere) => unlogged.push(nowhere),
+            }
+        }
+        logged.sort();
+        logged.dedup();
+        unlogged.sort();
+        unlogged.dedup();
+        Ok(Verified::new(statement, body, signers, logged, unlogged))
+    }
+
+    /// For each signature, the trusted key that made it, if one did: a signature counts for one
+    /// key at most. The `keyid` only says which key to try first.
+    ///
+    /// At most [`MAX_SIGNATURES`] times the number of trusted keys are tried.
+    fn signing_keys(&self, envelope: &Envelope, pae: &[u8]) -> Vec<Option<&'t TrustedKey>> {
+        let made = |key: &&TrustedKey, signature: &[u8]| key.key().verify(pae, signature).is_ok();
+        let find = |signature: &attest::Signature| {
+            let hint = signature.keyid.as_deref().and_then(|keyid| keyid.parse::<KeyId>().ok());
+            let hinted = hint.and_then(|id| self.trust.key(&id));
+            hinted.filter(|key| made(key, &signature.sig)).or_else(|| {
+                let others = self.trust.keys().iter().filter(|key| Some(key.id()) != hint);
+                others.into_iter().find(|key| made(key, &signature.sig))
+            })
+        };
+        envelope.signatures.iter().map(find).collect()
+    }
+
+    /// The trusted keys that signed and are valid, each once.
+    fn signers(&self, keys: &[Option<&TrustedKey>]) -> Result<Vec<Signer>, VerifyError> {
+        let mut signers: Vec<Signer> = keys
+            .iter()
+            .flatten()
+            .filter(|key| key.is_valid(self.now))
+            .map(|key| Signer::of(key, key.name()))
+            .collect();
+        signers.sort();
+        signers.dedup();
+        if !signers.is_empty() {
+            return Ok(signers);
+        }
+        let outside = keys.iter().flatten().flat_map(|key| key.grants()).next();
+        Err(outside.map_or(VerifyError::NoTrustedSignature, |grant| {
+            let window = grant.window();
+            VerifyError::OutsideValidity {
+                name: grant.name().into(),
+                from: window.from,
+                until: window.until,
+            }
+        }))
+    }
+
+    /// Where an entry proves the envelope to be; the inner `Err` for an entry that proves
+    /// nothing.
+    fn entry(
+        &mut self,
+        entry: &LogEntry,
+        envelope: &Envelope,
+        keys: &[Option<&TrustedKey>],
+        pae: &[u8],
+        body: Sha256,
+    ) -> Result<Result<Logged, Unlogged>, VerifyError> {
+        let Some(proof) = &entry.proof else { return Ok(Err(Unlogged::NoProof)) };
+        let claimed = Checkpoint::claimed_origin(&proof.checkpoint).unwrap_or_default();
+        if self.trust.log(claimed).is_none() {
+            let origin = claimed.chars().take(MAX_ORIGIN).collect();
+            return Ok(Err(Unlogged::UnknownLog { origin }));
+        }
+        let checkpoint = self.open(claimed, &proof.checkpoint)?;
+        let origin = || checkpoint.origin.clone();
+        let index = proof.index;
+        included(&checkpoint, proof, &entry.leaf)?;
+
+        let leaf = Leaf::parse(&entry.leaf).map_err(|error| VerifyError::Leaf {
+            origin: origin(),
+            index,
+            reason: error.to_string(),
+        })?;
+        // A 32-byte digest is SHA-256, which is the body's own name: no need to hash again.
+        if leaf.data() != body.as_bytes() && !leaf.covers(pae) {
+            return Err(VerifyError::OtherBody { origin: origin(), index, body });
+        }
+        let signature =
+            envelope.signatures.iter().position(|signature| signature.sig == leaf.signature());
+        let Some(key) = signature.and_then(|place| keys.get(place)) else {
+            return Err(VerifyError::OtherSignature { origin: origin(), index });
+        };
+        let Some(key) = key.filter(|key| key.is_valid(self.now)) else {
+            return Ok(Err(Unlogged::OtherSigner));
+        };
+        if *leaf.verifier() != Verifier::Key(key.key().clone()) {
+            return Err(VerifyError::OtherVerifier { origin: origin(), index });
+        }
+        let Checkpoint { origin, size, root } = checkpoint;
+        Ok(Ok(Logged { origin, index, key: key.id(), size, root }))
+    }
+
+    fn open(&mut self, origin: &str, note: &str) -> Result<Checkpoint, VerifyError> {
+        if let Some(opened) = self.checkpoints.get(note) {
+            return Ok(opened.clone());
+        }
+        let opened = open(self.trust, origin, note)?;
+        if self.checkpoints.len() < MAX_CHECKPOINTS {
+            self.checkpoints.insert(note.into(), opened.clone());
+        }
+        Ok(opened)
+    }
+}
+
+/// The checkpoint in `note`, as the trusted log `origin` signed it.
+fn open(trust: &Trust, origin: &str, note: &str) -> Result<Checkpoint, VerifyError> {
+    let failed =
+        |reason: String| VerifyError::Checkpoint { origin: origin.to_owned(), reason };
+    let log = trust.log(origin).ok_or_else(|| failed("not a trusted log".into()))?;
+    Checkpoint::open(note, log.key()).map_err(|error| failed(error.to_string()))
+}
+
+fn check_counts(bundle: &Bundle) -> Result<(), VerifyError> {
+    let count = bundle.envelope.signatures.len();
+    if count > MAX_SIGNATURES {
+        return Err(VerifyError::TooManySignatures { count, limit: MAX_SIGNATURES });
+    }
+    let count = bundle.entries.len();
+    if count > MAX_ENTRIES {
+        return Err(VerifyError::TooManyEntries { count, limit: MAX_ENTRIES });
+    }
+    Ok(())
+}
+
+/// The size and root that count are those that the log signed; a proof that says otherwise of
+/// itself is for another tree.
+fn included(checkpoint: &Checkpoint, proof: &Inclusion, leaf: &[u8]) -> Result<(), VerifyError> {
+    let Checkpoint { origin, size, root } = checkpoint;
+    if (proof.size, proof.root) != (*size, *root) {
+        let (origin, claimed) = (origin.clone(), proof.size);
+        return Err(VerifyError::OtherTree { origin, claimed, signed: *size });
+    }
+    let leaf = leaf_hash(leaf);
+    verify_inclusion(proof.index, *size, &leaf, &proof.hashes, root).map_err(|source| {
+        VerifyError::NotIncluded { origin: origin.clone(), index: proof.index, source }
+    })
+}
+
+impl Signer {
+    pub(crate) fn of(key: &TrustedKey, name: &str) -> Self {
+        Self {
+            key: key.id(),
+            name: name.into(),
+            owner: key.owner().into(),
+            custody: key.custody(),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is inside what, proven by manifests.
+//!
+//! A manifest proves its edges by itself: the digest of its bytes is the whole, and the bytes
+//! name the parts. So it does not matter who carried it, only that it is parsed strictly. Names
+//! of artifacts prove nothing here.
+
+use attest::{ArtifactId, Kind, Predicate, ResourceDescriptor, Sha256, Statement, oci, tree};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::lineage::Contains;
+
+/// How many manifests of one statement are read.
+pub(crate) const MAX_MANIFESTS: usize = 256;
+
+/// The edges proven by the manifests that a statement carries, sorted, each once.
+///
+/// At most [`MAX_MANIFESTS`] are read; the limits of each are those of its parser. What is not a
+/// manifest, or a malformed one, proves nothing.
+pub(crate) fn contained(statement: &Statement) -> Vec<Contains> {
+    let mut edges: Vec<Contains> =
+        carriers(statement).filter_map(manifest).take(MAX_MANIFESTS).flatten().collect();
+    edges.sort();
+    edges.dedup();
+    edges
+}
+
+/// Every descriptor of the statement that could carry a manifest.
+fn carriers(statement: &Statement) -> impl Iterator<Item = &ResourceDescriptor> {
+    let more: &[ResourceDescriptor] = match &statement.predicate {
+        Predicate::Provenance(provenance) => &provenance.run_details.byproducts,
+        Predicate::Evaluation(evaluation) => {
+            evaluation.run.as_ref().map_or(&[][..], |run| &run.products)
+        }
+        _ => &[],
+    };
+    let descriptors = statement.subject.iter().chain(more).chain(statement.materials());
+    descriptors.filter(|descriptor| descriptor.content.is_some())
+}
+
+fn manifest(descriptor: &ResourceDescriptor) -> Option<Vec<Contains>> {
+    let media_type = descriptor.media_type.as_deref()?;
+    let known = media_type == tree::MEDIA_TYPE || oci::document_kind(media_type).is_some();
+    if !known {
+        return None;
+    }
+    let bytes = STANDARD.decode(descriptor.content.as_deref()?).ok()?;
+    if media_type == tree::MEDIA_TYPE { of_tree(&bytes) } else { of_image(media_type, &bytes) }
+}
+
+fn of_tree(bytes: &[u8]) -> Option<Vec<Contains>> {
+    let manifest = tree::Manifest::parse(bytes).ok()?;
+    // Only the one spelling parses, so these bytes are what the digest is of.
+    let whole = ArtifactId::new(Kind::Tree, Sha256::of(bytes));
+    let edge = |entry: &tree::Entry| Contains {
+        whole,
+        part: ArtifactId::file(entry.digest),
+        name: entry.path.clone(),
+    };
+    Some(manifest.entries().iter().map(edge).collect())
+}
+
+fn of_image(media_type: &str, bytes: &[u8]) -> Option<Vec<Contains>> {
+    let document = oci::Document::parse(media_type, bytes).ok()?;
+    let whole = document.artifact();
+    let edge = |(place, child): (usize, &oci::Descriptor)| {
+        let part = child.artifact();
+        let name = match part.kind() {
+            Some(Kind::OciManifest | Kind::OciIndex) => "manifest",
+            _ if place == 0 => "config",
+            _ => "layer",
+        };
+        Contains { whole, part, name: name.into() }
+    };
+    Some(document.children().iter().enumerate().map(edge).collect())
+}

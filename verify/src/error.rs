@@ -1,0 +1,125 @@
+//! Why a bundle is not believed: values that a caller can match and a report can show.
+
+use attest::{Sha256, Timestamp};
+
+use crate::merkle::ProofError;
+
+/// Why a bundle is not believed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// More signatures than are looked at.
+    #[error("{count} signatures, more than the limit of {limit}")]
+    TooManySignatures {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// More log entries than are looked at.
+    #[error("{count} log entries, more than the limit of {limit}")]
+    TooManyEntries {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The payload is not an in-toto statement.
+    #[error("payload type `{found}`, expected `application/vnd.in-toto+json`")]
+    PayloadType {
+        /// What the envelope says.
+        found: String,
+    },
+    /// No signature comes from a trusted key.
+    #[error("no signature by a trusted key")]
+    NoTrustedSignature,
+    /// The only trusted keys that signed are outside the time for which they are trusted.
+    #[error("signed by `{name}`, whose key is trusted only {}", window(*from, *until))]
+    OutsideValidity {
+        /// The key's name in the trust file.
+        name: String,
+        /// From when on it is trusted.
+        from: Option<Timestamp>,
+        /// Until when it is trusted.
+        until: Option<Timestamp>,
+    },
+    /// The payload is signed by a trusted key and is not a statement.
+    #[error("not a statement: {reason}")]
+    Statement {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The checkpoint of a trusted log does not open with that log's key.
+    #[error("checkpoint of `{origin}`: {reason}")]
+    Checkpoint {
+        /// The log.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The proof is for a tree of another size or root than the signed one.
+    #[error("proof for a tree of {claimed} entries, but `{origin}` signed one of {signed}, or another root")]
+    OtherTree {
+        /// The log.
+        origin: String,
+        /// The size that the proof is for.
+        claimed: u64,
+        /// The size in the signed checkpoint.
+        signed: u64,
+    },
+    /// The audit path does not lead to the signed root.
+    #[error("entry {index} is not under the signed root of `{origin}`: {source}")]
+    NotIncluded {
+        /// The log.
+        origin: String,
+        /// Position that the proof claims.
+        index: u64,
+        /// What is wrong with the proof.
+        source: ProofError,
+    },
+    /// The entry is not a leaf of the kind that we know.
+    #[error("entry {index} of `{origin}` is not a leaf that we can read: {reason}")]
+    Leaf {
+        /// The log.
+        origin: String,
+        /// Its position.
+        index: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The entry is about other bytes.
+    #[error("entry {index} of `{origin}` is not about body {body}")]
+    OtherBody {
+        /// The log.
+        origin: String,
+        /// Its position.
+        index: u64,
+        /// The body of this bundle.
+        body: Sha256,
+    },
+    /// The entry holds a signature that this envelope does not carry.
+    #[error("entry {index} of `{origin}` holds a signature that is not in the envelope")]
+    OtherSignature {
+        /// The log.
+        origin: String,
+        /// Its position.
+        index: u64,
+    },
+    /// The entry names another key than the one that made its signature.
+    #[error("entry {index} of `{origin}` names another key than the one that signed")]
+    OtherVerifier {
+        /// The log.
+        origin: String,
+        /// Its position.
+        index: u64,
+    },
+}
+
+fn window(from: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    match (from, until) {
+        (Some(from), Some(until)) => format!("from {from} until {until}"),
+        (Some(from), None) => format!("from {from} on"),
+        (None, Some(until)) => format!("until {until}"),
+        (None, None) => "never".into(),
+    }
+}

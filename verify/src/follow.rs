@@ -1,0 +1,327 @@
+//! Following a log leaf by leaf, so that nothing negative in it can be missed.
+//!
+//! An inclusion proof shows presence; nothing shows absence but having read everything. The
+//! follower recomputes the root from every leaf and keeps what authorised signers say against
+//! artifacts, keys and attestations. It fails closed: a leaf by somebody who may say such things,
+//! whose body is missing, makes it stale, because that body may be a revocation.
+//!
+//! It keeps no leaves: about 64 hashes and the negative facts. A service keeps one and feeds it
+//! what is new.
+
+use std::collections::BTreeMap;
+
+use attest::envelope::IN_TOTO;
+use attest::predicate::{
+    APPROVAL, EVALUATION, MONITORING, REVOCATION, RevocationEffect, RevocationKind, TEST_RESULT,
+};
+use attest::{
+    Checkpoint, Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier,
+};
+
+use crate::merkle::{Frontier, leaf_hash};
+use crate::negatives::{Negatives, Revocation, Targets};
+use crate::trust::Trust;
+use crate::verified::Signer;
+
+/// How many negative facts a follower keeps. Only trusted signers can add to them.
+pub const MAX_NEGATIVES: usize = 1 << 20;
+/// How many positions of missing bodies are remembered, to be named in the error.
+const MAX_MISSING: usize = 16;
+
+/// The types of statement that can speak against an artifact: an answer that leaves one of
+/// them out could turn "denied" into "allowed".
+const NEGATIVE_TYPES: [&str; 5] = [REVOCATION, EVALUATION, MONITORING, TEST_RESULT, APPROVAL];
+
+/// Reads every leaf of one log, from the first on.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    origin: String,
+    trust: Sha256,
+    frontier: Frontier,
+    watched: BTreeMap<KeyId, Watched>,
+    negatives: Negatives,
+    missing: Vec<u64>,
+    missing_count: u64,
+    unreadable: u64,
+}
+
+/// A signer who may say something negative.
+#[derive(Clone, Debug)]
+struct Watched {
+    key: PublicKey,
+    signer: Signer,
+    revokes: bool,
+}
+
+/// A log read to the end, under a checkpoint that it signed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Followed {
+    /// The log.
+    pub origin: String,
+    /// How many leaves were read.
+    pub size: u64,
+    /// Their root, which the log signed.
+    pub root: Sha256,
+    /// What stands against artifacts, keys and attestations.
+    pub negatives: Negatives,
+}
+
+/// Why a log cannot be followed, or not to this checkpoint.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// The trust file does not name the log.
+    #[error("the trust file does not name the log `{0}`")]
+    UnknownLog(
+        /// The log.
+        String,
+    ),
+    /// A leaf came out of order.
+    #[error("leaf {found} came where leaf {expected} was due")]
+    OutOfOrder {
+        /// Which was due.
+        expected: u64,
+        /// Which came.
+        found: u64,
+    },
+    /// More than [`MAX_NEGATIVES`].
+    #[error("the log holds more than {MAX_NEGATIVES} negative facts")]
+    TooManyNegatives,
+    /// Bodies of leaves by authorised negative signers are missing or do not fit their leaves:
+    /// they may be revocations.
+    #[error("{count} bodies that may be revocations are missing, the first at entry {}", first.first().copied().unwrap_or_default())]
+    Stale {
+        /// How many.
+        count: u64,
+        /// The first positions.
+        first: Vec<u64>,
+    },
+    /// The trust file has changed since the follower was made: follow again from the first leaf.
+    #[error("the trust file has changed since leaf 0 was followed")]
+    TrustChanged,
+    /// The checkpoint is not one that the log signed.
+    #[error("checkpoint of `{origin}`: {reason}")]
+    Checkpoint {
+        /// The log.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The checkpoint is for another number of leaves than were followed.
+    #[error("followed {followed} leaves, but the checkpoint has {signed}")]
+    Size {
+        /// How many were followed.
+        followed: u64,
+        /// How many the log signed for.
+        signed: u64,
+    },
+    /// The leaves do not make the root that the log signed.
+    #[error("the {size} leaves make the root {computed}, but the log signed {signed}")]
+    Root {
+        /// How many leaves.
+        size: u64,
+        /// What they make.
+        computed: Sha256,
+        /// What the log signed.
+        signed: Sha256,
+    },
+}
+
+impl Follower {
+    /// Starts at the first leaf of the log `origin`, looking out for what the signers of
+    /// `trust` may say.
+    ///
+    /// # Errors
+    /// [`FollowError::UnknownLog`] when `trust` does not name the log.
+    pub fn new(origin: &str, trust: &Trust) -> Result<Self, FollowError> {
+        if trust.log(origin).is_none() {
+            return Err(FollowError::UnknownLog(origin.into()));
+        }
+        let watched = trust.keys().iter().filter_map(|key| {
+            let may = |predicate: &str| {
+                key.grants().iter().any(|grant| grant.may().predicates.has(predicate))
+            };
+            let watched = NEGATIVE_TYPES.iter().any(|predicate| may(predicate));
+            watched.then(|| {
+                let signer = Signer::of(key, key.name());
+                (key.id(), Watched { key: key.key().clone(), signer, revokes: may(REVOCATION) })
+            })
+        });
+        Ok(Self {
+            origin: origin.into(),
+            trust: trust.digest(),
+            frontier: Frontier::new(),
+            watched: watched.collect(),
+            negatives: Negatives::none(),
+            missing: Vec::new(),
+            missing_count: 0,
+            unreadable: 0,
+        })
+    }
+
+    /// The log.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// How many leaves were read: the position of the next.
+    pub const fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// The root of what was read.
+    pub fn root(&self) -> Sha256 {
+        self.frontier.root()
+    }
+
+    /// What was found so far. To judge by it, [`Follower::finish`] first.
+    pub const fn negatives(&self) -> &Negatives {
+        &self.negatives
+    }
+
+    /// How many leaves were not of the kind that we know. They speak for nobody.
+    pub const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// Reads the leaf at `index` with its body: the pre-authentication encoding whose digest is
+    /// in the leaf. A body that does not have this digest counts as missing.
+    ///
+    /// # Errors
+    /// [`FollowError::OutOfOrder`] unless `index` is the number of leaves read so far;
+    /// [`FollowError::TooManyNegatives`]. Then nothing has changed.
+    pub fn leaf(
+        &mut self,
+        index: u64,
+        leaf: &[u8],
+        body: Option<&[u8]>,
+    ) -> Result<(), FollowError> {
+        let expected = self.size();
+        if index != expected {
+            return Err(FollowError::OutOfOrder { expected, found: index });
+        }
+        if self.negatives.len() >= MAX_NEGATIVES {
+            return Err(FollowError::TooManyNegatives);
+        }
+        match Leaf::parse(leaf) {
+            Ok(parsed) => self.read(index, &parsed, body),
+            Err(_) => self.unreadable += 1,
+        }
+        self.frontier.append(leaf_hash(leaf));
+        Ok(())
+    }
+
+    /// Ends at a checkpoint that the log signed, whose size and root must be those of the leaves
+    /// read. The follower can go on from there.
+    ///
+    /// # Errors
+    /// [`FollowError`]; with any of them nobody may be told "allowed".
+    pub fn finish(&self, note: &str, trust: &Trust) -> Result<Followed, FollowError> {
+        if trust.digest() != self.trust {
+            return Err(FollowError::TrustChanged);
+        }
+        let log =
+            trust.log(&self.origin).ok_or_else(|| FollowError::UnknownLog(self.origin.clone()))?;
+        let head = Checkpoint::open(note, log.key()).map_err(|error| FollowError::Checkpoint {
+            origin: self.origin.clone(),
+            reason: error.to_string(),
+        })?;
+        if head.size != self.size() {
+            return Err(FollowError::Size { followed: self.size(), signed: head.size });
+        }
+        let computed = self.root();
+        if head.root != computed {
+            return Err(FollowError::Root { size: head.size, computed, signed: head.root });
+        }
+        if self.missing_count > 0 {
+            let first = self.missing.clone();
+            return Err(FollowError::Stale { count: self.missing_count, first });
+        }
+        Ok(Followed {
+            origin: head.origin.clone(),
+            size: head.size,
+            root: head.root,
+            negatives: self.negatives.clone().at(head),
+        })
+    }
+
+    fn read(&mut self, index: u64, leaf: &Leaf, body: Option<&[u8]>) {
+        let Verifier::Key(key) = leaf.verifier() else { return };
+        let Some(watched) = self.watched.get(&key.id()) else { return };
+        // What a key says after its revocation is void, and so is what it revokes.
+        if self.negatives.of_key(&key.id()).is_some() {
+            return;
+        }
+        let Some(pae) = body.filter(|body| leaf.covers(body)) else {
+            return self.miss(index);
+        };
+        let (watched, Ok(envelope)) = (watched.clone(), Envelope::from_pae(pae)) else {
+            return self.miss(index);
+        };
+        if envelope.payload_type != IN_TOTO || !may_be_negative(&envelope.payload) {
+            return;
+        }
+        // A leaf that merely names the key says nothing for it.
+        if watched.key.verify(pae, leaf.signature()).is_err() {
+            return;
+        }
+        match Statement::parse(&envelope.payload) {
+            Ok(statement) => self.note(index, Sha256::of(pae), &watched, &statement),
+            // Signed by somebody who may revoke, and nobody can tell what it says.
+            Err(_) => self.miss(index),
+        }
+    }
+
+    fn note(&mut self, index: u64, body: Sha256, watched: &Watched, statement: &Statement) {
+        let artifacts: Vec<_> = match statement.subjects() {
+            Ok(subjects) => subjects.into_iter().map(|(artifact, _)| artifact).collect(),
+            Err(_) => return self.miss(index),
+        };
+        match &statement.predicate {
+            Predicate::Revocation(_) if !watched.revokes => {}
+            Predicate::Revocation(said) => {
+                let revocation = Revocation {
+                    index,
+                    body,
+                    by: watched.signer.clone(),
+                    reason: said.reason.clone(),
+                    descendants: said.effect == RevocationEffect::Descendants
+                        || said.kind == RevocationKind::Unknown,
+                };
+                self.negatives.revoke(revocation, &artifacts, targets(&said.kind));
+            }
+            _ if NEGATIVE_TYPES.contains(&statement.predicate_type()) => {
+                for artifact in artifacts {
+                    self.negatives.owe(artifact, body, index, watched.key.id());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn miss(&mut self, index: u64) {
+        self.missing_count += 1;
+        if self.missing.len() < MAX_MISSING {
+            self.missing.push(index);
+        }
+    }
+}
+
+/// An unknown kind is the widest: whatever has the digest.
+const fn targets(kind: &RevocationKind) -> Targets {
+    let unknown = matches!(kind, RevocationKind::Unknown);
+    Targets {
+        artifact: unknown || matches!(kind, RevocationKind::Artifact),
+        attestation: unknown || matches!(kind, RevocationKind::Attestation),
+        key: unknown || matches!(kind, RevocationKind::Key),
+    }
+}
+
+/// Whether the payload can be a statement of one of [`NEGATIVE_TYPES`]; a cheap look before
+/// the parse. A JSON text equals a string only if it spells it, or has a backslash.
+fn may_be_negative(payload: &[u8]) -> bool {
+    payload.contains(&b'\\')
+        || NEGATIVE_TYPES.iter().any(|name| {
+            payload.windows(name.len()).any(|window| window == name.as_bytes())
+        })
+}

@@ -1,0 +1,422 @@
+//! The graph of artifacts joined by believed attestations, and everything that did not make it
+//! in.
+//!
+//! A lineage is data for policy to judge: what is believed, what was rejected and why, what was
+//! left unexplored, what is revoked, and how complete the answer is. Only [`crate::Trace`]
+//! makes one. The same evidence gives the same lineage, in whatever order it was supplied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attest::{ArtifactId, KeyId, Predicate, Sha256, Statement, StepName};
+
+use crate::error::VerifyError;
+use crate::negatives::Revocation;
+use crate::trust::{OutOfScope, Window};
+use crate::verified::{Signer, Verified};
+
+/// Which way a lineage runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// What made the artifact: from a subject to the materials of the statement.
+    Up,
+    /// What was made from it: from a material to the subjects of the statement.
+    Down,
+}
+
+/// The believed history of one artifact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lineage {
+    pub(crate) root: ArtifactId,
+    pub(crate) direction: Direction,
+    pub(crate) artifacts: BTreeSet<ArtifactId>,
+    pub(crate) attestations: Vec<Attestation>,
+    pub(crate) contains: Vec<Contains>,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) unexplored: Vec<Unexplored>,
+    pub(crate) revoked: BTreeMap<ArtifactId, Revoked>,
+    pub(crate) completeness: Completeness,
+    pub(crate) holds: Window,
+    pub(crate) trust: Sha256,
+    by_subject: BTreeMap<ArtifactId, Vec<usize>>,
+    by_material: BTreeMap<ArtifactId, Vec<usize>>,
+}
+
+/// A believed statement, as far as its signers may speak.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Attestation {
+    /// The statement and the evidence for it. Its signers include those out of scope; judge by
+    /// [`Attestation::signers`].
+    pub verified: Verified<Statement>,
+    /// The signers whose scope covers the statement and whose keys were good where the entry
+    /// stands; at least one, in the order of their identities.
+    pub signers: Vec<Signer>,
+    /// What the statement is about, in its order.
+    pub subjects: Vec<Named>,
+    /// What it says went in, in its order.
+    pub materials: Vec<Named>,
+    /// Materials without a digest that identifies them, by name: they can match nothing, and a
+    /// rule about what did *not* go in cannot be decided while there are any.
+    pub unidentified: Vec<String>,
+    /// The lowest position, in the one log that orders, of a signature by one of `signers`.
+    /// This is the order of events; times inside statements are claims.
+    pub index: Option<u64>,
+    /// The step that it says it is.
+    pub step: Option<StepName>,
+    /// The predicate type, whole.
+    pub predicate_type: String,
+    /// For a verification summary: the verifier id that it names, if one of `signers` is the
+    /// trusted key of that verifier. A summary without it is nobody's verdict.
+    pub verifier: Option<String>,
+}
+
+/// An artifact under the name that a statement gives it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub struct Named {
+    /// The artifact.
+    pub artifact: ArtifactId,
+    /// Its name; empty when the statement gives none.
+    pub name: String,
+    /// What it was to the step, for materials that say so.
+    pub role: Option<String>,
+}
+
+/// That one artifact is inside another, proven by a manifest whose digest is the whole's.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub struct Contains {
+    /// The tree, image manifest or image index.
+    pub whole: ArtifactId,
+    /// What is in it.
+    pub part: ArtifactId,
+    /// Its path in a tree; for images, what it is there (`config`, `layer`, `manifest`).
+    pub name: String,
+}
+
+/// An attestation that does not count, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// The artifact for which it was supplied: the first of them, when it came for several.
+    pub artifact: ArtifactId,
+    /// Its body.
+    pub body: Sha256,
+    /// Its proven position, if it got that far.
+    pub index: Option<u64>,
+    /// What it was about, if a trusted key signed it.
+    pub predicate_type: Option<String>,
+    /// Which step it was, if a trusted key signed it.
+    pub step: Option<StepName>,
+    /// Why it does not count.
+    pub why: Rejection,
+}
+
+/// Why an attestation does not count.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// It is not authentic.
+    #[error(transparent)]
+    NotBelieved(#[from] VerifyError),
+    /// Its signers are trusted, and not for this.
+    #[error("out of scope: {}", list(.0))]
+    OutOfScope(
+        /// Each signer's name with what the signer may not sign.
+        Vec<(String, OutOfScope)>,
+    ),
+    /// It does not speak of the artifact for which it was supplied.
+    #[error("does not speak of the artifact for which it was supplied")]
+    Unrelated,
+    /// A subject has no digest that identifies it.
+    #[error("a subject cannot be identified: {reason}")]
+    NoIdentity {
+        /// What is wrong with the subject.
+        reason: String,
+    },
+    /// Statements of this type have exactly one subject.
+    #[error("{count} subjects, but a statement of this type has exactly one")]
+    SeveralSubjects {
+        /// How many it has.
+        count: usize,
+    },
+    /// It and another statement give one artifact different digests by one algorithm, or
+    /// different artifacts the same digest.
+    #[error("contradicts {with} about the {algorithm} digest of {artifact}")]
+    Conflict {
+        /// The artifact.
+        artifact: ArtifactId,
+        /// The algorithm.
+        algorithm: String,
+        /// The first statement that says otherwise.
+        with: Sha256,
+    },
+    /// An authorised revoker revoked it.
+    #[error("revoked by entry {index}")]
+    Revoked {
+        /// Position of the revocation.
+        index: u64,
+        /// Body of the revocation.
+        by: Sha256,
+    },
+    /// The key of this signer was revoked before the entry, or the entry is not logged.
+    #[error("the key of `{name}` was revoked by entry {index}, and nothing shows this signature to be older")]
+    RevokedKey {
+        /// The signer's name.
+        name: String,
+        /// The key.
+        key: KeyId,
+        /// Position of the revocation.
+        index: u64,
+        /// Body of the revocation.
+        by: Sha256,
+    },
+    /// It is proven under another root than the one followed at the same size: the log showed
+    /// two histories.
+    #[error("`{origin}` signed two different trees of {size} entries")]
+    Fork {
+        /// The log.
+        origin: String,
+        /// The size of both trees.
+        size: u64,
+    },
+}
+
+/// A part of the history that was not looked at.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub struct Unexplored {
+    /// Whose history.
+    pub artifact: ArtifactId,
+    /// Why not.
+    pub why: WhyUnexplored,
+}
+
+/// Why a part of the history was not looked at.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
+#[non_exhaustive]
+pub enum WhyUnexplored {
+    /// Nobody supplied its bundles.
+    #[error("its bundles were not supplied")]
+    NotSupplied,
+    /// A bound was reached.
+    #[error("{left} {what} left over, the limit being {limit}")]
+    Budget {
+        /// What there was too much of.
+        what: &'static str,
+        /// How many were not looked at.
+        left: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The followed log holds a statement about it that the answer left out.
+    #[error("entry {index} speaks of it and was not supplied")]
+    Withheld {
+        /// Position of the entry.
+        index: u64,
+        /// Its body.
+        body: Sha256,
+    },
+}
+
+/// That an artifact is revoked, and by which way the revocation reaches it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The revocation.
+    pub by: Revocation,
+    /// From the artifact that the revocation names to this one, both included.
+    pub path: Vec<ArtifactId>,
+}
+
+/// How much of the log stands behind the answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Completeness {
+    /// Every leaf up to a signed checkpoint was followed, so nothing negative is missing.
+    Followed {
+        /// The log.
+        origin: String,
+        /// Up to which size.
+        size: u64,
+        /// The root at that size.
+        root: Sha256,
+    },
+    /// The source says that its answers are complete up to a size; nobody checked.
+    Claimed {
+        /// The log.
+        origin: String,
+        /// Up to which size, the smallest of all answers.
+        size: u64,
+    },
+    /// Nobody says anything.
+    None,
+}
+
+impl Lineage {
+    pub(crate) fn empty(root: ArtifactId, direction: Direction, trust: Sha256) -> Self {
+        Self {
+            root,
+            direction,
+            artifacts: BTreeSet::from([root]),
+            attestations: Vec::new(),
+            contains: Vec::new(),
+            rejected: Vec::new(),
+            unexplored: Vec::new(),
+            revoked: BTreeMap::new(),
+            completeness: Completeness::None,
+            holds: Window::default(),
+            trust,
+            by_subject: BTreeMap::new(),
+            by_material: BTreeMap::new(),
+        }
+    }
+
+    /// Builds the indexes, once the attestations are final.
+    pub(crate) fn index(mut self) -> Self {
+        for (place, attestation) in self.attestations.iter().enumerate() {
+            enter(&mut self.by_subject, &attestation.subjects, place);
+            enter(&mut self.by_material, &attestation.materials, place);
+        }
+        self
+    }
+
+    /// The artifact whose history this is.
+    pub const fn root(&self) -> ArtifactId {
+        self.root
+    }
+
+    /// Which way it runs.
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Every artifact whose bundles were asked for.
+    pub const fn artifacts(&self) -> &BTreeSet<ArtifactId> {
+        &self.artifacts
+    }
+
+    /// Everything believed, by position (unlogged last), then by body.
+    pub fn attestations(&self) -> &[Attestation] {
+        &self.attestations
+    }
+
+    /// The attestations with `artifact` as a subject, in the order of [`Self::attestations`].
+    pub fn about(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Attestation> {
+        self.indexed(&self.by_subject, artifact)
+    }
+
+    /// The attestations with `artifact` as a material, in the order of [`Self::attestations`].
+    pub fn using(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Attestation> {
+        self.indexed(&self.by_material, artifact)
+    }
+
+    /// The attestation with this body.
+    pub fn attestation(&self, body: &Sha256) -> Option<&Attestation> {
+        self.attestations.iter().find(|attestation| attestation.verified.body() == *body)
+    }
+
+    fn indexed<'a>(
+        &'a self,
+        index: &'a BTreeMap<ArtifactId, Vec<usize>>,
+        artifact: &ArtifactId,
+    ) -> impl Iterator<Item = &'a Attestation> {
+        index.get(artifact).into_iter().flatten().filter_map(|place| self.attestations.get(*place))
+    }
+
+    /// Every proven `contains`, by whole, part and name.
+    pub fn contains(&self) -> &[Contains] {
+        &self.contains
+    }
+
+    /// What is proven to be in `whole`.
+    pub fn parts_of(&self, whole: &ArtifactId) -> &[Contains] {
+        let start = self.contains.partition_point(|edge| edge.whole < *whole);
+        let end = self.contains.partition_point(|edge| edge.whole <= *whole);
+        self.contains.get(start..end).unwrap_or_default()
+    }
+
+    /// What `part` is proven to be in.
+    pub fn wholes_of(&self, part: &ArtifactId) -> impl Iterator<Item = &Contains> {
+        let part = *part;
+        self.contains.iter().filter(move |edge| edge.part == part)
+    }
+
+    /// What does not count, and why, by body.
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    /// What was not looked at.
+    pub fn unexplored(&self) -> &[Unexplored] {
+        &self.unexplored
+    }
+
+    /// Why `artifact` is revoked, if it is.
+    pub fn revoked(&self, artifact: &ArtifactId) -> Option<&Revoked> {
+        self.revoked.get(artifact)
+    }
+
+    /// Every artifact of this lineage that is revoked.
+    pub const fn all_revoked(&self) -> &BTreeMap<ArtifactId, Revoked> {
+        &self.revoked
+    }
+
+    /// How much of the log stands behind this.
+    pub const fn completeness(&self) -> &Completeness {
+        &self.completeness
+    }
+
+    /// The stretch around `now` in which no signer's validity changes by time alone.
+    pub const fn holds(&self) -> Window {
+        self.holds
+    }
+
+    /// The digest of the trust file by which it was believed.
+    pub const fn trust(&self) -> Sha256 {
+        self.trust
+    }
+}
+
+impl Attestation {
+    /// The statement.
+    pub const fn statement(&self) -> &Statement {
+        self.verified.content()
+    }
+
+    /// The body: what findings name as evidence.
+    pub const fn body(&self) -> Sha256 {
+        self.verified.body()
+    }
+
+    /// Whether the subjects were made from the materials. An evaluation uses its data set and
+    /// makes no model of it, so that revoking the set does not revoke the model.
+    pub const fn makes(&self) -> bool {
+        matches!(self.statement().predicate, Predicate::Provenance(_))
+    }
+
+    /// The owners who stand behind it, each once.
+    pub fn owners(&self) -> BTreeSet<&str> {
+        self.signers.iter().map(|signer| signer.owner.as_str()).collect()
+    }
+
+    /// Whether it has `artifact` as a subject.
+    pub fn is_about(&self, artifact: &ArtifactId) -> bool {
+        self.subjects.iter().any(|subject| subject.artifact == *artifact)
+    }
+}
+
+fn enter(index: &mut BTreeMap<ArtifactId, Vec<usize>>, named: &[Named], place: usize) {
+    for named in named {
+        let places = index.entry(named.artifact).or_default();
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+}
+
+fn list(signers: &[(String, OutOfScope)]) -> String {
+    let each: Vec<String> =
+        signers.iter().map(|(name, why)| format!("`{name}` may not sign {why}")).collect();
+    each.join("; ")
+}

@@ -1,0 +1,142 @@
+//! What speaks against artifacts, keys and attestations: facts that whoever enforces must know
+//! to be complete, and therefore takes from following every leaf of a log, never from a search.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attest::{ArtifactId, Checkpoint, KeyId, Sha256};
+
+use crate::verified::Signer;
+
+/// The negative facts of one log, up to a size.
+///
+/// Only [`crate::Follower`] fills it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Negatives {
+    head: Option<Checkpoint>,
+    revocations: Vec<Revocation>,
+    artifacts: BTreeMap<ArtifactId, Vec<usize>>,
+    attestations: BTreeMap<Sha256, usize>,
+    keys: BTreeMap<Sha256, usize>,
+    owed: BTreeMap<ArtifactId, BTreeMap<Sha256, Owed>>,
+    owed_count: usize,
+}
+
+/// A registered revocation by an authorised revoker.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Revocation {
+    /// Its position in the log: it counts from here on.
+    pub index: u64,
+    /// Its body.
+    pub body: Sha256,
+    /// Who revoked.
+    pub by: Signer,
+    /// The short reason in the statement.
+    pub reason: String,
+    /// Whether all that was made from the artifact is revoked with it.
+    pub descendants: bool,
+}
+
+/// A statement that can speak against an artifact (an evaluation, a test result, a monitoring
+/// window, an approval or its refusal), signed by a trusted key and found in the log. An answer
+/// about the artifact without it is not complete.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Owed {
+    /// Its body.
+    pub body: Sha256,
+    /// Its first position in the log.
+    pub index: u64,
+    /// The trusted keys that signed it.
+    pub keys: BTreeSet<KeyId>,
+}
+
+/// What a revocation takes its subject for. More than one when it does not say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Targets {
+    pub(crate) artifact: bool,
+    pub(crate) attestation: bool,
+    pub(crate) key: bool,
+}
+
+impl Negatives {
+    /// For who has not followed a log. A lineage made with this is complete by somebody's claim
+    /// at best, and says so.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// How far the log was followed, if it was.
+    pub const fn head(&self) -> Option<&Checkpoint> {
+        self.head.as_ref()
+    }
+
+    /// Every revocation, by position.
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.revocations
+    }
+
+    /// The revocations that name this artifact, by position.
+    ///
+    /// Kinds are not told apart here: a revocation of a digest hits whatever has the digest, so
+    /// that a forgotten `digestMethod` does not save a tree.
+    pub fn of_artifact(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Revocation> {
+        let places = self.artifacts.get(&without_kind(artifact));
+        places.into_iter().flatten().filter_map(|place| self.revocations.get(*place))
+    }
+
+    /// The first revocation of the attestation with this body.
+    pub fn of_attestation(&self, body: &Sha256) -> Option<&Revocation> {
+        self.attestations.get(body).and_then(|place| self.revocations.get(*place))
+    }
+
+    /// The first revocation of this key: what the key signed from there on is void.
+    pub fn of_key(&self, key: &KeyId) -> Option<&Revocation> {
+        self.keys.get(&key.digest()).and_then(|place| self.revocations.get(*place))
+    }
+
+    /// The statements about this artifact that an answer must not leave out.
+    pub fn owed(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Owed> {
+        self.owed.get(artifact).into_iter().flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn at(mut self, head: Checkpoint) -> Self {
+        self.head = Some(head);
+        self
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.revocations.len() + self.owed_count
+    }
+
+    pub(crate) fn revoke(&mut self, revocation: Revocation, subjects: &[ArtifactId], as_: Targets) {
+        let place = self.revocations.len();
+        self.revocations.push(revocation);
+        for subject in subjects {
+            if as_.artifact {
+                self.artifacts.entry(without_kind(subject)).or_default().push(place);
+            }
+            let Some(digest) = subject.digest() else { continue };
+            if as_.attestation {
+                self.attestations.entry(digest).or_insert(place);
+            }
+            if as_.key {
+                self.keys.entry(digest).or_insert(place);
+            }
+        }
+    }
+
+    pub(crate) fn owe(&mut self, artifact: ArtifactId, body: Sha256, index: u64, key: KeyId) {
+        let owed = self.owed.entry(artifact).or_default().entry(body);
+        let owed = owed.or_insert_with(|| {
+            self.owed_count += 1;
+            Owed { body, index, keys: BTreeSet::new() }
+        });
+        owed.keys.insert(key);
+    }
+}
+
+/// The same digest as a file, whatever the kind.
+fn without_kind(artifact: &ArtifactId) -> ArtifactId {
+    artifact.digest().map_or(*artifact, ArtifactId::file)
+}

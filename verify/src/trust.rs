@@ -1,0 +1,255 @@
+//! Whom we believe, and about what at most: the trust file.
+//!
+//! Identity is the key itself (its SubjectPublicKeyInfo), never a `keyid` and never a local name.
+//! Two names on one key are one identity with one owner. What a key may sign is said entry by
+//! entry and nothing is implied: a missing list allows nothing. Policy can narrow what is said
+//! here, never widen it.
+//!
+//! Nothing here reads a clock or a file: the text of the trust file is an argument.
+
+mod document;
+mod scope;
+
+use attest::{KeyId, PublicKey, Sha256, Timestamp, VerifierKey};
+
+pub use document::{MAX_TRUST_BYTES, Place, TrustError};
+pub use scope::{Globs, May, Names, OutOfScope};
+
+/// Everybody whom we believe: keys, logs and verifiers.
+///
+/// Made by [`Trust::parse`] from YAML; [`Trust::digest`] names the exact bytes.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    keys: Vec<TrustedKey>,
+    logs: Vec<TrustedLog>,
+    verifiers: Vec<TrustedVerifier>,
+    digest: Sha256,
+}
+
+/// One key, whatever number of names it has.
+#[derive(Clone, Debug)]
+pub struct TrustedKey {
+    key: PublicKey,
+    owner: String,
+    custody: Custody,
+    grants: Vec<Grant>,
+}
+
+/// One entry of the trust file: a name for a key and what the key may sign under it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Grant {
+    name: String,
+    may: May,
+    valid_from: Option<Timestamp>,
+    valid_until: Option<Timestamp>,
+}
+
+/// Where a key is kept, seen from the step whose statements it signs.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Custody {
+    /// The user who runs the step can read the key, so the step can sign what it likes: what
+    /// is claimed with it is SLSA Build L1 at most. What is not said is this.
+    #[default]
+    Shared,
+    /// The step cannot reach the key.
+    Separate,
+}
+
+/// A log whose checkpoints count.
+#[derive(Clone, Debug)]
+pub struct TrustedLog {
+    origin: String,
+    key: VerifierKey,
+}
+
+/// Somebody whose verification summaries (SLSA VSA) count: an id and the key that must sign.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrustedVerifier {
+    id: String,
+    name: String,
+    key: KeyId,
+}
+
+/// A half-open stretch of time, `[from, until)`; an absent end is open.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Window {
+    /// The first moment inside.
+    pub from: Option<Timestamp>,
+    /// The first moment after it.
+    pub until: Option<Timestamp>,
+}
+
+impl Trust {
+    /// Every trusted key, in the order of the file.
+    pub fn keys(&self) -> &[TrustedKey] {
+        &self.keys
+    }
+
+    /// The key with this identity.
+    pub fn key(&self, id: &KeyId) -> Option<&TrustedKey> {
+        self.keys.iter().find(|trusted| trusted.id() == *id)
+    }
+
+    /// The key that has `name`, with the grant of that name.
+    pub fn named(&self, name: &str) -> Option<(&TrustedKey, &Grant)> {
+        self.keys.iter().find_map(|trusted| {
+            let grant = trusted.grants.iter().find(|grant| grant.name == name)?;
+            Some((trusted, grant))
+        })
+    }
+
+    /// Every trusted log, in the order of the file.
+    pub fn logs(&self) -> &[TrustedLog] {
+        &self.logs
+    }
+
+    /// The log with this origin.
+    pub fn log(&self, origin: &str) -> Option<&TrustedLog> {
+        self.logs.iter().find(|log| log.origin == origin)
+    }
+
+    /// Everybody whose verification summaries count, in the order of the file.
+    pub fn verifiers(&self) -> &[TrustedVerifier] {
+        &self.verifiers
+    }
+
+    /// Whether a summary that names the verifier `id` and is signed by `key` is from a trusted
+    /// pair of the two.
+    pub fn is_verifier(&self, id: &str, key: &KeyId) -> bool {
+        self.verifiers.iter().any(|verifier| verifier.id == id && verifier.key == *key)
+    }
+
+    /// The digest of the bytes that were parsed.
+    pub const fn digest(&self) -> Sha256 {
+        self.digest
+    }
+
+    /// The stretch around `now` in which no key becomes valid or ceases to be.
+    pub fn window(&self, now: Timestamp) -> Window {
+        let edges = || {
+            let grants = self.keys.iter().flat_map(|key| &key.grants);
+            grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten()
+        };
+        Window {
+            from: edges().filter(|edge| *edge <= now).max(),
+            until: edges().filter(|edge| *edge > now).min(),
+        }
+    }
+}
+
+impl TrustedKey {
+    /// The identity: the SHA-256 digest of the SubjectPublicKeyInfo.
+    pub const fn id(&self) -> KeyId {
+        self.key.id()
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The name by which to show it: that of its first grant in the file.
+    pub fn name(&self) -> &str {
+        self.grants.first().map_or("", |grant| grant.name.as_str())
+    }
+
+    /// Whoever answers for it. Thresholds and "not the same as" count owners.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Where it is kept.
+    pub const fn custody(&self) -> Custody {
+        self.custody
+    }
+
+    /// Its entries in the file, at least one.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// Whether any of its grants is valid at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.grants.iter().any(|grant| grant.is_valid(now))
+    }
+}
+
+impl Grant {
+    /// The name, unique in the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What may be signed.
+    pub const fn may(&self) -> &May {
+        &self.may
+    }
+
+    /// When the grant holds.
+    pub const fn window(&self) -> Window {
+        Window { from: self.valid_from, until: self.valid_until }
+    }
+
+    /// Whether the grant holds at `now`: from `validFrom` on, up to but without `validUntil`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.window().contains(now)
+    }
+}
+
+impl Custody {
+    /// The word in the trust file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Separate => "separate",
+        }
+    }
+}
+
+impl TrustedLog {
+    /// The name in the first line of its checkpoints.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The key that signs its checkpoints.
+    pub const fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+}
+
+impl TrustedVerifier {
+    /// The `verifier.id` of its summaries.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name of the key that must sign them.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key that must sign them.
+    pub const fn key(&self) -> KeyId {
+        self.key
+    }
+}
+
+impl Window {
+    /// Whether `moment` is inside.
+    pub fn contains(&self, moment: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= moment) && self.until.is_none_or(|until| moment < until)
+    }
+
+    /// The stretch inside both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            from: self.from.max(other.from),
+            until: match (self.until, other.until) {
+                (Some(one), Some(two)) => Some(one.min(two)),
+                (one, two) => one.or(two),
+            },
+        }
+    }
+}

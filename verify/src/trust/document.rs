@@ -1,0 +1,625 @@
+//! The trust file as YAML: reading it strictly, adding to it, writing it.
+//!
+//! An unknown key, a key given twice, a bad value: each is an error with line and column. The
+//! document is bounded before it is parsed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use attest::{KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_saphyr::Spanned;
+
+use super::{
+    Custody, Globs, Grant, May, Names, Trust, TrustedKey, TrustedLog, TrustedVerifier, Window,
+};
+
+/// The largest trust file that is read, in bytes.
+pub const MAX_TRUST_BYTES: usize = 1 << 20;
+/// How many keys, logs and verifiers a trust file may each have.
+pub const MAX_ENTRIES: usize = 256;
+/// How many items each list of a key's `may` can have.
+pub const MAX_PATTERNS: usize = 256;
+/// The longest name, owner, origin or pattern, in bytes.
+pub const MAX_NAME_BYTES: usize = 512;
+
+const API_VERSION: &str = "assay/v1";
+const KIND: &str = "Trust";
+
+/// A line and a column in a document, counted from one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Place {
+    /// The line; 0 when the entry is not from a document.
+    pub line: u64,
+    /// The column.
+    pub column: u64,
+}
+
+/// Why a trust file is not accepted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// More than [`MAX_TRUST_BYTES`].
+    #[error("the trust file has {found} bytes, more than the limit of {MAX_TRUST_BYTES}")]
+    TooLarge {
+        /// How many it has.
+        found: usize,
+    },
+    /// Not YAML of this shape.
+    #[error("trust file, {place}: {message}")]
+    Yaml {
+        /// Where.
+        place: Place,
+        /// What is wrong, in the parser's words.
+        message: String,
+    },
+    /// Another `apiVersion` or `kind`.
+    #[error("trust file, {place}: `{field}` is `{found}`, expected `{expected}`")]
+    Document {
+        /// Where.
+        place: Place,
+        /// The field.
+        field: &'static str,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: &'static str,
+    },
+    /// More entries than the limit.
+    #[error("trust file: {found} {what}, more than the limit of {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// An empty or over-long text.
+    #[error("trust file, {place}: `{field}` must have 1 to {MAX_NAME_BYTES} bytes, none of them control characters")]
+    Text {
+        /// Where.
+        place: Place,
+        /// The field.
+        field: &'static str,
+    },
+    /// Two entries of one name.
+    #[error("trust file, {place}: {what} `{name}` is there already")]
+    Duplicate {
+        /// Where.
+        place: Place,
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The key is not one that can be trusted.
+    #[error("trust file, {place}: key `{name}`: {source}")]
+    Key {
+        /// Where.
+        place: Place,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// `spki` is not base64.
+    #[error("trust file, {place}: `spki` of `{name}` is not base64 of a public key in DER (`assay key public` prints it)")]
+    Base64 {
+        /// Where.
+        place: Place,
+        /// The name of the key.
+        name: String,
+    },
+    /// One key under two owners or in two kinds of custody.
+    #[error(
+        "trust file, {place}: `{name}` is the same key as `{other}`; one key has one owner and one custody"
+    )]
+    SameKey {
+        /// Where.
+        place: Place,
+        /// The later name.
+        name: String,
+        /// The earlier name.
+        other: String,
+    },
+    /// A pattern does not parse.
+    #[error("trust file, {place}: pattern `{pattern}`: {message}")]
+    Pattern {
+        /// Where.
+        place: Place,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The validity of a key ends before it begins.
+    #[error("trust file, {place}: key `{name}` is never valid: `validUntil` is not after `validFrom`")]
+    NeverValid {
+        /// Where.
+        place: Place,
+        /// The name of the key.
+        name: String,
+    },
+    /// The key of a log is not a verifier key, or is called otherwise than the log.
+    #[error("trust file, {place}: key of log `{origin}`: {source}")]
+    LogKey {
+        /// Where.
+        place: Place,
+        /// The log.
+        origin: String,
+        /// What is wrong with it.
+        source: NoteError,
+    },
+    /// The name in a log's key is not its origin.
+    #[error("trust file, {place}: the key of log `{origin}` is for `{found}`")]
+    LogName {
+        /// Where.
+        place: Place,
+        /// The log.
+        origin: String,
+        /// The name in the key.
+        found: String,
+    },
+    /// A verifier names a key that the file does not have.
+    #[error("trust file, {place}: verifier `{id}` names the key `{name}`, which is not in the file")]
+    NoSuchKey {
+        /// Where.
+        place: Place,
+        /// The verifier.
+        id: String,
+        /// The name.
+        name: String,
+    },
+    /// The document cannot be written.
+    #[error("the trust file cannot be written: {0}")]
+    Write(
+        /// Why, in the serialiser's words.
+        String,
+    ),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {} column {}", self.line, self.column)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
+    api_version: Spanned<String>,
+    kind: Spanned<String>,
+    #[serde(default)]
+    keys: Vec<KeyEntry>,
+    #[serde(default)]
+    logs: Vec<LogEntry>,
+    #[serde(default)]
+    verifiers: Vec<VerifierEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct KeyEntry {
+    id: Spanned<String>,
+    spki: Spanned<String>,
+    owner: Spanned<String>,
+    #[serde(default)]
+    may: MayEntry,
+    valid_from: Option<Timestamp>,
+    valid_until: Option<Timestamp>,
+    custody: Option<CustodyEntry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MayEntry {
+    #[serde(default)]
+    steps: Vec<Spanned<String>>,
+    #[serde(default)]
+    predicates: Vec<Spanned<String>>,
+    #[serde(default)]
+    artifacts: Vec<Spanned<String>>,
+    #[serde(default)]
+    stages: Vec<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum CustodyEntry {
+    Shared,
+    Separate,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogEntry {
+    origin: Spanned<String>,
+    key: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifierEntry {
+    id: Spanned<String>,
+    key: Spanned<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    keys: Vec<WrittenKey<'a>>,
+    logs: Vec<WrittenLog<'a>>,
+    verifiers: Vec<WrittenVerifier<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenKey<'a> {
+    id: &'a str,
+    spki: String,
+    owner: &'a str,
+    may: WrittenMay,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_from: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Timestamp>,
+    custody: &'static str,
+}
+
+#[derive(Serialize)]
+struct WrittenMay {
+    steps: Vec<String>,
+    predicates: Vec<String>,
+    artifacts: Vec<String>,
+    stages: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct WrittenLog<'a> {
+    origin: &'a str,
+    key: String,
+}
+
+#[derive(Serialize)]
+struct WrittenVerifier<'a> {
+    id: &'a str,
+    key: &'a str,
+}
+
+impl Trust {
+    /// A document that trusts nobody, to add to.
+    pub fn empty() -> Self {
+        let mut trust =
+            Self { keys: Vec::new(), logs: Vec::new(), verifiers: Vec::new(), digest: Sha256::of(b"") };
+        trust.seal();
+        trust
+    }
+
+    /// Parses the text of a trust file.
+    ///
+    /// # Errors
+    /// [`TrustError`], with line and column where there is one.
+    pub fn parse(text: &str) -> Result<Self, TrustError> {
+        if text.len() > MAX_TRUST_BYTES {
+            return Err(TrustError::TooLarge { found: text.len() });
+        }
+        let options = serde_saphyr::options! {
+            duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+            merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+            strict_booleans: true,
+            with_snippet: false,
+        };
+        let document: Document =
+            serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml(&error))?;
+        let mut trust = Self::empty();
+        expect(&document.api_version, "apiVersion", API_VERSION)?;
+        expect(&document.kind, "kind", KIND)?;
+        for key in document.keys {
+            trust.enter_key(key)?;
+        }
+        for log in document.logs {
+            trust.enter_log(&log.origin, &log.key)?;
+        }
+        for verifier in document.verifiers {
+            trust.enter_verifier(&verifier.id, &verifier.key)?;
+        }
+        trust.digest = Sha256::of(text.as_bytes());
+        Ok(trust)
+    }
+
+    /// The document as YAML, which parses back to the same trust. Comments are not kept.
+    pub fn to_yaml(&self) -> String {
+        let keys = self.keys.iter().flat_map(|key| key.grants.iter().map(move |grant| (key, grant)));
+        let written = Written {
+            api_version: API_VERSION,
+            kind: KIND,
+            keys: keys.map(|(key, grant)| written_key(key, grant)).collect(),
+            logs: self
+                .logs
+                .iter()
+                .map(|log| WrittenLog { origin: &log.origin, key: log.key.to_string() })
+                .collect(),
+            verifiers: self
+                .verifiers
+                .iter()
+                .map(|verifier| WrittenVerifier { id: &verifier.id, key: &verifier.name })
+                .collect(),
+        };
+        // Nothing in these types fails to serialise; were it to, what is written would not parse.
+        serde_saphyr::to_string(&written).unwrap_or_default()
+    }
+
+    /// Adds a key under `name`. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    pub fn add_key(
+        &mut self,
+        name: &str,
+        key: &PublicKey,
+        owner: &str,
+        may: &May,
+        window: Window,
+        custody: Custody,
+    ) -> Result<(), TrustError> {
+        self.enter_key(KeyEntry {
+            id: unplaced(name),
+            spki: unplaced(&STANDARD.encode(key.der())),
+            owner: unplaced(owner),
+            may: MayEntry {
+                steps: may.steps.list().iter().map(|text| unplaced(text)).collect(),
+                predicates: may.predicates.list().iter().map(|text| unplaced(text)).collect(),
+                artifacts: may.artifacts.list().iter().map(|text| unplaced(text)).collect(),
+                stages: may.stages.list().iter().map(|text| unplaced(text)).collect(),
+            },
+            valid_from: window.from,
+            valid_until: window.until,
+            custody: match custody {
+                Custody::Shared => None,
+                Custody::Separate => Some(CustodyEntry::Separate),
+            },
+        })?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Adds a log by its verifier key. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    pub fn add_log(&mut self, key: &VerifierKey) -> Result<(), TrustError> {
+        self.enter_log(&unplaced(key.name()), &unplaced(&key.to_string()))?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Adds the verifier `id`, whose summaries the key called `name` signs. The digest becomes
+    /// that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    pub fn add_verifier(&mut self, id: &str, name: &str) -> Result<(), TrustError> {
+        self.enter_verifier(&unplaced(id), &unplaced(name))?;
+        self.seal();
+        Ok(())
+    }
+
+    fn seal(&mut self) {
+        self.digest = Sha256::of(self.to_yaml().as_bytes());
+    }
+
+    fn enter_key(&mut self, entry: KeyEntry) -> Result<(), TrustError> {
+        let place = place(&entry.id);
+        let name = text(&entry.id, "id")?.to_owned();
+        let owner = text(&entry.owner, "owner")?.to_owned();
+        if self.named(&name).is_some() {
+            return Err(TrustError::Duplicate { place, what: "key", name });
+        }
+        let entries: usize = self.keys.iter().map(|key| key.grants.len()).sum();
+        room(entries, "keys", MAX_ENTRIES)?;
+        let key = parse_key(&entry.spki, &name)?;
+        let window = Window { from: entry.valid_from, until: entry.valid_until };
+        if let (Some(from), Some(until)) = (window.from, window.until)
+            && from >= until
+        {
+            return Err(TrustError::NeverValid { place, name });
+        }
+        let custody = match entry.custody {
+            Some(CustodyEntry::Separate) => Custody::Separate,
+            Some(CustodyEntry::Shared) | None => Custody::Shared,
+        };
+        let grant = Grant {
+            name: name.clone(),
+            may: parse_may(entry.may)?,
+            valid_from: window.from,
+            valid_until: window.until,
+        };
+        match self.keys.iter_mut().find(|known| known.key == key) {
+            Some(known) if known.owner == owner && known.custody == custody => {
+                known.grants.push(grant);
+            }
+            Some(known) => {
+                let other = known.name().to_owned();
+                return Err(TrustError::SameKey { place, name, other });
+            }
+            None => self.keys.push(TrustedKey { key, owner, custody, grants: vec![grant] }),
+        }
+        Ok(())
+    }
+
+    fn enter_log(
+        &mut self,
+        origin: &Spanned<String>,
+        key: &Spanned<String>,
+    ) -> Result<(), TrustError> {
+        let name = text(origin, "origin")?.to_owned();
+        if self.log(&name).is_some() {
+            return Err(TrustError::Duplicate { place: place(origin), what: "log", name });
+        }
+        room(self.logs.len(), "logs", MAX_ENTRIES)?;
+        let place = place(key);
+        let parsed: VerifierKey = key.value.parse().map_err(|source| TrustError::LogKey {
+            place,
+            origin: name.clone(),
+            source,
+        })?;
+        if parsed.name() != name {
+            let found = parsed.name().to_owned();
+            return Err(TrustError::LogName { place, origin: name, found });
+        }
+        self.logs.push(TrustedLog { origin: name, key: parsed });
+        Ok(())
+    }
+
+    fn enter_verifier(
+        &mut self,
+        id: &Spanned<String>,
+        key: &Spanned<String>,
+    ) -> Result<(), TrustError> {
+        let name = text(key, "key")?.to_owned();
+        let id_text = text(id, "id")?.to_owned();
+        room(self.verifiers.len(), "verifiers", MAX_ENTRIES)?;
+        let Some((trusted, _)) = self.named(&name) else {
+            return Err(TrustError::NoSuchKey { place: place(key), id: id_text, name });
+        };
+        let verifier = TrustedVerifier { id: id_text, name, key: trusted.id() };
+        if self.is_verifier(&verifier.id, &verifier.key) {
+            let what = "verifier";
+            return Err(TrustError::Duplicate { place: place(id), what, name: verifier.id });
+        }
+        self.verifiers.push(verifier);
+        Ok(())
+    }
+}
+
+impl May {
+    /// The scope with these lists, as the trust file spells them: `"*"` means any, predicate
+    /// types without a scheme are Assay's own.
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such lists.
+    pub fn of(
+        steps: &[&str],
+        predicates: &[&str],
+        artifacts: &[&str],
+        stages: &[&str],
+    ) -> Result<Self, TrustError> {
+        let list = |texts: &[&str]| texts.iter().map(|text| unplaced(text)).collect();
+        parse_may(MayEntry {
+            steps: list(steps),
+            predicates: list(predicates),
+            artifacts: list(artifacts),
+            stages: list(stages),
+        })
+    }
+}
+
+fn parse_key(spki: &Spanned<String>, name: &str) -> Result<PublicKey, TrustError> {
+    let place = place(spki);
+    let der = STANDARD
+        .decode(&spki.value)
+        .map_err(|_| TrustError::Base64 { place, name: name.into() })?;
+    PublicKey::from_der(&der).map_err(|source| TrustError::Key { place, name: name.into(), source })
+}
+
+fn parse_may(may: MayEntry) -> Result<May, TrustError> {
+    let lists = [&may.steps, &may.predicates, &may.artifacts, &may.stages];
+    for list in lists {
+        room(list.len().saturating_sub(1), "items in a list of `may`", MAX_PATTERNS)?;
+        for item in list {
+            text(item, "may")?;
+        }
+    }
+    for item in &may.artifacts {
+        Globs::parse(vec![item.value.clone()]).map_err(|error| TrustError::Pattern {
+            place: place(item),
+            pattern: item.value.clone(),
+            message: error.kind().to_string(),
+        })?;
+    }
+    let values = |list: Vec<Spanned<String>>| list.into_iter().map(|item| item.value);
+    let artifacts: BTreeSet<String> = values(may.artifacts).collect();
+    Ok(May {
+        steps: Names::parse(values(may.steps)),
+        predicates: Names::parse(values(may.predicates).map(|name| full_type(&name))),
+        artifacts: Globs::parse(artifacts.into_iter().collect()).map_err(|error| {
+            // Each parsed by itself; together they can only be too much for the matcher.
+            let pattern = error.glob().unwrap_or_default().into();
+            TrustError::Pattern { place: Place::default(), pattern, message: error.to_string() }
+        })?,
+        stages: Names::parse(values(may.stages)),
+    })
+}
+
+/// `evaluation/v0.1` is short for Assay's own predicate type; anything with a scheme is whole.
+fn full_type(name: &str) -> String {
+    if name == "*" || name.contains(':') {
+        name.into()
+    } else {
+        format!("{NAMESPACE}attestation/{name}")
+    }
+}
+
+fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
+    WrittenKey {
+        id: &grant.name,
+        spki: STANDARD.encode(key.key.der()),
+        owner: &key.owner,
+        may: WrittenMay {
+            steps: grant.may.steps.list(),
+            predicates: grant.may.predicates.list(),
+            artifacts: grant.may.artifacts.list().to_vec(),
+            stages: grant.may.stages.list(),
+        },
+        valid_from: grant.valid_from,
+        valid_until: grant.valid_until,
+        custody: key.custody.as_str(),
+    }
+}
+
+fn room(found: usize, what: &'static str, limit: usize) -> Result<(), TrustError> {
+    if found < limit { Ok(()) } else { Err(TrustError::TooMany { what, found: found + 1, limit }) }
+}
+
+fn text<'a>(value: &'a Spanned<String>, field: &'static str) -> Result<&'a str, TrustError> {
+    let good = (1..=MAX_NAME_BYTES).contains(&value.value.len())
+        && !value.value.chars().any(char::is_control);
+    if good { Ok(&value.value) } else { Err(TrustError::Text { place: place(value), field }) }
+}
+
+fn expect(
+    value: &Spanned<String>,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<(), TrustError> {
+    if value.value == expected {
+        return Ok(());
+    }
+    let found = value.value.chars().take(64).collect();
+    Err(TrustError::Document { place: place(value), field, found, expected })
+}
+
+const fn unlocated() -> serde_saphyr::Location {
+    serde_saphyr::Location::UNKNOWN
+}
+
+fn unplaced(value: &str) -> Spanned<String> {
+    Spanned { value: value.into(), referenced: unlocated(), defined: unlocated() }
+}
+
+fn place(value: &Spanned<String>) -> Place {
+    Place { line: value.referenced.line(), column: value.referenced.column() }
+}
+
+fn yaml(error: &serde_saphyr::Error) -> TrustError {
+    let location = error.location();
+    let place = location
+        .map(|location| Place { line: location.line(), column: location.column() })
+        .unwrap_or_default();
+    TrustError::Yaml { place, message: error.without_snippet().to_string() }
+}

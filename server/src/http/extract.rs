@@ -1,0 +1,131 @@
+//! What handlers take: parsed, bounded, or refused before the handler runs.
+
+use std::sync::Arc;
+
+use attest::{ArtifactId, Timestamp, json};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::app::App;
+use super::problem::ApiError;
+use crate::register::Storage;
+
+/// The most bytes of a question: it holds a few names and digests.
+pub const MAX_QUESTION: usize = 64 << 10;
+
+/// A body that a route reads.
+pub(super) trait Posted: DeserializeOwned {
+    /// The most bytes that are read.
+    const LIMIT: usize;
+}
+
+/// A JSON body, read as strictly as statements are.
+///
+/// The content type is demanded because a web page can send other types across origins without
+/// asking the browser first: a service on the loopback address must not be written to that way.
+pub(super) struct Body<T>(pub T);
+
+impl<T: Posted, A: Send + Sync> FromRequest<A> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &A) -> Result<Self, ApiError> {
+        let bytes = json_bytes(request, app, T::LIMIT).await?;
+        json::parse_as(&bytes).map(Self).map_err(|error| ApiError::Body(error.to_string()))
+    }
+}
+
+/// Reads a body that says it is JSON; the route's `DefaultBodyLimit` is `limit`.
+pub(super) async fn json_bytes<A: Send + Sync>(
+    request: Request,
+    app: &A,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    if !is_json(request.headers()) {
+        return Err(ApiError::MediaType);
+    }
+    Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge { limit },
+        _ => ApiError::Body("it ended before it was complete".into()),
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The artifact that the path names.
+pub(super) struct OfArtifact(pub ArtifactId);
+
+impl<A: Send + Sync> FromRequestParts<A> for OfArtifact {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, ApiError> {
+        let text = segment(parts, app, "artifact").await?;
+        text.parse().map(Self).map_err(|error| ApiError::artifact(&error))
+    }
+}
+
+/// The position that the path names.
+pub(super) struct OfEntry(pub u64);
+
+impl<A: Send + Sync> FromRequestParts<A> for OfEntry {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, ApiError> {
+        let text = segment(parts, app, "index").await?;
+        let wrong = || ApiError::Parameter { name: "index", reason: "not a whole number".into() };
+        text.parse().map(Self).map_err(|_| wrong())
+    }
+}
+
+async fn segment<A: Send + Sync>(
+    parts: &mut Parts,
+    app: &A,
+    name: &'static str,
+) -> Result<String, ApiError> {
+    let path = <Path<String> as FromRequestParts<A>>::from_request_parts(parts, app).await;
+    path.map(|Path(text)| text)
+        .map_err(|rejection| ApiError::Parameter { name, reason: rejection.body_text() })
+}
+
+/// The query of the request; a parameter that the route does not know is an error.
+pub(super) struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, A: Send + Sync> FromRequestParts<A> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, app).await;
+        query.map(|Query(query)| Self(query)).map_err(|rejection| ApiError::Query(rejection.body_text()))
+    }
+}
+
+/// The time of the request: the clock is read once for each.
+pub(super) struct Now(pub Timestamp);
+
+impl<S: Storage> FromRequestParts<Arc<App<S>>> for Now {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
+        Ok(Self(app.now()))
+    }
+}
+
+/// Proof that the request may write.
+pub(super) struct MayWrite;
+
+impl<S: Storage> FromRequestParts<Arc<App<S>>> for MayWrite {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
+        match app.token() {
+            Some(token) if !token.is_in(&parts.headers) => Err(ApiError::Unauthorised),
+            _ => Ok(Self),
+        }
+    }
+}

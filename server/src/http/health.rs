@@ -1,0 +1,54 @@
+//! Whether the service lives, and whether it may be asked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Serialize;
+
+use super::app::App;
+use super::openapi::{Answer, Operation};
+use super::problem::ApiError;
+use crate::register::Storage;
+use crate::verdicts::Currency;
+
+/// What a probe reads.
+#[derive(Debug, Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+pub(super) const LIVE: Operation = Operation {
+    id: "live",
+    summary: "Says that the process answers",
+    description: "Touches nothing else. Use it as a liveness probe.",
+    parameters: &[],
+    body: None,
+    answer: Answer::json("Health", "The process answers."),
+    writes: false,
+};
+
+pub(super) async fn live() -> impl IntoResponse {
+    ([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "live" }))
+}
+
+pub(super) const READY: Operation = Operation {
+    id: "ready",
+    summary: "Says whether verdicts are ready",
+    description: "Answers 503 until every promotion in the register has been judged since the start, and \
+                  while an entry of the register could not be taken into account. Use it as a readiness probe.",
+    parameters: &[],
+    body: None,
+    answer: Answer::json("Health", "Every entry of the register has been taken into account."),
+    writes: false,
+};
+
+pub(super) async fn ready<S: Storage>(State(app): State<Arc<App<S>>>) -> Result<impl IntoResponse, ApiError> {
+    match app.verdicts().currency() {
+        Currency::Current => Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" }))),
+        Currency::Cold => Err(ApiError::NotReady("promotions are being judged after the start")),
+        Currency::Behind => Err(ApiError::NotReady("an entry of the register could not be taken into account")),
+    }
+}

@@ -1,0 +1,244 @@
+//! What a client is told when a request fails: `application/problem+json` (RFC 9457).
+//!
+//! Each way to fail has a stable `type`, so that a program can tell them apart, and a `next`
+//! that says what to do. What a client may not see (paths, storage messages) is logged here and
+//! never sent. A denied check is no failure: it is a report.
+
+use attest::{ArtifactError, NAMESPACE};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// The media type of a problem.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request was not answered as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The body is not what the route reads.
+    #[error("the body cannot be read: {0}")]
+    Body(String),
+    /// The body is not sent as `application/json`.
+    #[error("the body must be sent as `content-type: application/json`")]
+    MediaType,
+    /// The body is larger than the route reads.
+    #[error("the body has more than {limit} bytes")]
+    TooLarge {
+        /// The most that the route reads, in bytes.
+        limit: usize,
+    },
+    /// A part of the path or query does not parse.
+    #[error("`{name}` cannot be read: {reason}")]
+    Parameter {
+        /// Name of the path segment or query parameter.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The query has a parameter that the route does not know, or lacks one that it needs.
+    #[error("the query cannot be read: {0}")]
+    Query(String),
+    /// A write without the token, or with another one.
+    #[error("this request needs the service's token")]
+    Unauthorised,
+    /// The entry does not exist (yet).
+    #[error("there is no entry {index}; the register has {size}")]
+    NoEntry {
+        /// Position that was asked for.
+        index: u64,
+        /// How many entries there are.
+        size: u64,
+    },
+    /// A proof about a tree that does not exist, or from the larger to the smaller.
+    #[error("no proof from {from} to {to}: the register has {size} entries")]
+    NoProof {
+        /// The smaller position or size.
+        from: u64,
+        /// The tree size.
+        to: u64,
+        /// How many entries there are.
+        size: u64,
+    },
+    /// The envelope was read and is refused.
+    #[error("the envelope is refused: {0}")]
+    Refused(String),
+    /// The stage is not one of the policy's.
+    #[error("the policy has no stage `{stage}`")]
+    Stage {
+        /// What was asked for.
+        stage: String,
+        /// The stages that the policy has.
+        known: Vec<String>,
+    },
+    /// The service has no key to sign promotions with.
+    #[error("this service does not promote")]
+    NoGate,
+    /// The service has no policy.
+    #[error("this service has no policy to check against")]
+    NoPolicy,
+    /// No such route.
+    #[error("there is nothing at this path")]
+    NoRoute,
+    /// The route exists, not with this method.
+    #[error("this path does not answer this method")]
+    Method,
+    /// The question could not be asked; the reason is logged.
+    #[error("the question could not be decided")]
+    Undecided(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The answer took longer than the service waits.
+    #[error("the answer took longer than {seconds} s")]
+    TimedOut {
+        /// How long the service waits, in seconds.
+        seconds: u64,
+    },
+    /// The service is starting or has fallen behind.
+    #[error("the service is not ready: {0}")]
+    NotReady(&'static str),
+    /// A defect of ours.
+    #[error("the service failed")]
+    Internal,
+}
+
+/// The document that is sent.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// Which failure it is; stable.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// What to do about it.
+    next: String,
+}
+
+impl ApiError {
+    /// A path segment that should be an artifact.
+    pub(super) fn artifact(error: &ArtifactError) -> Self {
+        Self::Parameter { name: "artifact", reason: error.to_string() }
+    }
+
+    /// A question that could not be asked.
+    pub(super) fn undecided(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Undecided(error.into())
+    }
+
+    /// Status, last segment of the type, title.
+    const fn shape(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Body(_) => (StatusCode::BAD_REQUEST, "body", "Unreadable body"),
+            Self::MediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type")
+            }
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
+            Self::Parameter { .. } => (StatusCode::BAD_REQUEST, "parameter", "Unreadable parameter"),
+            Self::Query(_) => (StatusCode::BAD_REQUEST, "query", "Unreadable query"),
+            Self::Unauthorised => (StatusCode::UNAUTHORIZED, "unauthorised", "Token needed"),
+            Self::NoEntry { .. } => (StatusCode::NOT_FOUND, "no-entry", "No such entry"),
+            Self::NoProof { .. } => (StatusCode::BAD_REQUEST, "no-proof", "No such proof"),
+            Self::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Envelope refused"),
+            Self::Stage { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "stage", "Unknown stage"),
+            Self::NoGate => (StatusCode::NOT_IMPLEMENTED, "no-gate", "No gate key"),
+            Self::NoPolicy => (StatusCode::NOT_IMPLEMENTED, "no-policy", "No policy"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no-route", "No such path"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
+            Self::Undecided(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "undecided", "Could not decide")
+            }
+            Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out"),
+            Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
+        }
+    }
+
+    fn next(&self) -> String {
+        match self {
+            Self::Body(_) | Self::Parameter { .. } | Self::Query(_) => {
+                "compare the request with /openapi.json".into()
+            }
+            Self::MediaType => "send the header `content-type: application/json`".into(),
+            Self::TooLarge { .. } => {
+                "send less; keep large evidence elsewhere and name its digest".into()
+            }
+            Self::Unauthorised => "send `authorization: Bearer TOKEN` with the token of the \
+                                   operator's `--token-file`"
+                .into(),
+            Self::NoEntry { .. } | Self::NoProof { .. } => {
+                "read the size from /checkpoint and ask within it".into()
+            }
+            Self::Refused(_) => {
+                "sign again with a key whose public half is in `verifiers`, in their order".into()
+            }
+            Self::Stage { known, .. } => format!("use one of: {}", known.join(", ")),
+            Self::NoGate => "promote where the gate key is, or ask the operator to start the \
+                             service with one"
+                .into(),
+            Self::NoPolicy => {
+                "ask the operator to give the register a policy (`.assay/policy.yaml`)".into()
+            }
+            Self::NoRoute | Self::Method => "read /openapi.json for what there is".into(),
+            Self::Undecided(_) | Self::TimedOut { .. } | Self::NotReady(_) => {
+                "take it as not allowed and try again; if it stays, the service's log says why"
+                    .into()
+            }
+            Self::Internal => "report it with the time of the request; the service's log has more"
+                .into(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, name, title) = self.shape();
+        if let Self::Undecided(source) = &self {
+            tracing::error!(error = %source, chain = %chain(source.as_ref()), "question could not be asked");
+        }
+        let problem = Problem {
+            kind: format!("{NAMESPACE}problem/{name}"),
+            title,
+            status: status.as_u16(),
+            detail: self.to_string(),
+            next: self.next(),
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// The sources of an error, for the log.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    /// Deeper chains of sources are cut: errors of ours have fewer.
+    const MAX_SOURCES: usize = 16;
+    let sources = std::iter::successors(error.source(), |source| source.source());
+    sources.take(MAX_SOURCES).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_internal_is_sent() {
+        let secret = std::io::Error::other("/var/lib/assay/register: permission denied");
+        let response = ApiError::undecided(secret).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(!text.contains("/var/lib"), "{text}");
+        assert!(text.contains("https://assay.example/problem/undecided"), "{text}");
+    }
+}

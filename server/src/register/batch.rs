@@ -1,0 +1,195 @@
+//! One commit, worked out: what the tree becomes, what each entry can be found by.
+//!
+//! A batch is a pure function of the tree before it, the time, the leaves and the bodies. Whoever
+//! commits and whoever rebuilds an index from the journal make it here, so that both have the
+//! same nodes, the same root and the same terms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use attest::{Sha256, Timestamp};
+use verify::merkle::{Frontier, Node, leaf_hash};
+
+use super::facts::{Term, terms};
+use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
+use super::storage::Head;
+use super::tree::Tree;
+
+/// A body and its name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Body {
+    hash: Sha256,
+    bytes: Vec<u8>,
+}
+
+impl Body {
+    /// The body with these bytes: a pre-authentication encoding.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { hash: Sha256::of(&bytes), bytes }
+    }
+
+    /// SHA-256 of the bytes.
+    pub const fn hash(&self) -> Sha256 {
+        self.hash
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// What an entry's signature covers, as far as the register knows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Covered {
+    /// This body.
+    Body(Arc<Body>),
+    /// A body that was erased.
+    Erased(Sha256),
+    /// The register was never given it.
+    Unknown,
+}
+
+/// An entry to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewEntry {
+    /// The bytes of the leaf.
+    pub leaf: Vec<u8>,
+    /// What the leaf's signature covers.
+    pub covered: Covered,
+}
+
+/// An entry of a batch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BatchEntry {
+    /// The bytes of the leaf.
+    pub leaf: Vec<u8>,
+    /// Hash of the leaf (RFC 6962, section 2.1).
+    pub leaf_hash: Sha256,
+    /// Hash of the body that the leaf's signature covers.
+    pub body: Option<Sha256>,
+    /// What the entry can be found by; sorted, each once.
+    pub terms: Vec<Term>,
+}
+
+/// A commit.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    from: Tree,
+    head: Head,
+    entries: Vec<BatchEntry>,
+    bodies: BTreeMap<Sha256, Arc<Body>>,
+    nodes: Vec<(Node, Sha256)>,
+    frontier: Frontier,
+}
+
+/// Why there is no such batch.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// No entries at all.
+    #[error("a commit needs at least one entry")]
+    Empty,
+    /// More entries than one commit can have.
+    #[error("{0} entries in one commit, at most {MAX_LEAVES} are allowed: submit fewer at a time")]
+    TooMany(usize),
+    /// A leaf is too long.
+    #[error("a leaf has {0} bytes, at most {MAX_LEAF_BYTES} are allowed")]
+    Leaf(usize),
+    /// A body is too long.
+    #[error(
+        "a statement has {0} bytes with its header, at most {MAX_BODY_BYTES} are allowed: keep large content outside and refer to it by digest"
+    )]
+    Body(usize),
+    /// The bodies together are too long.
+    #[error(
+        "{0} bytes of statements in one commit, at most {MAX_BODIES_BYTES} are allowed: submit fewer at a time"
+    )]
+    Bodies(u64),
+}
+
+impl Batch {
+    /// The batch that adds `entries` to the tree of `frontier` at `time`.
+    ///
+    /// # Errors
+    /// When a limit of the journal's format is exceeded.
+    pub fn new(
+        frontier: &Frontier,
+        time: Timestamp,
+        entries: Vec<NewEntry>,
+    ) -> Result<Self, BatchError> {
+        if entries.is_empty() {
+            return Err(BatchError::Empty);
+        }
+        if entries.len() > MAX_LEAVES {
+            return Err(BatchError::TooMany(entries.len()));
+        }
+        let from = Tree { size: frontier.size(), root: frontier.root() };
+        let mut frontier = frontier.clone();
+        let mut nodes = Vec::with_capacity(entries.len() * 2);
+        let mut bodies = BTreeMap::new();
+        let mut done = Vec::with_capacity(entries.len());
+        for NewEntry { leaf, covered } in entries {
+            if leaf.len() > MAX_LEAF_BYTES {
+                return Err(BatchError::Leaf(leaf.len()));
+            }
+            let leaf_hash = leaf_hash(&leaf);
+            frontier.append_with(leaf_hash, |node, hash| nodes.push((node, hash)));
+            let (body, found) = match &covered {
+                Covered::Body(body) => (Some(body.hash), Some(body.bytes())),
+                Covered::Erased(hash) => (Some(*hash), None),
+                Covered::Unknown => (None, None),
+            };
+            let terms = terms(&leaf, found);
+            if let Covered::Body(body) = covered {
+                if body.bytes.len() > MAX_BODY_BYTES {
+                    return Err(BatchError::Body(body.bytes.len()));
+                }
+                bodies.insert(body.hash, body);
+            }
+            done.push(BatchEntry { leaf, leaf_hash, body, terms });
+        }
+        let total = bodies.values().map(|body| body.bytes.len() as u64).sum();
+        if total > MAX_BODIES_BYTES {
+            return Err(BatchError::Bodies(total));
+        }
+        let head =
+            Head { size: frontier.size(), root: frontier.root(), time: whole_microseconds(time) };
+        Ok(Self { from, head, entries: done, bodies, nodes, frontier })
+    }
+
+    /// The tree before.
+    pub const fn from(&self) -> Tree {
+        self.from
+    }
+
+    /// The head after.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The entries, in order; the first has the index [`Tree::size`] of [`Batch::from`].
+    pub fn entries(&self) -> &[BatchEntry] {
+        &self.entries
+    }
+
+    /// The bodies that the entries' signatures cover, each once; some may be stored already.
+    pub const fn bodies(&self) -> &BTreeMap<Sha256, Arc<Body>> {
+        &self.bodies
+    }
+
+    /// Every complete subtree that the entries make complete, leaves included.
+    pub fn nodes(&self) -> &[(Node, Sha256)] {
+        &self.nodes
+    }
+
+    /// The right edge of the tree after.
+    pub const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+}
+
+/// `time` without what the journal does not keep.
+pub(super) fn whole_microseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}

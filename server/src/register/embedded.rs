@@ -1,0 +1,256 @@
+//! A register in a folder: the journal is the root, the index answers.
+//!
+//! A commit is one record, synced; then the head is published, synced; then the index is brought
+//! up. The index may fall behind, get lost or break: opening brings it up from the journal, or
+//! moves it aside and makes it anew. Whatever is read from the journal is checked against its
+//! hash, so that an index that points elsewhere gives an error and never a wrong answer.
+//!
+//! Nothing here waits for anything but the disk: the futures are ready when they are made.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::batch::{Batch, Body};
+use super::disk::{Disk, FolderDisk};
+use super::journal::{Journal, JournalError, SEGMENT_BYTES};
+use super::lock::{Holder, Lock, LockError};
+use super::published::{Published, Tip};
+use super::reader::{Reader, Rebuilt, open_index};
+use super::record::{JournalId, Record, RecordBody, RecordLeaf};
+use super::recovery::{self, Recovery};
+use super::select::select;
+use super::storage::{Blob, CommitError, Head, Key, Page, Query, Storage, StorageError};
+use super::tree::Tree;
+
+const INDEX: &str = "index";
+
+/// How a register's folder is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Length of a new segment of the journal, in bytes.
+    pub segment_bytes: u64,
+    /// Memory for the index's cache, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { segment_bytes: SEGMENT_BYTES, cache_bytes: 32 << 20 }
+    }
+}
+
+/// A register in a folder.
+pub struct Embedded {
+    writer: Mutex<Writer>,
+    reader: Reader,
+    head: RwLock<Option<Head>>,
+    recovery: Recovery,
+    rebuilt: Rebuilt,
+    // Given back last, when the index is closed.
+    lock: Option<Lock>,
+}
+
+struct Writer {
+    journal: Journal,
+    published: Published,
+    /// Whether a commit failed after it was in the journal.
+    poisoned: bool,
+}
+
+impl Embedded {
+    /// Makes an empty register in the folder that `lock` holds. `origin` names it for ever.
+    ///
+    /// # Errors
+    /// [`JournalError::Exists`] when there is one already; otherwise when the folder cannot be
+    /// used.
+    pub fn create(lock: Lock, origin: &str, settings: Settings) -> Result<Self, StorageError> {
+        let folder = lock.folder().to_owned();
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| {
+            JournalError::io("make", "journal")(std::io::Error::other(error.to_string()))
+        })?;
+        let disk = Arc::new(FolderDisk::new(&folder));
+        Self::create_on(disk, &folder.join(INDEX), origin, JournalId(id), settings, Some(lock))
+    }
+
+    /// Opens the register in the folder that `lock` holds, and recovers it from whatever happened
+    /// to it.
+    ///
+    /// # Errors
+    /// [`JournalError::NotFound`] when there is none. When it is behind what was published, or
+    /// damaged: nothing was changed then.
+    pub fn open(lock: Lock, settings: Settings) -> Result<Self, StorageError> {
+        let folder = lock.folder().to_owned();
+        let disk = Arc::new(FolderDisk::new(&folder));
+        Self::open_on(disk, &folder.join(INDEX), settings, Some(lock))
+    }
+
+    pub(super) fn create_on(
+        disk: Arc<dyn Disk>,
+        index: &Path,
+        origin: &str,
+        id: JournalId,
+        settings: Settings,
+        lock: Option<Lock>,
+    ) -> Result<Self, StorageError> {
+        if let Some(published) = Published::open(disk.as_ref(), None)?
+            && published.tip().sequence > 0
+        {
+            let published = published.tip().tree.size;
+            return Err(JournalError::Behind { published, recovered: 0 }.into());
+        }
+        let journal = Journal::create(Arc::clone(&disk), origin, id, settings.segment_bytes)?;
+        let published = Published::create(disk.as_ref(), id, Tip::empty())?;
+        Self::start(journal, published, Recovery::default(), index, settings, lock)
+    }
+
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        index: &Path,
+        settings: Settings,
+        lock: Option<Lock>,
+    ) -> Result<Self, StorageError> {
+        let (journal, published, recovery) = recovery::open(disk, settings.segment_bytes)?;
+        Self::start(journal, published, recovery, index, settings, lock)
+    }
+
+    fn start(
+        journal: Journal,
+        published: Published,
+        recovery: Recovery,
+        index: &Path,
+        settings: Settings,
+        lock: Option<Lock>,
+    ) -> Result<Self, StorageError> {
+        let tip = *journal.tip();
+        let segments = Arc::clone(journal.segments());
+        let (reader, rebuilt) = open_index(segments, &tip, index, settings.cache_bytes)?;
+        if recovery != Recovery::default() {
+            tracing::warn!(commits = recovery.commits, aside = ?recovery.aside, "recovered the register");
+        }
+        if let Some(why) = rebuilt.why {
+            tracing::warn!(why, commits = rebuilt.commits, "made the index anew");
+        }
+        let writer = Writer { journal, published, poisoned: false };
+        let head = RwLock::new(head_of(&tip));
+        Ok(Self { writer: Mutex::new(writer), reader, head, recovery, rebuilt, lock })
+    }
+
+    /// The register's name: unique, and the same for ever.
+    pub fn origin(&self) -> &str {
+        &self.reader.segments.identity().origin
+    }
+
+    /// What opening had to do to the journal.
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// What opening had to do to the index.
+    pub const fn rebuilt(&self) -> &Rebuilt {
+        &self.rebuilt
+    }
+
+    /// Writes into the lock who holds the folder: a server does so once it knows its address.
+    ///
+    /// # Errors
+    /// When the lock file cannot be written.
+    pub fn announce(&self, holder: &Holder) -> Result<(), LockError> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.announce(holder))
+    }
+
+    fn current(&self) -> Option<Head> {
+        *self.head.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, from: Option<&Head>, batch: &Batch) -> Result<(), CommitError> {
+        // A writer that panicked left the journal in a state that nobody knows.
+        let mut writer = self.writer.lock().map_err(|_| StorageError::Poisoned)?;
+        if writer.poisoned {
+            return Err(StorageError::Poisoned.into());
+        }
+        let found = self.current();
+        let tip = *writer.journal.tip();
+        if from != found.as_ref() || batch.from() != tip.tree {
+            return Err(CommitError::Conflict {
+                expected: from.map_or(0, |head| head.size),
+                found,
+            });
+        }
+        let time = batch.head().time;
+        if let Some(Head { time: last, .. }) = found.filter(|head| head.time > time) {
+            return Err(CommitError::Earlier { time, last });
+        }
+        let mut bodies = Vec::new();
+        for body in batch.bodies().values() {
+            if self.reader.index.body(&body.hash())?.is_none() {
+                bodies.push(body);
+            }
+        }
+        let record = Record {
+            sequence: tip.sequence + 1,
+            time,
+            previous: tip.checksum,
+            from: batch.from(),
+            to: batch.head().tree(),
+            leaves: batch
+                .entries()
+                .iter()
+                .map(|entry| RecordLeaf { bytes: &entry.leaf, body: entry.body })
+                .collect(),
+            bodies: bodies
+                .iter()
+                .map(|body| RecordBody { hash: body.hash(), length: length(body) })
+                .collect(),
+        };
+        let bytes: Vec<&[u8]> = bodies.iter().map(|body| body.bytes()).collect();
+        let tip = writer.journal.append(&record, &bytes)?;
+        // The record is the commit. What fails from here on is caught up when it is opened anew.
+        writer.poisoned = true;
+        writer.published.write(tip)?;
+        self.reader.index.apply(batch, &record, self.reader.segments.identity().id, &tip)?;
+        writer.poisoned = false;
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = head_of(&tip);
+        Ok(())
+    }
+
+    fn look_up(&self, query: &Query) -> Result<Page, StorageError> {
+        let complete_to = self.current().map_or_else(Tree::empty, |head| head.tree());
+        let bound = |time| -> Result<u64, StorageError> {
+            Ok(self.reader.index.first_at(time)?.unwrap_or(complete_to.size))
+        };
+        let low = query.from.map_or(Ok(0), bound)?;
+        let high = query.until.map_or(Ok(complete_to.size), bound)?.min(complete_to.size);
+        let (indices, next) =
+            select(query, low, high, |term, start| Ok(self.reader.index.next(term, start)?))?;
+        Ok(Page { indices, next, complete_to })
+    }
+}
+
+impl Storage for Embedded {
+    async fn head(&self) -> Result<Option<Head>, StorageError> {
+        Ok(self.current())
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
+        self.reader.read(key)
+    }
+
+    async fn find(&self, query: &Query) -> Result<Page, StorageError> {
+        self.look_up(query)
+    }
+
+    async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
+        self.append(from, &batch)
+    }
+}
+
+fn head_of(tip: &Tip) -> Option<Head> {
+    let Tree { size, root } = tip.tree;
+    (tip.sequence > 0).then_some(Head { size, root, time: tip.time })
+}
+
+fn length(body: &Body) -> u32 {
+    // A batch has no body above its limit, which is far below.
+    u32::try_from(body.bytes().len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,287 @@
+//! What an entry can be found by: the one place that looks into statements for the index.
+//!
+//! Everything here is what the statement says, not what is true: a search answers "which entries
+//! say so", and whoever decides verifies them. What cannot be read is kept all the same and found
+//! by its type; unknown never means ignored.
+
+use std::collections::BTreeSet;
+
+use attest::envelope::IN_TOTO;
+use attest::{
+    ArtifactId, Envelope, KeyId, Leaf, Predicate, ResourceDescriptor, Sha256, Statement, Verifier,
+};
+use serde_json::Value;
+
+/// Most terms of one entry; a statement with more is refused when it is submitted.
+pub const MAX_TERMS: usize = 65_536;
+
+/// Something that entries can be found by.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Term {
+    /// An artifact that the statement is about.
+    Subject(ArtifactId),
+    /// An artifact that went into the step: a dependency, a data set, a model that was evaluated.
+    Material(ArtifactId),
+    /// The name of a subject, exactly as it stands in the statement.
+    Name(String),
+    /// The key that signed.
+    Signer(KeyId),
+    /// The predicate type; for anything but in-toto statements, the payload type.
+    Type(String),
+    /// The step.
+    Step(String),
+    /// The stage that a verification summary is for, or a deployment's environment.
+    Stage(String),
+    /// A parameter of the step, with its value as text.
+    Parameter {
+        /// Its name.
+        name: String,
+        /// Its value: the text, number or truth value as the statement spells it.
+        value: String,
+    },
+}
+
+impl Term {
+    /// What stands for the term in an index: a digest over its kind and its text, so that no two
+    /// terms share one.
+    pub fn digest(&self) -> Sha256 {
+        let parts =
+            |kind: &str, text: &str| Sha256::of_parts([kind.as_bytes(), &[0], text.as_bytes()]);
+        match self {
+            Self::Subject(artifact) => parts("subject", &artifact.to_string()),
+            Self::Material(artifact) => parts("material", &artifact.to_string()),
+            Self::Name(name) => parts("name", name),
+            Self::Signer(key) => parts("signer", &key.to_string()),
+            Self::Type(name) => parts("type", name),
+            Self::Step(step) => parts("step", step),
+            Self::Stage(stage) => parts("stage", stage),
+            // The length keeps `a=b` with `c` apart from `a` with `b=c`.
+            Self::Parameter { name, value } => {
+                let length = (name.len() as u64).to_be_bytes();
+                Sha256::of_parts([b"parameter\0", &length[..], name.as_bytes(), value.as_bytes()])
+            }
+        }
+    }
+}
+
+/// What the entry with this leaf and body can be found by; sorted, each term once.
+pub(super) fn terms(leaf: &[u8], body: Option<&[u8]>) -> Vec<Term> {
+    let mut terms = BTreeSet::new();
+    if let Ok(leaf) = Leaf::parse(leaf)
+        && let Verifier::Key(key) = leaf.verifier()
+    {
+        terms.insert(Term::Signer(key.id()));
+    }
+    if let Some(body) = body {
+        of_body(body, &mut terms);
+    }
+    terms.into_iter().collect()
+}
+
+fn of_body(body: &[u8], terms: &mut BTreeSet<Term>) {
+    let Ok(envelope) = Envelope::from_pae(body) else { return };
+    if envelope.payload_type != IN_TOTO {
+        terms.insert(Term::Type(envelope.payload_type));
+        return;
+    }
+    match Statement::parse(&envelope.payload) {
+        Ok(statement) => of_statement(&statement, terms),
+        Err(_) => of_unreadable(&envelope, terms),
+    }
+}
+
+/// A payload that calls itself a statement and is none: its type is all that is taken from it.
+fn of_unreadable(envelope: &Envelope, terms: &mut BTreeSet<Term>) {
+    let predicate_type = attest::json::parse(&envelope.payload)
+        .ok()
+        .and_then(|value| Some(value.get("predicateType")?.as_str()?.to_owned()));
+    terms.insert(Term::Type(predicate_type.unwrap_or_else(|| envelope.payload_type.clone())));
+}
+
+fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
+    terms.insert(Term::Type(statement.predicate_type().into()));
+    for subject in &statement.subject {
+        terms.extend(subject.artifact().ok().map(Term::Subject));
+        terms.extend(subject.name.clone().map(Term::Name));
+    }
+    let materials = statement.materials();
+    terms.extend(
+        materials.into_iter().filter_map(|material| material.artifact().ok()).map(Term::Material),
+    );
+    terms.extend(statement.step().map(|step| Term::Step(step.as_str().into())));
+    terms.extend(statement.stage().map(|stage| Term::Stage(stage.as_str().into())));
+    match &statement.predicate {
+        Predicate::Provenance(provenance) => {
+            terms.extend(provenance.parameters().into_iter().flatten().filter_map(parameter));
+        }
+        Predicate::Evaluation(evaluation) => {
+            let run = evaluation.run.iter().flat_map(|run| &run.parameters);
+            terms.extend(run.filter_map(parameter));
+        }
+        Predicate::Deployment(deployment) => {
+            terms.insert(Term::Stage(deployment.environment.clone()));
+        }
+        Predicate::TestResult(result) => {
+            let configuration = result.configuration.iter().map(ResourceDescriptor::artifact);
+            terms.extend(configuration.flatten().map(Term::Material));
+        }
+        Predicate::VerificationSummary(_)
+        | Predicate::Monitoring(_)
+        | Predicate::Approval(_)
+        | Predicate::Waiver(_)
+        | Predicate::Revocation(_)
+        | Predicate::Other { .. } => {}
+    }
+}
+
+fn parameter((name, value): (&String, &Value)) -> Option<Term> {
+    let value = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    Some(Term::Parameter { name: name.clone(), value })
+}
+
+#[cfg(test)]
+mod tests {
+    use attest::{Algorithm, SigningKey};
+
+    use super::*;
+
+    fn of(payload_type: &str, payload: &str) -> Vec<Term> {
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let pae = attest::envelope::pae(payload_type, payload.as_bytes());
+        let leaf = Leaf::of(&pae, &key.sign(&pae).unwrap(), key.public());
+        let mut terms = terms(leaf.bytes(), Some(&pae));
+        let signer = Term::Signer(key.public().id());
+        assert!(terms.contains(&signer));
+        terms.retain(|term| *term != signer);
+        terms
+    }
+
+    fn file(digit: char) -> ArtifactId {
+        format!("file:sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
+    }
+
+    fn text(term: &str) -> String {
+        term.into()
+    }
+
+    #[test]
+    fn what_statements_are_found_by() {
+        let descriptor = |name: &str, digit: &str| {
+            format!(r#"{{"name":"{name}","digest":{{"sha256":"{}"}}}}"#, digit.repeat(64))
+        };
+        let (model, data) = (descriptor("model.bin", "a"), descriptor("train.csv", "b"));
+        let statement = |predicate_type: &str, predicate: &str| {
+            format!(
+                r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{model}],"predicateType":"{predicate_type}","predicate":{predicate}}}"#
+            )
+        };
+        let subject = [Term::Subject(file('a')), Term::Name(text("model.bin"))];
+        let training = format!(
+            r#"{{"buildDefinition":{{"buildType":"https://assay.example/build-type/training/v1",
+                "externalParameters":{{"step":"train","command":[],"parameters":{{"lr":"0.1","deep":{{"x":1}},"epochs":3}}}},
+                "resolvedDependencies":[{data}]}},
+                "runDetails":{{"builder":{{"id":"https://assay.example/builder/local/v1"}}}}}}"#
+        );
+        let evaluation = format!(
+            r#"{{"step":"evaluate","evaluator":{{"id":"x"}},"dataset":{data},"measurements":[],"run":{{"parameters":{{"seed":"7"}}}}}}"#
+        );
+        let parameter =
+            |name: &str, value: &str| Term::Parameter { name: name.into(), value: value.into() };
+        let cases: [(&str, &str, String, Vec<Term>); 7] = [
+            (
+                "training",
+                IN_TOTO,
+                statement(attest::predicate::PROVENANCE, &training),
+                [
+                    subject.as_slice(),
+                    &[
+                        Term::Material(file('b')),
+                        Term::Type(text(attest::predicate::PROVENANCE)),
+                        Term::Step(text("train")),
+                        parameter("lr", "0.1"),
+                        parameter("epochs", "3"),
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "evaluation",
+                IN_TOTO,
+                statement(attest::predicate::EVALUATION, &evaluation),
+                [
+                    subject.as_slice(),
+                    &[
+                        Term::Material(file('b')),
+                        Term::Type(text(attest::predicate::EVALUATION)),
+                        Term::Step(text("evaluate")),
+                        parameter("seed", "7"),
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "deployment",
+                IN_TOTO,
+                statement(
+                    attest::predicate::DEPLOYMENT,
+                    r#"{"event":"rollout","environment":"production"}"#,
+                ),
+                [
+                    subject.as_slice(),
+                    &[
+                        Term::Type(text(attest::predicate::DEPLOYMENT)),
+                        Term::Stage(text("production")),
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "a type of somebody else's",
+                IN_TOTO,
+                statement("https://example.com/x", r#"{"any":"thing"}"#),
+                [subject.as_slice(), &[Term::Type(text("https://example.com/x"))]].concat(),
+            ),
+            (
+                "a statement without digests",
+                IN_TOTO,
+                statement("https://example.com/x", "{}").replace("sha256", "md5"),
+                vec![Term::Type(text("https://example.com/x"))],
+            ),
+            ("no statement", IN_TOTO, text("not JSON"), vec![Term::Type(text(IN_TOTO))]),
+            ("no in-toto", "text/plain", text("hello"), vec![Term::Type(text("text/plain"))]),
+        ];
+        for (name, payload_type, payload, want) in cases {
+            let want: Vec<Term> = want.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+            assert_eq!(of(payload_type, &payload), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn terms_of_different_kinds_and_splits_have_different_digests() {
+        let parameter =
+            |name: &str, value: &str| Term::Parameter { name: name.into(), value: value.into() };
+        let terms = [
+            Term::Subject(file('a')),
+            Term::Material(file('a')),
+            Term::Name(file('a').to_string()),
+            Term::Step(text("x")),
+            Term::Stage(text("x")),
+            Term::Type(text("x")),
+            parameter("a", "bc"),
+            parameter("ab", "c"),
+        ];
+        let digests: BTreeSet<Sha256> = terms.iter().map(Term::digest).collect();
+        assert_eq!(digests.len(), terms.len());
+    }
+
+    #[test]
+    fn what_is_no_encoding_and_no_leaf_has_no_terms() {
+        assert_eq!(terms(b"leaf", Some(b"body")), []);
+        assert_eq!(terms(b"", None), []);
+    }
+}

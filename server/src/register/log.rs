@@ -1,0 +1,173 @@
+//! The register: takes attestations in, gives entries and proofs out.
+//!
+//! It is arithmetic over a [`Storage`]: what the tree becomes (`submit`), which nodes a proof
+//! needs (`prove`), what belongs to an entry (`answer`), what the checkpoint says (here). The
+//! register says that a signature was made and when it was seen. It refuses to say whom to
+//! believe: any key may sign, and only the signature is checked.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use attest::{Checkpoint, NoteError, NoteSigner, VerifierKey};
+use verify::merkle::{Frontier, ProofError};
+
+use super::entry::Signed;
+use super::prove::frontier;
+use super::storage::{Damaged, Head, Storage, StorageError};
+use super::tree::Tree;
+
+/// An append-only register over a storage.
+pub struct Register<S> {
+    pub(super) storage: S,
+    signer: NoteSigner,
+    /// The tree that the next commit continues, unless it has to be read.
+    pub(super) edge: tokio::sync::Mutex<Option<Edge>>,
+    /// The last checkpoint that was signed.
+    signed: RwLock<Arc<Signed>>,
+    checkpoint_file: Option<PathBuf>,
+}
+
+/// What the next commit continues.
+#[derive(Clone, Debug)]
+pub(super) struct Edge {
+    pub(super) head: Option<Head>,
+    pub(super) frontier: Frontier,
+}
+
+/// Why the register does not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// There is no such entry.
+    #[error("no entry {index}: the register has {size} entries")]
+    NoEntry {
+        /// What was asked for.
+        index: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// The register has not that many entries.
+    #[error("no tree of {asked} entries: the register has {size}")]
+    NoTree {
+        /// What was asked for.
+        asked: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// There is no such proof.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The entry has no body to make a bundle of.
+    #[error("entry {0} has no statement: it was erased or never given to this register")]
+    NoBody(u64),
+    /// The checkpoint cannot be signed or kept.
+    #[error("cannot sign the checkpoint")]
+    Sign(#[source] NoteError),
+    /// Storage does not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl<S: Storage> Register<S> {
+    /// The register in `storage`, whose checkpoints `signer` signs under the register's origin.
+    ///
+    /// # Errors
+    /// When the storage does not answer, or its tree does not lead to its head.
+    pub async fn open(storage: S, signer: NoteSigner) -> Result<Self, ReadError> {
+        let edge = Edge::read(&storage).await?;
+        let tree = edge.head.map_or_else(Tree::empty, |head| head.tree());
+        let signed = RwLock::new(Arc::new(sign(&signer, tree)?));
+        let edge = tokio::sync::Mutex::new(Some(edge));
+        Ok(Self { storage, signer, edge, signed, checkpoint_file: None })
+    }
+
+    /// The same, and the newest checkpoint is kept in a file as well, for whoever looks into the
+    /// folder. It can be signed again at any time, so that losing it loses nothing.
+    #[must_use]
+    pub fn with_checkpoint_file(mut self, path: PathBuf) -> Self {
+        self.checkpoint_file = Some(path);
+        self.keep_checkpoint();
+        self
+    }
+
+    /// The storage.
+    pub const fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The name of the register.
+    pub fn origin(&self) -> &str {
+        self.signer.verifier().name()
+    }
+
+    /// What checks the register's checkpoints.
+    pub const fn verifier(&self) -> &VerifierKey {
+        self.signer.verifier()
+    }
+
+    /// The newest checkpoint as a signed note.
+    ///
+    /// # Errors
+    /// When the head cannot be read, or the checkpoint not signed.
+    pub async fn checkpoint(&self) -> Result<String, ReadError> {
+        Ok(self.signed().await?.note.clone())
+    }
+
+    /// The newest checkpoint, read and signed.
+    ///
+    /// # Errors
+    /// When the head cannot be read, or the checkpoint not signed.
+    pub async fn signed(&self) -> Result<Arc<Signed>, ReadError> {
+        let tree = self.tree().await?;
+        let last = Arc::clone(&self.signed.read().unwrap_or_else(PoisonError::into_inner));
+        if last.checkpoint.size == tree.size && last.checkpoint.root == tree.root {
+            return Ok(last);
+        }
+        let fresh = Arc::new(sign(&self.signer, tree)?);
+        {
+            let mut signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
+            if signed.checkpoint.size < fresh.checkpoint.size {
+                *signed = Arc::clone(&fresh);
+            }
+        }
+        self.keep_checkpoint();
+        Ok(fresh)
+    }
+
+    /// Size and root of the head.
+    pub(super) async fn tree(&self) -> Result<Tree, ReadError> {
+        Ok(self.storage.head().await?.map_or_else(Tree::empty, |head| head.tree()))
+    }
+
+    fn keep_checkpoint(&self) {
+        let Some(path) = &self.checkpoint_file else { return };
+        // Held while writing, so that the file never goes back.
+        let signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
+        let new = path.with_extension("new");
+        let written = std::fs::write(&new, &signed.note).and_then(|()| std::fs::rename(&new, path));
+        // Nothing is lost: the checkpoint can be had from the register itself.
+        if let Err(error) = written {
+            tracing::warn!(%error, "cannot keep the checkpoint in its file");
+        }
+    }
+}
+
+impl Edge {
+    /// Reads the head and the right edge of its tree, which must fit each other.
+    pub(super) async fn read<S: Storage>(storage: &S) -> Result<Self, StorageError> {
+        let head = storage.head().await?;
+        let tree = head.map_or_else(Tree::empty, |head| head.tree());
+        let frontier = frontier(storage, tree.size).await?;
+        if frontier.root() != tree.root {
+            return Err(StorageError::Damaged(Damaged::Root(tree.size)));
+        }
+        Ok(Self { head, frontier })
+    }
+}
+
+fn sign(signer: &NoteSigner, tree: Tree) -> Result<Signed, ReadError> {
+    let origin = signer.verifier().name().to_owned();
+    let checkpoint = Checkpoint { origin, size: tree.size, root: tree.root };
+    let note = signer.sign(&checkpoint.to_string()).map_err(ReadError::Sign)?.to_string();
+    Ok(Signed { checkpoint, note })
+}

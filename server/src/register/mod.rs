@@ -1,0 +1,64 @@
+//! The register: the append-only log of every attestation, and the index that answers for it.
+//!
+//! From the disk up: `record` and `segment` are the bytes of the journal, `journal` appends to it,
+//! `recovery` opens it after whatever happened, `published` remembers outside of it how far it
+//! got, `lock` lets one writer in at a time, `index` makes it searchable. Together they are
+//! [`Embedded`], one [`Storage`]; [`Memory`] is another. Above them [`Register`] takes attestations
+//! in and gives entries, proofs and answers out; [`open_or_create`] has the one in a folder.
+
+mod answer;
+mod batch;
+#[cfg(test)]
+mod contract;
+mod disk;
+mod embedded;
+mod entry;
+mod facts;
+mod fields;
+mod folder;
+mod index;
+mod journal;
+mod lock;
+mod log;
+mod memory;
+mod prove;
+mod published;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+mod select;
+#[cfg(test)]
+mod simulated;
+mod storage;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod walk;
+
+pub use answer::{Leaves, MAX_BUNDLES};
+pub use batch::{Batch, BatchEntry, BatchError, Body, Covered, NewEntry};
+pub use embedded::{Embedded, Settings};
+pub use entry::{
+    Bundles, ConsistencyProof, Entry, EntryBody, Found, InclusionProof, Receipt, Signed,
+};
+pub use facts::{MAX_TERMS, Term};
+pub use folder::{FolderError, PATIENCE, create, open, open_or_create};
+pub use index::IndexError;
+pub use journal::{JournalError, SEGMENT_BYTES};
+pub use lock::{Holder, Lock, LockError, Role, served_by};
+pub use log::{ReadError, Register};
+pub use memory::Memory;
+pub use published::Position;
+pub use reader::Rebuilt;
+pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, RecordError};
+pub use recovery::Recovery;
+pub use storage::{
+    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Page, Query, Storage,
+    StorageError, Stored,
+};
+pub use submit::{
+    CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Submission, SubmitError,
+};
+pub use tree::Tree;

@@ -1,0 +1,105 @@
+//! Joining the lists of entries that each term of a query has.
+//!
+//! Both kinds of storage search with this one function; they differ only in where the next entry
+//! of a term comes from. Work is bounded for each page: a page that reaches the bound says where
+//! to go on, so that nothing is missed.
+
+use super::facts::Term;
+use super::storage::{MAX_PAGE, MAX_QUERY_TERMS, Query, StorageError};
+
+/// Most look-ups for one page.
+const MAX_STEPS: usize = 100_000;
+
+/// Indices that match the query's terms, from `low` up to, without, `high`, and where the next
+/// page starts. `next` gives the first entry of a term at an index or after it.
+pub(super) fn select(
+    query: &Query,
+    low: u64,
+    high: u64,
+    next: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
+) -> Result<(Vec<u64>, Option<u64>), StorageError> {
+    select_within(query, low, high, MAX_STEPS, next)
+}
+
+fn select_within(
+    query: &Query,
+    low: u64,
+    high: u64,
+    max_steps: usize,
+    next: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
+) -> Result<(Vec<u64>, Option<u64>), StorageError> {
+    if query.terms.len() > MAX_QUERY_TERMS {
+        return Err(StorageError::TooManyTerms(query.terms.len()));
+    }
+    let limit = query.limit.clamp(1, MAX_PAGE);
+    let mut found = Vec::new();
+    let mut candidate = low.max(query.start);
+    let mut steps = 0;
+    'candidates: while candidate < high {
+        if found.len() == limit || steps >= max_steps {
+            return Ok((found, Some(candidate)));
+        }
+        for term in &query.terms {
+            steps += 1;
+            match next(term, candidate)? {
+                Some(index) if index == candidate => {}
+                Some(index) => {
+                    candidate = index;
+                    continue 'candidates;
+                }
+                None => return Ok((found, None)),
+            }
+        }
+        found.push(candidate);
+        candidate += 1;
+    }
+    Ok((found, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn term(number: usize) -> Term {
+        Term::Name(number.to_string())
+    }
+
+    proptest! {
+        #[test]
+        fn pages_together_are_what_a_scan_finds(
+            lists in prop::collection::vec(prop::collection::btree_set(0u64..60, 0..40), 0..4),
+            low in 0u64..30, high in 0u64..70, limit in 1usize..5, max_steps in 1usize..10,
+        ) {
+            let lists: BTreeMap<Term, BTreeSet<u64>> =
+                lists.into_iter().enumerate().map(|(number, list)| (term(number), list)).collect();
+            let want: Vec<u64> = (low..high)
+                .filter(|index| lists.values().all(|list| list.contains(index)))
+                .collect();
+            let mut query = Query { terms: lists.keys().cloned().collect(), limit, ..Query::default() };
+            let mut found = Vec::new();
+            for _ in 0..500 {
+                let next = |term: &Term, index| Ok(lists[term].range(index..).next().copied());
+                let (page, start) = select_within(&query, low, high, max_steps, next).unwrap();
+                prop_assert!(page.len() <= limit);
+                found.extend(page);
+                match start {
+                    Some(start) => query.start = start,
+                    None => break,
+                }
+            }
+            prop_assert_eq!(found, want);
+        }
+    }
+
+    #[test]
+    fn too_many_terms_are_refused() {
+        for (count, fits) in [(MAX_QUERY_TERMS, true), (MAX_QUERY_TERMS + 1, false)] {
+            let query = Query { terms: (0..count).map(term).collect(), ..Query::default() };
+            assert_eq!(select(&query, 0, 1, |_, _| Ok(None)).is_ok(), fits);
+        }
+    }
+}

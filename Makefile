@@ -1,0 +1,76 @@
+# What can be done here. Two are for a new clone: `make quickstart` and `make test`.
+# Each sets up what it needs under target/, and says what it is doing.
+
+PYTHON  ?= python3
+CARGO   ?= cargo
+# The profile that the quickstart's binary is built with: release, or dev while working on it.
+PROFILE ?= release
+
+EXAMPLE := examples/breast-cancer
+VENV    := target/venv
+VPYTHON := $(VENV)/bin/python
+BINARY  := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/assay
+
+# Compiled Python beside the sources would make the tree that is being attested look changed.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test bench audit tools
+
+help:
+	@echo "make quickstart  build assay, train a model with every step attested, promote it, attack it (first time: 12 minutes or less)"
+	@echo "make test        everything that must hold: format, tests, lints, both feature sets, documents, the example"
+	@echo "make bench       measure, against raw probes of the same run; writes target/bench.json"
+	@echo "make audit       licences, sources and bans of the dependencies (needs cargo-deny)"
+
+quickstart: tools $(VENV)/.ready
+	@echo; echo "==> building assay, profile $(PROFILE): minutes the first time, seconds after that"
+	$(CARGO) build --locked --profile $(PROFILE)
+	@echo; echo "==> running the example"
+	$(VPYTHON) $(EXAMPLE)/run.py --assay $(BINARY) --work target/quickstart
+
+# Tests come before clippy and before any plain build: that order compiles the dependencies once.
+test: tools $(VENV)/.ready
+	@echo; echo "==> format"
+	$(CARGO) fmt --all --check
+	@echo; echo "==> tests of all crates"
+	$(CARGO) test --locked --workspace
+	@echo; echo "==> lints"
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@echo; echo "==> the verifier alone: no server, no async runtime, no database"
+	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
+	$(CARGO) test --locked --no-default-features
+	@echo; echo "==> documentation"
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	@echo; echo "==> the example's programs"
+	PYTHONPYCACHEPREFIX=$(CURDIR)/target/pycache $(VPYTHON) -W error -m compileall -q -f $(EXAMPLE)
+	$(VPYTHON) -m unittest discover -s $(EXAMPLE)
+	@echo; echo "==> the quickstart: one promotion and five attacks"
+	$(CARGO) build --locked
+	$(VPYTHON) $(EXAMPLE)/run.py --assay target/debug/assay --work target/quickstart-test --quiet
+
+bench: tools
+	@echo; echo "==> measuring: ten minutes or less"
+	$(CARGO) bench --locked --bench bench
+
+audit:
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny (a few minutes)"; exit 1; }
+	@echo; echo "==> dependencies: bans, licences, sources"
+	$(CARGO) deny check bans licenses sources
+
+# What cannot be installed without asking: say what is missing, and how to get it.
+tools:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer with rustup"; exit 1; }
+	@command -v cc >/dev/null || { echo "a C compiler is missing: sudo apt install build-essential"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: sudo apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
+
+# The stamp comes last: an installation that was interrupted is begun again.
+$(VENV)/.ready: $(EXAMPLE)/requirements.txt | tools
+	@echo; echo "==> a Python environment in $(VENV): scikit-learn and cyclonedx-bom, about 20 s"
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VPYTHON) -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-deps -r $(EXAMPLE)/requirements.txt
+	$(VPYTHON) -m pip check
+	@touch $@

@@ -15,7 +15,10 @@ fn vectors() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("WARNING: no test vectors at `{}`: set ASSAY_VECTORS; nothing was tested", folder.display());
+    println!(
+        "WARNING: no test vectors at `{}`: set ASSAY_VECTORS; nothing was tested",
+        folder.display()
+    );
     None
 }
 

@@ -169,7 +169,10 @@ impl Verdicts {
     /// The subjects whose verdict has ended by `now`.
     pub(crate) fn ended(&self, now: Timestamp) -> BTreeSet<Subject> {
         let table = self.read();
-        let ended = table.ready.iter().filter(|(_, verdict)| verdict.until.is_some_and(|until| until <= now));
+        let ended = table
+            .ready
+            .iter()
+            .filter(|(_, verdict)| verdict.until.is_some_and(|until| until <= now));
         ended.map(|(subject, _)| subject.clone()).collect()
     }
 
@@ -185,7 +188,12 @@ impl Verdicts {
 
 impl Table {
     fn touched(&self, artifacts: &BTreeSet<ArtifactId>) -> BTreeSet<Subject> {
-        artifacts.iter().filter_map(|artifact| self.touching.get(artifact)).flatten().cloned().collect()
+        artifacts
+            .iter()
+            .filter_map(|artifact| self.touching.get(artifact))
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     fn refuse(&mut self, subject: Subject, reason: &Reason, now: Timestamp) {
@@ -230,7 +238,11 @@ pub(crate) mod tests {
         assert!(verdicts.keep(near.clone(), promoted(), [poisoned]));
         assert!(verdicts.keep(far.clone(), promoted(), [ArtifactId::file(Sha256::of(b"clean"))]));
 
-        verdicts.deny(&BTreeSet::from([poisoned]), &Reason::new("revoked.artifact", "poisoned"), Timestamp::UNIX_EPOCH);
+        verdicts.deny(
+            &BTreeSet::from([poisoned]),
+            &Reason::new("revoked.artifact", "poisoned"),
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!(verdicts.get(&near).unwrap().standing, Standing::Refused);
         assert_eq!(verdicts.get(&far).unwrap().standing, Standing::Promoted);
 

@@ -188,8 +188,7 @@ impl<'t> Checker<'t> {
 
 /// The checkpoint in `note`, as the trusted log `origin` signed it.
 fn open(trust: &Trust, origin: &str, note: &str) -> Result<Checkpoint, VerifyError> {
-    let failed =
-        |reason: String| VerifyError::Checkpoint { origin: origin.to_owned(), reason };
+    let failed = |reason: String| VerifyError::Checkpoint { origin: origin.to_owned(), reason };
     let log = trust.log(origin).ok_or_else(|| failed("not a trusted log".into()))?;
     Checkpoint::open(note, log.key()).map_err(|error| failed(error.to_string()))
 }
@@ -222,11 +221,6 @@ fn included(checkpoint: &Checkpoint, proof: &Inclusion, leaf: &[u8]) -> Result<(
 
 impl Signer {
     pub(crate) fn of(key: &TrustedKey, name: &str) -> Self {
-        Self {
-            key: key.id(),
-            name: name.into(),
-            owner: key.owner().into(),
-            custody: key.custody(),
-        }
+        Self { key: key.id(), name: name.into(), owner: key.owner().into(), custody: key.custody() }
     }
 }

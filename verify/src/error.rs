@@ -58,7 +58,9 @@ pub enum VerifyError {
         reason: String,
     },
     /// The proof is for a tree of another size or root than the signed one.
-    #[error("proof for a tree of {claimed} entries, but `{origin}` signed one of {signed}, or another root")]
+    #[error(
+        "proof for a tree of {claimed} entries, but `{origin}` signed one of {signed}, or another root"
+    )]
     OtherTree {
         /// The log.
         origin: String,

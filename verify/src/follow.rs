@@ -321,7 +321,7 @@ const fn targets(kind: &RevocationKind) -> Targets {
 /// the parse. A JSON text equals a string only if it spells it, or has a backslash.
 fn may_be_negative(payload: &[u8]) -> bool {
     payload.contains(&b'\\')
-        || NEGATIVE_TYPES.iter().any(|name| {
-            payload.windows(name.len()).any(|window| window == name.as_bytes())
-        })
+        || NEGATIVE_TYPES
+            .iter()
+            .any(|name| payload.windows(name.len()).any(|window| window == name.as_bytes()))
 }

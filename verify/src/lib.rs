@@ -12,19 +12,21 @@ mod follow;
 mod lineage;
 pub mod merkle;
 mod negatives;
+mod trace;
 mod trust;
 mod verified;
 
 pub use bundle::verify;
 pub use error::VerifyError;
-pub use follow::{FollowError, Followed, Follower};
+pub use follow::{FollowError, Followed, Follower, MAX_NEGATIVES};
 pub use lineage::{
     Attestation, Completeness, Contains, Direction, Lineage, Named, Rejected, Rejection, Revoked,
     Unexplored, WhyUnexplored,
 };
 pub use negatives::{Negatives, Owed, Revocation};
+pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OutOfScope, Place, Trust, TrustError, TrustedKey,
-    TrustedLog, TrustedVerifier, Window,
+    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OutOfScope, Place, Trust, TrustError,
+    TrustedKey, TrustedLog, TrustedVerifier, Window,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

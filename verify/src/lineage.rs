@@ -128,18 +128,6 @@ pub enum Rejection {
     /// It does not speak of the artifact for which it was supplied.
     #[error("does not speak of the artifact for which it was supplied")]
     Unrelated,
-    /// A subject has no digest that identifies it.
-    #[error("a subject cannot be identified: {reason}")]
-    NoIdentity {
-        /// What is wrong with the subject.
-        reason: String,
-    },
-    /// Statements of this type have exactly one subject.
-    #[error("{count} subjects, but a statement of this type has exactly one")]
-    SeveralSubjects {
-        /// How many it has.
-        count: usize,
-    },
     /// It and another statement give one artifact different digests by one algorithm, or
     /// different artifacts the same digest.
     #[error("contradicts {with} about the {algorithm} digest of {artifact}")]
@@ -160,7 +148,9 @@ pub enum Rejection {
         by: Sha256,
     },
     /// The key of this signer was revoked before the entry, or the entry is not logged.
-    #[error("the key of `{name}` was revoked by entry {index}, and nothing shows this signature to be older")]
+    #[error(
+        "the key of `{name}` was revoked by entry {index}, and nothing shows this signature to be older"
+    )]
     RevokedKey {
         /// The signer's name.
         name: String,
@@ -225,8 +215,8 @@ pub enum WhyUnexplored {
 pub struct Revoked {
     /// The revocation.
     pub by: Revocation,
-    /// From the artifact that the revocation names to this one, both included.
-    pub path: Vec<ArtifactId>,
+    /// Through which neighbour it comes; absent for an artifact that the revocation names.
+    pub through: Option<ArtifactId>,
 }
 
 /// How much of the log stands behind the answer.
@@ -355,6 +345,19 @@ impl Lineage {
     /// Why `artifact` is revoked, if it is.
     pub fn revoked(&self, artifact: &ArtifactId) -> Option<&Revoked> {
         self.revoked.get(artifact)
+    }
+
+    /// The way that a revocation took: from `artifact` to the one that the revocation names, both
+    /// included; empty when `artifact` is not revoked.
+    pub fn revoked_through(&self, artifact: &ArtifactId) -> Vec<ArtifactId> {
+        let mut way = Vec::new();
+        let mut next = Some(*artifact).filter(|artifact| self.revoked.contains_key(artifact));
+        // No way visits an artifact twice.
+        while let Some(artifact) = next.filter(|_| way.len() < self.revoked.len()) {
+            way.push(artifact);
+            next = self.revoked.get(&artifact).and_then(|revoked| revoked.through);
+        }
+        way
     }
 
     /// Every artifact of this lineage that is revoked.

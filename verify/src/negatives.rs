@@ -100,6 +100,10 @@ impl Negatives {
         self.owed.get(artifact).into_iter().flat_map(BTreeMap::values)
     }
 
+    pub(crate) fn is_owed(&self, artifact: &ArtifactId, body: &Sha256) -> bool {
+        self.owed.get(artifact).is_some_and(|owed| owed.contains_key(body))
+    }
+
     pub(crate) fn at(mut self, head: Checkpoint) -> Self {
         self.head = Some(head);
         self

@@ -187,7 +187,10 @@ mod tests {
             ("localhost/serve", "localhost/serve".to_owned()),
             ("registry.example:5000/a/b__c/d--e", "registry.example:5000/a/b__c/d--e".to_owned()),
             (&format!("serve@{digest}"), format!("docker.io/library/serve@{digest}")),
-            (&format!("reg.example:5000/serve:1@{digest}"), format!("reg.example:5000/serve:1@{digest}")),
+            (
+                &format!("reg.example:5000/serve:1@{digest}"),
+                format!("reg.example:5000/serve:1@{digest}"),
+            ),
         ];
         for (text, want) in cases {
             let reference: Reference = text.parse().unwrap();

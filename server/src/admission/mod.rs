@@ -27,20 +27,39 @@ const MAX_SHOWN: usize = 8;
 const IMAGE_KINDS: [Kind; 2] = [Kind::OciManifest, Kind::OciIndex];
 
 /// Answers a review.
-pub fn decide(review: &Review, namespaces: &Namespaces, verdicts: &Verdicts, now: Timestamp) -> Answer {
+pub fn decide(
+    review: &Review,
+    namespaces: &Namespaces,
+    verdicts: &Verdicts,
+    now: Timestamp,
+) -> Answer {
     let uid = &review.uid;
     match review.operation {
         Operation::Delete => return Answer::allowed(uid),
         Operation::Create | Operation::Update => {}
         Operation::Connect => {
-            return Answer::denied(uid, "connections are not judged; let the hook's rules match create and update only".into());
+            return Answer::denied(
+                uid,
+                "connections are not judged; let the hook's rules match create and update only"
+                    .into(),
+            );
         }
     }
     let stage = namespaces.stage_of(review.namespace.as_deref());
     match verdicts.currency() {
         Currency::Current => {}
-        Currency::Cold => return Answer::denied(uid, "verdicts are not ready yet; try again when /readyz answers 200".into()),
-        Currency::Behind => return Answer::denied(uid, "the verdicts have fallen behind the register; the service's log says why".into()),
+        Currency::Cold => {
+            return Answer::denied(
+                uid,
+                "verdicts are not ready yet; try again when /readyz answers 200".into(),
+            );
+        }
+        Currency::Behind => {
+            return Answer::denied(
+                uid,
+                "the verdicts have fallen behind the register; the service's log says why".into(),
+            );
+        }
     }
     let named = match workload::named(&review.kind, &review.object) {
         Ok(named) => named,
@@ -69,7 +88,9 @@ pub fn decide(review: &Review, namespaces: &Namespaces, verdicts: &Verdicts, now
         Answer::denied(uid, shown(against).join("; "))
     };
     let digests: Vec<String> = digests.iter().map(ToString::to_string).collect();
-    let answer = answer.annotated("stage", stage.to_string()).annotated("policy", namespaces.policy().to_string());
+    let answer = answer
+        .annotated("stage", stage.to_string())
+        .annotated("policy", namespaces.policy().to_string());
     if digests.is_empty() { answer } else { answer.annotated("artifacts", digests.join(" ")) }
 }
 
@@ -80,7 +101,13 @@ enum Ruling {
     Refused(String),
 }
 
-fn judge(what: &Runs, stage: &StageName, policy: Sha256, verdicts: &Verdicts, now: Timestamp) -> Ruling {
+fn judge(
+    what: &Runs,
+    stage: &StageName,
+    policy: Sha256,
+    verdicts: &Verdicts,
+    now: Timestamp,
+) -> Ruling {
     let reference = match what {
         Runs::Image(text) => text.as_str(),
         Runs::Location(uri) => match uri.strip_prefix("oci://") {
@@ -94,7 +121,9 @@ fn judge(what: &Runs, stage: &StageName, policy: Sha256, verdicts: &Verdicts, no
     };
     let parsed: Reference = match reference.parse() {
         Ok(parsed) => parsed,
-        Err(error) => return Ruling::Refused(format!("`{reference}` is not an image reference: {error}")),
+        Err(error) => {
+            return Ruling::Refused(format!("`{reference}` is not an image reference: {error}"));
+        }
     };
     let Some(digest) = parsed.digest() else {
         return Ruling::Refused(format!(
@@ -104,7 +133,11 @@ fn judge(what: &Runs, stage: &StageName, policy: Sha256, verdicts: &Verdicts, no
             parsed.repository(),
         ));
     };
-    let subjects = IMAGE_KINDS.map(|kind| Subject { artifact: ArtifactId::new(kind, digest), stage: stage.clone(), policy });
+    let subjects = IMAGE_KINDS.map(|kind| Subject {
+        artifact: ArtifactId::new(kind, digest),
+        stage: stage.clone(),
+        policy,
+    });
     let mut best = None;
     for subject in subjects {
         if let Some(verdict) = verdicts.get(&subject) {
@@ -142,7 +175,13 @@ fn rule(subject: &Subject, verdict: &Verdict, now: Timestamp) -> Ruling {
             "verdict.expired: the verdict on {artifact} held until {until}; run `assay check {artifact} --stage {stage}` to see what to renew"
         ));
     }
-    let reasons = shown(verdict.reasons.iter().map(|reason| format!("{}: {}", reason.code, reason.message)).collect());
+    let reasons = shown(
+        verdict
+            .reasons
+            .iter()
+            .map(|reason| format!("{}: {}", reason.code, reason.message))
+            .collect(),
+    );
     let words = format!("{}; run `assay check {artifact} --stage {stage}`", reasons.join("; "));
     match verdict.standing {
         Standing::Promoted => Ruling::Allowed(*artifact),

@@ -40,7 +40,9 @@ pub enum Runs {
 #[non_exhaustive]
 pub enum WorkloadError {
     /// Neither a pod nor an inference service.
-    #[error("`{kind}` of group `{group}` is not judged; let the hook's rules match pods and inferenceservices only")]
+    #[error(
+        "`{kind}` of group `{group}` is not judged; let the hook's rules match pods and inferenceservices only"
+    )]
     Kind {
         /// The kind that came.
         kind: String,
@@ -56,7 +58,9 @@ pub enum WorkloadError {
         expected: &'static str,
     },
     /// A model is loaded by a way that says nothing about its content.
-    #[error("`{place}` loads a model by a way that names no digest; use `storageUri: oci://…@sha256:…`")]
+    #[error(
+        "`{place}` loads a model by a way that names no digest; use `storageUri: oci://…@sha256:…`"
+    )]
     Storage {
         /// Path in the object.
         place: String,
@@ -104,13 +108,15 @@ impl Found {
     fn pod(&mut self, specification: &Node<'_>) -> Result<(), WorkloadError> {
         for list in CONTAINER_LISTS {
             for container in specification.list(list)? {
-                let (place, image) = container.text("image")?.ok_or_else(|| container.lacks_image())?;
+                let (place, image) =
+                    container.text("image")?.ok_or_else(|| container.lacks_image())?;
                 self.add(place, Runs::Image(image.to_owned()))?;
             }
         }
         for volume in specification.list("volumes")? {
             if let Some(image) = volume.optional_object("image")? {
-                let (place, reference) = image.text("reference")?.ok_or_else(|| image.lacks_image())?;
+                let (place, reference) =
+                    image.text("reference")?.ok_or_else(|| image.lacks_image())?;
                 self.add(place, Runs::Image(reference.to_owned()))?;
             }
         }
@@ -252,7 +258,10 @@ mod tests {
         }
     }
 
-    fn places(kind: &GroupVersionKind, specification: Value) -> Result<Vec<(String, String)>, WorkloadError> {
+    fn places(
+        kind: &GroupVersionKind,
+        specification: Value,
+    ) -> Result<Vec<(String, String)>, WorkloadError> {
         let text = |runs| match runs {
             Runs::Image(image) => format!("image {image}"),
             Runs::Location(uri) => format!("location {uri}"),
@@ -317,13 +326,29 @@ mod tests {
             ("no image", pod(), json!({"containers": [{"name": "a"}]})),
             ("image of another type", pod(), json!({"containers": [{"image": 1}]})),
             ("containers of another type", pod(), json!({"containers": {"image": "a"}})),
-            ("volume without reference", pod(), json!({"containers": [{"image": "a"}], "volumes": [{"image": {}}]})),
+            (
+                "volume without reference",
+                pod(),
+                json!({"containers": [{"image": "a"}], "volumes": [{"image": {}}]}),
+            ),
             ("too many", pod(), json!({"containers": many})),
             ("too many together", pod(), json!({"containers": half, "initContainers": half})),
             ("no model", service(), json!({"predictor": {"model": {}}})),
-            ("location of another type", service(), json!({"predictor": {"model": {"storageUri": ["a"]}}})),
-            ("by storage key", service(), json!({"predictor": {"model": {"storage": {"key": "x"}}}})),
-            ("by a list", service(), json!({"predictor": {"model": {"storageUris": [{"uri": "s3://a"}]}}})),
+            (
+                "location of another type",
+                service(),
+                json!({"predictor": {"model": {"storageUri": ["a"]}}}),
+            ),
+            (
+                "by storage key",
+                service(),
+                json!({"predictor": {"model": {"storage": {"key": "x"}}}}),
+            ),
+            (
+                "by a list",
+                service(),
+                json!({"predictor": {"model": {"storageUris": [{"uri": "s3://a"}]}}}),
+            ),
         ];
         for (name, kind, specification) in cases {
             assert!(places(&kind, specification).is_err(), "{name}");
@@ -332,7 +357,11 @@ mod tests {
 
     #[test]
     fn other_kinds_are_not_judged() {
-        let kind = GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: "Deployment".into() };
+        let kind = GroupVersionKind {
+            group: "apps".into(),
+            version: "v1".into(),
+            kind: "Deployment".into(),
+        };
         let object = json!({"spec": {"containers": [{"image": "a:1"}]}});
         assert!(matches!(named(&kind, &object), Err(WorkloadError::Kind { .. })));
         let kind = GroupVersionKind { group: "other.example".into(), ..pod() };

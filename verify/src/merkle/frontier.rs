@@ -75,7 +75,8 @@ impl Frontier {
 
     /// The root (RFC 6962, section 2.1).
     pub fn root(&self) -> Sha256 {
-        let folded = self.hashes.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
+        let folded =
+            self.hashes.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
         folded.unwrap_or_else(empty_root)
     }
 }

@@ -103,7 +103,11 @@ fn inclusion_for_every_size_and_position() {
             let leaf = &leaves[usize::try_from(index).unwrap()];
             let proof = inclusion_proof(&tree, index, size).unwrap();
             assert!(proof.len() <= MAX_PROOF);
-            assert_eq!(verify_inclusion(index, size, leaf, &proof, &root), Ok(()), "{index}/{size}");
+            assert_eq!(
+                verify_inclusion(index, size, leaf, &proof, &root),
+                Ok(()),
+                "{index}/{size}"
+            );
         }
         assert!(inclusion_proof(&tree, size, size).is_err());
     }
@@ -132,8 +136,14 @@ fn inclusion_with_one_change_for_every_size() {
                 assert!(refused(index, size, leaf, &proof, &root), "proof {index}/{size}");
             }
             for bit in [seed % 256, (seed * 31 + 5) % 256] {
-                assert!(refused(index, size, &flip(leaf, bit), &proof, &root), "leaf {index}/{size}");
-                assert!(refused(index, size, leaf, &proof, &flip(&root, bit)), "root {index}/{size}");
+                assert!(
+                    refused(index, size, &flip(leaf, bit), &proof, &root),
+                    "leaf {index}/{size}"
+                );
+                assert!(
+                    refused(index, size, leaf, &proof, &flip(&root, bit)),
+                    "root {index}/{size}"
+                );
             }
             for bit in 0..64 {
                 let other = index ^ (1 << bit);
@@ -161,7 +171,10 @@ fn inclusion_under_another_size() {
                 assert!(verify_inclusion(index, other, leaf, &proof, &right).is_err());
             } else if other < LEAVES {
                 let its = root(first(&leaves, other));
-                assert!(verify_inclusion(index, other, leaf, &proof, &its).is_err(), "{size}→{other}");
+                assert!(
+                    verify_inclusion(index, other, leaf, &proof, &its).is_err(),
+                    "{size}→{other}"
+                );
                 let path = inclusion_proof(&tree, index, other).unwrap();
                 if path.len() != proof.len() {
                     assert!(verify_inclusion(index, other, leaf, &proof, &right).is_err());
@@ -227,7 +240,10 @@ fn consistency_with_one_change_for_every_size() {
                     assert!(refused(less, to, &proof, at(less), at(to)), "from {from}→{less}/{to}");
                 }
                 if more <= SIZES {
-                    assert!(refused(from, more, &proof, at(from), at(more)), "to {from}/{to}→{more}");
+                    assert!(
+                        refused(from, more, &proof, at(from), at(more)),
+                        "to {from}/{to}→{more}"
+                    );
                 }
             }
         }

@@ -19,11 +19,11 @@ use super::{
 /// The largest trust file that is read, in bytes.
 pub const MAX_TRUST_BYTES: usize = 1 << 20;
 /// How many keys, logs and verifiers a trust file may each have.
-pub const MAX_ENTRIES: usize = 256;
+pub(super) const MAX_ENTRIES: usize = 256;
 /// How many items each list of a key's `may` can have.
-pub const MAX_PATTERNS: usize = 256;
+pub(super) const MAX_PATTERNS: usize = 256;
 /// The longest name, owner, origin or pattern, in bytes.
-pub const MAX_NAME_BYTES: usize = 512;
+pub(super) const MAX_NAME_BYTES: usize = 512;
 
 const API_VERSION: &str = "assay/v1";
 const KIND: &str = "Trust";
@@ -78,7 +78,9 @@ pub enum TrustError {
         limit: usize,
     },
     /// An empty or over-long text.
-    #[error("trust file, {place}: `{field}` must have 1 to {MAX_NAME_BYTES} bytes, none of them control characters")]
+    #[error(
+        "trust file, {place}: `{field}` must have 1 to {MAX_NAME_BYTES} bytes, none of them control characters"
+    )]
     Text {
         /// Where.
         place: Place,
@@ -106,7 +108,9 @@ pub enum TrustError {
         source: KeyError,
     },
     /// `spki` is not base64.
-    #[error("trust file, {place}: `spki` of `{name}` is not base64 of a public key in DER (`assay key public` prints it)")]
+    #[error(
+        "trust file, {place}: `spki` of `{name}` is not base64 of a public key in DER (`assay key public` prints it)"
+    )]
     Base64 {
         /// Where.
         place: Place,
@@ -136,7 +140,9 @@ pub enum TrustError {
         message: String,
     },
     /// The validity of a key ends before it begins.
-    #[error("trust file, {place}: key `{name}` is never valid: `validUntil` is not after `validFrom`")]
+    #[error(
+        "trust file, {place}: key `{name}` is never valid: `validUntil` is not after `validFrom`"
+    )]
     NeverValid {
         /// Where.
         place: Place,
@@ -164,7 +170,9 @@ pub enum TrustError {
         found: String,
     },
     /// A verifier names a key that the file does not have.
-    #[error("trust file, {place}: verifier `{id}` names the key `{name}`, which is not in the file")]
+    #[error(
+        "trust file, {place}: verifier `{id}` names the key `{name}`, which is not in the file"
+    )]
     NoSuchKey {
         /// Where.
         place: Place,
@@ -294,8 +302,12 @@ struct WrittenVerifier<'a> {
 impl Trust {
     /// A document that trusts nobody, to add to.
     pub fn empty() -> Self {
-        let mut trust =
-            Self { keys: Vec::new(), logs: Vec::new(), verifiers: Vec::new(), digest: Sha256::of(b"") };
+        let mut trust = Self {
+            keys: Vec::new(),
+            logs: Vec::new(),
+            verifiers: Vec::new(),
+            digest: Sha256::of(b""),
+        };
         trust.seal();
         trust
     }
@@ -334,7 +346,8 @@ impl Trust {
 
     /// The document as YAML, which parses back to the same trust. Comments are not kept.
     pub fn to_yaml(&self) -> String {
-        let keys = self.keys.iter().flat_map(|key| key.grants.iter().map(move |grant| (key, grant)));
+        let keys =
+            self.keys.iter().flat_map(|key| key.grants.iter().map(move |grant| (key, grant)));
         let written = Written {
             api_version: API_VERSION,
             kind: KIND,

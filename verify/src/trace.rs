@@ -1,0 +1,391 @@
+//! Tracing the history of an artifact: the trace asks, the caller fetches.
+//!
+//! No input or output happens here. The caller looks at [`Trace::wanted`], finds the bundles of
+//! those artifacts wherever it keeps them, and hands them over with [`Trace::supply`] until
+//! nothing more is wanted. What was not believed, not supplied or left out for want of budget
+//! becomes part of the lineage, for policy to judge.
+//!
+//! The budgets are spent in the order of what a verdict needs most: first the bodies that a
+//! followed log names, then those that say a trusted key signed them, then the rest. Revocations
+//! need no budget at all: they come from the follower. Only what counts is followed further, so
+//! that a stranger cannot lead the trace anywhere.
+
+mod conflict;
+mod revoked;
+mod standing;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attest::{ArtifactId, Bundle, Checkpoint, KeyId, Sha256, Statement, Timestamp};
+
+use crate::bundle::Checker;
+use crate::contains::contained;
+use crate::error::VerifyError;
+use crate::lineage::{
+    Attestation, Completeness, Contains, Direction, Lineage, Rejected, Rejection, Unexplored,
+    WhyUnexplored,
+};
+use crate::negatives::Negatives;
+use crate::trust::Trust;
+use crate::verified::Verified;
+
+use self::standing::Standing;
+
+/// How many artifacts one lineage may reach.
+pub const MAX_ARTIFACTS: usize = 20_000;
+/// How many bundles of one artifact are checked.
+pub const MAX_BUNDLES: usize = 5_000;
+/// How many bundles are checked for one lineage.
+pub const MAX_CHECKS: usize = 50_000;
+/// How many rejected bundles are kept, to be shown.
+const MAX_REJECTED: usize = 10_000;
+
+/// A lineage in the making.
+#[derive(Debug)]
+pub struct Trace<'t> {
+    trust: &'t Trust,
+    negatives: &'t Negatives,
+    now: Timestamp,
+    standing: Standing<'t>,
+    checker: Checker<'t>,
+    root: ArtifactId,
+    direction: Direction,
+    known: BTreeSet<ArtifactId>,
+    /// In the order of asking; those before `asked` have been supplied.
+    wanted: Vec<ArtifactId>,
+    asked: usize,
+    supplied: BTreeSet<ArtifactId>,
+    checks: usize,
+    /// Every authentic statement by its body, with the evidence of all its bundles.
+    believed: BTreeMap<Sha256, Verified<Statement>>,
+    /// What followed from each bundle that was checked, by what it consists of.
+    checked: BTreeSet<(Sha256, Sha256)>,
+    rejected: BTreeMap<Sha256, Rejected>,
+    followed: BTreeSet<Sha256>,
+    contains: BTreeSet<Contains>,
+    unexplored: BTreeSet<Unexplored>,
+    claims: Claims,
+}
+
+/// What the sources say about the completeness of their answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Claims {
+    /// No answer yet.
+    Unasked,
+    /// All answers so far are complete up to this size of this log.
+    UpTo(String, u64),
+    /// An answer claims nothing, or speaks of another log.
+    Nothing,
+}
+
+impl<'t> Trace<'t> {
+    /// Begins with the artifact `root`. `negatives` are those of a followed log, or
+    /// [`Negatives::none`].
+    pub fn new(
+        root: ArtifactId,
+        direction: Direction,
+        trust: &'t Trust,
+        negatives: &'t Negatives,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            trust,
+            negatives,
+            now,
+            standing: Standing::new(trust, negatives, now),
+            checker: Checker::new(trust, now),
+            root,
+            direction,
+            known: BTreeSet::from([root]),
+            wanted: vec![root],
+            asked: 0,
+            supplied: BTreeSet::new(),
+            checks: 0,
+            believed: BTreeMap::new(),
+            checked: BTreeSet::new(),
+            rejected: BTreeMap::new(),
+            followed: BTreeSet::new(),
+            contains: BTreeSet::new(),
+            unexplored: BTreeSet::new(),
+            claims: Claims::Unasked,
+        }
+    }
+
+    /// The artifacts whose bundles are needed next: every one that names it as a subject, and,
+    /// for [`Direction::Down`], every one that names it as a material.
+    pub fn wanted(&self) -> &[ArtifactId] {
+        self.wanted.get(self.asked..).unwrap_or_default()
+    }
+
+    /// Takes the bundles that speak of `artifact`. `complete_to` is the head of the log up to
+    /// which the source says that none is missing.
+    ///
+    /// An artifact that was never wanted is ignored. One may be supplied in several parts; the
+    /// first of them ends its being wanted.
+    pub fn supply(
+        &mut self,
+        artifact: ArtifactId,
+        bundles: Vec<Bundle>,
+        complete_to: Option<&Checkpoint>,
+    ) {
+        if !self.known.contains(&artifact) {
+            return;
+        }
+        // Most callers supply in the order of asking; then nothing has to be moved.
+        if self.wanted.get(self.asked) == Some(&artifact) {
+            self.asked += 1;
+        } else if self.supplied.insert(artifact) {
+            let asked = self.asked;
+            let mut place = 0;
+            self.wanted.retain(|wanted| {
+                place += 1;
+                place <= asked || *wanted != artifact
+            });
+        }
+        self.supplied.insert(artifact);
+        self.claim(complete_to);
+        let mut ranked: Vec<(u8, Vec<u8>, Sha256, Bundle)> = bundles
+            .into_iter()
+            .map(|bundle| {
+                let pae = bundle.envelope.pae();
+                let body = Sha256::of(&pae);
+                (self.rank(&artifact, body, &bundle), pae, body, bundle)
+            })
+            .collect();
+        ranked.sort_by_key(|(rank, _, body, _)| (*rank, *body));
+        let total = ranked.len();
+        for (place, (_, pae, body, bundle)) in ranked.into_iter().enumerate() {
+            let limit = match () {
+                () if place >= MAX_BUNDLES => MAX_BUNDLES,
+                () if self.checks >= MAX_CHECKS => MAX_CHECKS,
+                () => {
+                    self.take(artifact, &bundle, &pae, body);
+                    continue;
+                }
+            };
+            self.leave(artifact, "attestations", total.saturating_sub(place), limit);
+            break;
+        }
+    }
+
+    /// Ends the trace. What is still wanted is unexplored.
+    pub fn finish(mut self) -> Lineage {
+        let asked = self.asked;
+        for artifact in std::mem::take(&mut self.wanted).into_iter().skip(asked) {
+            let why = WhyUnexplored::NotSupplied;
+            self.unexplored.insert(Unexplored { artifact, why });
+        }
+        self.look_for_withheld();
+        let mut attestations = self.attestations();
+        for (body, rejection) in conflict::conflicts(&attestations) {
+            if let Some(place) = attestations.iter().position(|one| one.body() == body) {
+                let attestation = attestations.remove(place);
+                self.reject_statement(&attestation.verified, attestation.index, rejection);
+            }
+        }
+        attestations.sort_by_key(|one| (one.index.unwrap_or(u64::MAX), one.body()));
+
+        let mut lineage = Lineage::empty(self.root, self.direction, self.trust.digest());
+        lineage.completeness = self.completeness();
+        lineage.holds = self.trust.window(self.now);
+        lineage.contains = self.contains.into_iter().collect();
+        lineage.revoked =
+            revoked::spread(self.negatives, &self.known, &attestations, &lineage.contains);
+        lineage.artifacts = self.supplied;
+        lineage.attestations = attestations;
+        lineage.rejected = self.rejected.into_values().collect();
+        lineage.unexplored = self.unexplored.into_iter().collect();
+        lineage.index()
+    }
+
+    /// What comes first when not everything can be looked at. A bundle can lie about this to its
+    /// own advantage only among those of its own rank.
+    fn rank(&self, artifact: &ArtifactId, body: Sha256, bundle: &Bundle) -> u8 {
+        if self.negatives.is_owed(artifact, &body) {
+            return 0;
+        }
+        let trusted =
+            |keyid: &str| keyid.parse::<KeyId>().is_ok_and(|id| self.trust.key(&id).is_some());
+        let hinted = bundle.envelope.signatures.iter().filter_map(|one| one.keyid.as_deref());
+        if hinted.into_iter().any(trusted) { 1 } else { 2 }
+    }
+
+    fn take(&mut self, artifact: ArtifactId, bundle: &Bundle, pae: &[u8], body: Sha256) {
+        if self.checked.insert((body, Sha256::of(&bundle.to_json()))) {
+            self.checks += 1;
+            match self.checker.check(bundle, pae, body) {
+                Ok(verified) => match self.believed.get_mut(&body) {
+                    Some(known) => known.merge(&verified),
+                    None => {
+                        self.believed.insert(body, verified);
+                    }
+                },
+                Err(why) => return self.reject_bundle(artifact, body, why),
+            }
+        }
+        let Some(verified) = self.believed.get(&body) else { return };
+        if !speaks_of(verified.content(), &artifact) {
+            let verified = verified.clone();
+            return self.reject_statement(&verified, None, Rejection::Unrelated);
+        }
+        if !self.followed.contains(&body) && self.standing.of(verified).is_ok() {
+            self.followed.insert(body);
+            self.follow(artifact, body);
+        }
+    }
+
+    /// Wants whatever a statement that counts joins to its artifacts.
+    fn follow(&mut self, artifact: ArtifactId, body: Sha256) {
+        let Some(verified) = self.believed.get(&body) else { return };
+        let statement = verified.content();
+        let edges = contained(statement);
+        let mut next: Vec<ArtifactId> = match self.direction {
+            Direction::Up => {
+                let materials = statement.materials().into_iter();
+                materials.filter_map(|material| material.artifact().ok()).collect()
+            }
+            Direction::Down => {
+                let subjects = statement.subjects().unwrap_or_default().into_iter();
+                subjects.map(|(subject, _)| subject).collect()
+            }
+        };
+        // Both ways: a part's history is the whole's, and a whole that is bad has bad parts.
+        next.extend(edges.iter().flat_map(|edge| [edge.whole, edge.part]));
+        self.contains.extend(edges);
+        let (mut left, mut seen) = (0, BTreeSet::new());
+        for wanted in next {
+            if self.known.contains(&wanted) || !seen.insert(wanted) {
+                continue;
+            }
+            if self.known.len() >= MAX_ARTIFACTS {
+                left += 1;
+                continue;
+            }
+            self.known.insert(wanted);
+            self.wanted.push(wanted);
+        }
+        if left > 0 {
+            self.leave(artifact, "artifacts", left, MAX_ARTIFACTS);
+        }
+    }
+
+    fn leave(&mut self, artifact: ArtifactId, what: &'static str, left: usize, limit: usize) {
+        let why = WhyUnexplored::Budget { what, left, limit };
+        self.unexplored.insert(Unexplored { artifact, why });
+    }
+
+    /// The believed statements that count, and rejections of those that do not.
+    fn attestations(&mut self) -> Vec<Attestation> {
+        let mut attestations = Vec::with_capacity(self.believed.len());
+        for (body, verified) in std::mem::take(&mut self.believed) {
+            match self.standing.of(&verified) {
+                Ok(counted) if self.followed.contains(&body) => {
+                    self.rejected.remove(&body);
+                    attestations.push(counted.attestation(verified));
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    self.rejected.remove(&body);
+                    let index = self.standing.index(&verified, |_| true);
+                    self.reject_statement(&verified, index, why);
+                }
+            }
+        }
+        attestations
+    }
+
+    /// A statement that a followed log holds about an artifact must have been supplied, with
+    /// every signature that makes it count.
+    fn look_for_withheld(&mut self) {
+        for artifact in &self.supplied {
+            for owed in self.negatives.owed(artifact) {
+                let held = self.believed.get(&owed.body);
+                let has = |key: &KeyId| {
+                    held.is_some_and(|verified| {
+                        verified.signers().iter().any(|one| one.key == *key)
+                    })
+                };
+                let counts =
+                    |key: &&KeyId| self.trust.key(key).is_some_and(|key| key.is_valid(self.now));
+                if owed.keys.iter().filter(counts).any(|key| !has(key)) {
+                    let why = WhyUnexplored::Withheld { index: owed.index, body: owed.body };
+                    self.unexplored.insert(Unexplored { artifact: *artifact, why });
+                }
+            }
+        }
+    }
+
+    fn reject_bundle(&mut self, artifact: ArtifactId, body: Sha256, why: VerifyError) {
+        if self.believed.contains_key(&body) {
+            return;
+        }
+        let why = Rejection::NotBelieved(why);
+        let rejected =
+            Rejected { artifact, body, index: None, predicate_type: None, step: None, why };
+        self.reject(rejected);
+    }
+
+    fn reject_statement(
+        &mut self,
+        verified: &Verified<Statement>,
+        index: Option<u64>,
+        why: Rejection,
+    ) {
+        let statement = verified.content();
+        let first =
+            statement.subjects().ok().and_then(|subjects| subjects.first().map(|one| one.0));
+        self.reject(Rejected {
+            artifact: first.unwrap_or(self.root),
+            body: verified.body(),
+            index,
+            predicate_type: Some(statement.predicate_type().into()),
+            step: statement.step(),
+            why,
+        });
+    }
+
+    /// One body has one reason: of several, the first in the order of their words, so that the
+    /// order of supply does not matter.
+    fn reject(&mut self, rejected: Rejected) {
+        let full = self.rejected.len() >= MAX_REJECTED;
+        match self.rejected.get_mut(&rejected.body) {
+            Some(known) if rejected.why.to_string() < known.why.to_string() => *known = rejected,
+            Some(_) => {}
+            None if full => {
+                self.leave(rejected.artifact, "rejected attestations", 1, MAX_REJECTED);
+            }
+            None => {
+                self.rejected.insert(rejected.body, rejected);
+            }
+        }
+    }
+
+    fn claim(&mut self, complete_to: Option<&Checkpoint>) {
+        self.claims = match (std::mem::replace(&mut self.claims, Claims::Nothing), complete_to) {
+            (Claims::Unasked, Some(head)) => Claims::UpTo(head.origin.clone(), head.size),
+            (Claims::UpTo(origin, size), Some(head)) if origin == head.origin => {
+                Claims::UpTo(origin, size.min(head.size))
+            }
+            _ => Claims::Nothing,
+        };
+    }
+
+    fn completeness(&self) -> Completeness {
+        if let Some(head) = self.negatives.head() {
+            let Checkpoint { origin, size, root } = head;
+            return Completeness::Followed { origin: origin.clone(), size: *size, root: *root };
+        }
+        match &self.claims {
+            Claims::UpTo(origin, size) => {
+                Completeness::Claimed { origin: origin.clone(), size: *size }
+            }
+            Claims::Unasked | Claims::Nothing => Completeness::None,
+        }
+    }
+}
+
+fn speaks_of(statement: &Statement, artifact: &ArtifactId) -> bool {
+    let subjects = statement.subject.iter();
+    let mut all = subjects.chain(statement.materials());
+    all.any(|one| one.artifact().as_ref() == Ok(artifact))
+}

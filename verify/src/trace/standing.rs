@@ -1,0 +1,178 @@
+//! What an authentic statement counts for: which of its signers may say it, and where in the
+//! order of events it stands.
+
+use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
+
+use crate::lineage::{Attestation, Named, Rejection};
+use crate::negatives::Negatives;
+use crate::trust::{OutOfScope, Trust, TrustedKey};
+use crate::verified::{Signer, Verified};
+
+/// Judges statements one by one against trust, revocations and the log that orders.
+#[derive(Debug)]
+pub(super) struct Standing<'t> {
+    trust: &'t Trust,
+    negatives: &'t Negatives,
+    now: Timestamp,
+    /// The one log whose positions order events: the followed one, else the first that the
+    /// trust file names. Positions of different logs cannot be compared.
+    orders: Option<String>,
+}
+
+/// Why a statement counts.
+#[derive(Debug)]
+pub(super) struct Counted {
+    signers: Vec<Signer>,
+    index: Option<u64>,
+    verifier: Option<String>,
+}
+
+impl<'t> Standing<'t> {
+    pub(super) fn new(trust: &'t Trust, negatives: &'t Negatives, now: Timestamp) -> Self {
+        let followed = negatives.head().map(|head| head.origin.clone());
+        let orders = followed.or_else(|| trust.logs().first().map(|log| log.origin().into()));
+        Self { trust, negatives, now, orders }
+    }
+
+    /// Whether the statement counts.
+    pub(super) fn of(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
+        self.one_history(verified)?;
+        if let Some(revocation) = self.negatives.of_attestation(&verified.body()) {
+            return Err(Rejection::Revoked { index: revocation.index, by: revocation.body });
+        }
+        let mut signers = Vec::new();
+        let mut outside: Vec<(String, OutOfScope)> = Vec::new();
+        let mut revoked = None;
+        for signer in verified.signers() {
+            let Some(key) = self.trust.key(&signer.key) else { continue };
+            if let Some(why) = self.revoked_key(verified, signer) {
+                revoked = Some(why);
+                continue;
+            }
+            match self.in_scope(key, verified.content()) {
+                Ok(names) => signers.extend(names),
+                Err(why) => outside.push((signer.name.clone(), why)),
+            }
+        }
+        if signers.is_empty() {
+            return Err(revoked.unwrap_or(Rejection::OutOfScope(outside)));
+        }
+        signers.sort();
+        signers.dedup();
+        let counts = |key: &KeyId| signers.iter().any(|signer| signer.key == *key);
+        let index = self.index(verified, counts);
+        let verifier = self.verifier(verified.content(), &signers);
+        Ok(Counted { signers, index, verifier })
+    }
+
+    /// The lowest position in the log that orders, of signatures by keys that `counts` takes.
+    pub(super) fn index(
+        &self,
+        verified: &Verified<Statement>,
+        counts: impl Fn(&KeyId) -> bool,
+    ) -> Option<u64> {
+        let orders = self.orders.as_deref()?;
+        let places = verified.logged().iter().filter(|place| place.origin == orders);
+        places.filter(|place| counts(&place.key)).map(|place| place.index).min()
+    }
+
+    /// A proof under another root of the same size as the followed one shows that the log has
+    /// two histories. Then nothing of it is evidence.
+    fn one_history(&self, verified: &Verified<Statement>) -> Result<(), Rejection> {
+        let Some(head) = self.negatives.head() else { return Ok(()) };
+        let fork = verified.logged().iter().any(|place| {
+            place.origin == head.origin && place.size == head.size && place.root != head.root
+        });
+        if fork {
+            return Err(Rejection::Fork { origin: head.origin.clone(), size: head.size });
+        }
+        Ok(())
+    }
+
+    /// A revoked key still counts for what it signed before: for entries of the followed log
+    /// that stand before the revocation. Times in statements are claims.
+    fn revoked_key(&self, verified: &Verified<Statement>, signer: &Signer) -> Option<Rejection> {
+        let revocation = self.negatives.of_key(&signer.key)?;
+        let head = self.negatives.head()?;
+        let before = verified.logged().iter().any(|place| {
+            place.origin == head.origin && place.key == signer.key && place.index < revocation.index
+        });
+        (!before).then(|| Rejection::RevokedKey {
+            name: signer.name.clone(),
+            key: signer.key,
+            index: revocation.index,
+            by: revocation.body,
+        })
+    }
+
+    /// The names under which the key may sign the statement now: at least one, or what the first
+    /// of its valid grants leaves out.
+    fn in_scope(&self, key: &TrustedKey, statement: &Statement) -> Result<Vec<Signer>, OutOfScope> {
+        let mut names = Vec::new();
+        let mut first = None;
+        for grant in key.grants().iter().filter(|grant| grant.is_valid(self.now)) {
+            match grant.may().covers(statement) {
+                Ok(()) => names.push(Signer::of(key, grant.name())),
+                Err(why) => first = first.or(Some(why)),
+            }
+        }
+        match first {
+            Some(why) if names.is_empty() => Err(why),
+            _ => Ok(names),
+        }
+    }
+
+    fn verifier(&self, statement: &Statement, signers: &[Signer]) -> Option<String> {
+        let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
+        let id = &summary.verifier.id;
+        let pair = |signer: &Signer| self.trust.is_verifier(id, &signer.key);
+        signers.iter().any(pair).then(|| id.clone())
+    }
+}
+
+impl Counted {
+    pub(super) fn attestation(self, verified: Verified<Statement>) -> Attestation {
+        let statement = verified.content();
+        let subjects = statement.subject.iter().filter_map(|subject| {
+            let artifact = subject.artifact().ok()?;
+            let name = subject.name.clone().unwrap_or_default();
+            Some(Named { artifact, name, role: None })
+        });
+        let subjects = subjects.collect();
+        let (mut materials, mut unidentified) = (Vec::new(), Vec::new());
+        for material in statement.materials() {
+            match material.artifact() {
+                Ok(artifact) => {
+                    let name = material.name.clone().or_else(|| material.uri.clone());
+                    let role = material.role().map(str::to_owned);
+                    let name = name.unwrap_or_default();
+                    materials.push(Named { artifact, name, role });
+                }
+                Err(_) => unidentified.push(material.label().to_owned()),
+            }
+        }
+        Attestation {
+            signers: self.signers,
+            subjects,
+            materials,
+            unidentified,
+            index: self.index,
+            step: statement.step(),
+            predicate_type: statement.predicate_type().into(),
+            verifier: self.verifier,
+            verified,
+        }
+    }
+}
+
+/// The digests of a statement's descriptors other than the one that identifies, with the
+/// artifact that they are said of.
+pub(super) fn other_digests(statement: &Statement) -> impl Iterator<Item = (Sha256, &str, &str)> {
+    let descriptors = statement.subject.iter().chain(statement.materials());
+    descriptors.flat_map(|descriptor| {
+        let identity = descriptor.artifact().ok().and_then(|artifact| artifact.digest());
+        let others = descriptor.digest.iter().filter(|(algorithm, _)| *algorithm != "sha256");
+        let others = others.map(|(algorithm, digest)| (algorithm.as_str(), digest.as_str()));
+        others.filter_map(move |(algorithm, digest)| Some((identity?, algorithm, digest)))
+    })
+}

@@ -1,1 +1,97 @@
 //! Policy documents, decisions, findings and report data.
+//!
+//! A policy is a closed set of bytes; judging a lineage by it is a pure function of the artifact,
+//! the stage, the lineage and the time. No file is opened here, no clock read, and nothing asks
+//! how evidence was gathered or how a report is drawn.
+//!
+//! No verdict is vacuous: every rule ends in an [`Outcome`] and names the evidence that decided
+//! it, what matches nothing fails, and what cannot be decided denies.
+
+mod age;
+mod code;
+mod decision;
+mod document;
+mod draft;
+mod evaluate;
+mod model;
+mod report;
+mod rules;
+pub mod summary;
+
+use attest::{ArtifactId, Sha256, StageName, Timestamp};
+use verify::Lineage;
+
+pub use age::{AgeError, MaxAge};
+pub use code::Code;
+pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey, Verdict};
+pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
+pub use model::Mode;
+pub use report::{
+    Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION, RejectedReport,
+    Report, UnexploredReport,
+};
+
+/// What must hold before an artifact may run at a stage.
+///
+/// Made by [`Policy::parse`]; [`Policy::digest`] names the exact bytes.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    model: model::Model,
+}
+
+impl Policy {
+    /// Reads a policy document.
+    ///
+    /// # Errors
+    /// [`PolicyError`], with line and column: for whatever nothing would read, and for rules
+    /// that could never hold or never fail.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let document = document::read(text)?;
+        let model = document::compile(document, Sha256::of(text.as_bytes()))?;
+        Ok(Self { model })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.model.name
+    }
+
+    /// Its version, counted from 1.
+    pub const fn version(&self) -> u64 {
+        self.model.version
+    }
+
+    /// Its URI.
+    pub fn uri(&self) -> &str {
+        &self.model.uri
+    }
+
+    /// The digest of the bytes that were parsed.
+    pub const fn digest(&self) -> Sha256 {
+        self.model.digest
+    }
+
+    /// Its stages with their modes, in the order of the document.
+    pub fn stages(&self) -> impl Iterator<Item = (&StageName, Mode)> {
+        self.model.stages.iter().map(|stage| (&stage.name, stage.mode))
+    }
+
+    /// What follows from a verdict at `stage`; `None` for a stage that the policy does not have.
+    pub fn mode(&self, stage: &StageName) -> Option<Mode> {
+        self.stages().find(|(name, _)| *name == stage).map(|(_, mode)| mode)
+    }
+
+    /// Judges whether `artifact` may run at `stage`, by its lineage, at `now`.
+    ///
+    /// Pure: the same arguments give the same decision. It never fails: what cannot be decided
+    /// is a finding of the outcome [`Outcome::Error`], and denies.
+    pub fn evaluate(
+        &self,
+        artifact: &ArtifactId,
+        stage: &StageName,
+        lineage: &Lineage,
+        now: Timestamp,
+    ) -> Decision {
+        evaluate::evaluate(&self.model, artifact, stage, lineage, now)
+    }
+}

@@ -394,7 +394,9 @@ fn holdout(
 }
 
 fn predicate(text: &Text) -> Compiled<String> {
-    let own = |name: &str| name.strip_prefix(NAMESPACE)?.strip_prefix("attestation/");
+    fn own(name: &str) -> Option<&str> {
+        name.strip_prefix(NAMESPACE)?.strip_prefix("attestation/")
+    }
     let short = OWN.into_iter().find(|name| own(name) == Some(text.value.as_str()));
     let full = match short {
         Some(name) => name.to_owned(),
@@ -436,7 +438,8 @@ fn uri(text: &Text) -> Compiled<String> {
 }
 
 fn completeness(text: Option<&Text>) -> Compiled<Completeness> {
-    text.map_or(Ok(Completeness::Given), |text| {
+    // What was given can leave out what speaks against an artifact: taking that is said aloud.
+    text.map_or(Ok(Completeness::Followed), |text| {
         word(text, "completeness", &Completeness::ALL, Completeness::as_str)
     })
 }

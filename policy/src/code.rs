@@ -1,0 +1,120 @@
+//! The names of findings: what programs match on, and what never changes its meaning.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// The stable name of a kind of finding.
+        #[derive(
+            Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+        )]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$name),+];
+
+            /// The name in reports.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No statement of a required step.
+    StepMissing = "step.missing",
+    /// A statement of a required step, by nobody who may make it.
+    StepSigner = "step.signer",
+    /// Fewer owners signed than the step needs.
+    StepThreshold = "step.threshold",
+    /// Signed by whoever signed a step that must be somebody else's.
+    StepSameSigner = "step.same-signer",
+    /// A statement of a required step is of another kind.
+    StepKind = "step.kind",
+    /// Nothing flows where something must.
+    FlowMissing = "flow.missing",
+    /// Not everything flows where everything must, or the chain does not reach the artifact.
+    FlowBroken = "flow.broken",
+    /// Something flows where it must not, or nobody can tell that it does not.
+    FlowForbidden = "flow.forbidden",
+    /// A name selects nothing.
+    FlowUnmatched = "flow.unmatched",
+    /// The evaluation that counts does not have the number.
+    MetricMissing = "metric.missing",
+    /// A number is beyond its threshold.
+    MetricThreshold = "metric.threshold",
+    /// A part of the data has no number, one beyond its threshold, or one too far from another's.
+    MetricSlice = "metric.slice",
+    /// Too few records, or nobody says how many.
+    MetricSamples = "metric.samples",
+    /// Nothing was measured on the data set of the rule.
+    MetricDataset = "metric.dataset",
+    /// The hold-out is inside something that must not have it.
+    HoldoutLeak = "holdout.leak",
+    /// Older than allowed, or nobody says how old.
+    AgeExceeded = "age.exceeded",
+    /// Dated later than now.
+    AgeFuture = "age.future",
+    /// A stage is asked about in an order that the policy does not have.
+    StageOrder = "stage.order",
+    /// A stage that must have been passed before was not.
+    StageNotPassed = "stage.not-passed",
+    /// The policy has no such stage.
+    StageUnknown = "stage.unknown",
+    /// The artifact, or something that it rests on, is revoked.
+    RevokedArtifact = "revoked.artifact",
+    /// The statement of a required step is revoked.
+    RevokedAttestation = "revoked.attestation",
+    /// The statement of a required step stands in no trusted log.
+    LogMissing = "log.missing",
+    /// Less of the log was read than the policy wants.
+    LogIncomplete = "log.incomplete",
+    /// A part of the history that a rule reads was not looked at.
+    TraceUnexplored = "trace.unexplored",
+    /// Statements contradict each other about what an artifact is.
+    EvidenceConflict = "evidence.conflict",
+    /// The policy has no rule that could fail.
+    PolicyEmpty = "policy.empty",
+    /// The time of the question is before something that is known to have happened.
+    ClockBehind = "clock.behind",
+    /// A stored verdict is past the time for which it holds.
+    VerdictExpired = "verdict.expired",
+    /// Nobody who is trusted says anything about the artifact.
+    ArtifactUnknown = "artifact.unknown",
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_dotted_and_read_back() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            let text = code.as_str();
+            assert!(seen.insert(text), "{text}");
+            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+            assert!(
+                text.split('.').count() == 2
+                    && text.split('.').all(|part| !part.is_empty() && part.bytes().all(allowed)),
+                "{text}"
+            );
+            let json = serde_json::to_string(&code).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Code>(&json).unwrap(), code);
+        }
+    }
+}

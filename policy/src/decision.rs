@@ -1,0 +1,207 @@
+//! What came of judging: results of rules, findings, and the verdict that follows from them.
+//!
+//! The verdict is computed from the findings whenever it is asked for, so that the two cannot
+//! disagree. Nothing outside this crate can make a decision.
+
+use std::collections::BTreeSet;
+
+use attest::{ArtifactId, Sha256, StageName};
+use serde::{Deserialize, Serialize};
+use verify::{Completeness, Custody, Rejected, Unexplored, Window};
+
+use crate::code::Code;
+use crate::model::Mode;
+
+/// The answer for one artifact and one stage, with everything that it follows from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub(crate) artifact: ArtifactId,
+    pub(crate) stage: StageName,
+    pub(crate) mode: Mode,
+    pub(crate) holds: Window,
+    pub(crate) rules: Vec<RuleResult>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) inputs: BTreeSet<Sha256>,
+    pub(crate) single_keys: Vec<SingleKey>,
+    pub(crate) build_level: u8,
+    pub(crate) level_reason: &'static str,
+    pub(crate) policy: PolicyName,
+    pub(crate) trust: Sha256,
+    pub(crate) completeness: Completeness,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) unexplored: Vec<Unexplored>,
+}
+
+/// By which policy a decision was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PolicyName {
+    pub(crate) name: String,
+    pub(crate) version: u64,
+    pub(crate) uri: String,
+    pub(crate) digest: Sha256,
+}
+
+/// What came of one rule.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleResult {
+    /// The rule, by its place in the policy: `steps.train`, `flow[0]`.
+    pub rule: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The bodies of the attestations that decided it.
+    pub evidence: Vec<Sha256>,
+    /// What a reader should know of it, beyond the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// How a rule ends.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It holds.
+    Pass,
+    /// It does not.
+    Fail,
+    /// It cannot be decided; this denies as a failure does.
+    Error,
+    /// It does not hold, and an accepted waiver excepts from it.
+    Waived,
+    /// It asks nothing here.
+    NotApplicable,
+}
+
+/// One observation that stands against the artifact.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The rule, by its place in the policy.
+    pub rule: String,
+    /// What kind of finding it is.
+    pub code: Code,
+    /// [`Outcome::Fail`] or [`Outcome::Error`].
+    pub outcome: Outcome,
+    /// What was found, in a sentence.
+    pub message: String,
+    /// The bodies of the attestations that show it.
+    pub evidence: Vec<Sha256>,
+    /// The artifacts that it is about.
+    pub artifacts: Vec<ArtifactId>,
+    /// What would make it yes, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A key on which a step rests alone: whoever has it could have said what was believed.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SingleKey {
+    /// The step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The key's name in the trust file.
+    pub name: String,
+    /// Whoever answers for it.
+    pub owner: String,
+    /// Where it is kept: `shared` or `separate`.
+    pub custody: String,
+}
+
+/// The verdict of a stored or fresh decision at a moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is as the decision says.
+    Current,
+    /// The moment is outside the time for which the decision holds: admit nothing by it
+    /// ([`Code::VerdictExpired`]).
+    Expired,
+}
+
+impl Decision {
+    /// Whether every rule held. At least one did, and nothing was found.
+    pub fn passed(&self) -> bool {
+        self.findings.is_empty()
+            && self.rules.iter().any(|rule| rule.outcome == Outcome::Pass)
+            && self.rules.iter().all(|rule| {
+                matches!(rule.outcome, Outcome::Pass | Outcome::Waived | Outcome::NotApplicable)
+            })
+    }
+
+    /// Whether the artifact may run: it passed, or the stage does not enforce.
+    pub fn admitted(&self) -> bool {
+        self.passed() || self.mode != Mode::Enforce
+    }
+
+    /// What follows from the verdict at the stage. A stage that the policy does not have
+    /// enforces.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The stage that was asked about.
+    pub const fn stage(&self) -> &StageName {
+        &self.stage
+    }
+
+    /// The artifact that was asked about.
+    pub const fn artifact(&self) -> &ArtifactId {
+        &self.artifact
+    }
+
+    /// The stretch of time in which no finding comes or goes unless something new is known.
+    pub const fn holds(&self) -> Window {
+        self.holds
+    }
+
+    /// Whether the decision still holds at `moment`.
+    pub fn verdict_at(&self, moment: attest::Timestamp) -> Verdict {
+        if self.holds.contains(moment) { Verdict::Current } else { Verdict::Expired }
+    }
+
+    /// Everything that stands against the artifact, in the order of the rules.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// What came of each rule.
+    pub fn rules(&self) -> &[RuleResult] {
+        &self.rules
+    }
+
+    /// The bodies of all attestations that the decision rests on.
+    pub const fn inputs(&self) -> &BTreeSet<Sha256> {
+        &self.inputs
+    }
+
+    /// The keys on which a step rests alone.
+    pub fn single_keys(&self) -> &[SingleKey] {
+        &self.single_keys
+    }
+
+    /// The SLSA Build level that the evidence can show at most, 0 for none.
+    pub const fn build_level(&self) -> u8 {
+        self.build_level
+    }
+
+    /// The digest of the policy.
+    pub const fn policy_digest(&self) -> Sha256 {
+        self.policy.digest
+    }
+
+    /// The URI of the policy.
+    pub fn policy_uri(&self) -> &str {
+        &self.policy.uri
+    }
+}
+
+impl SingleKey {
+    pub(crate) fn new(step: Option<&str>, name: &str, owner: &str, custody: Custody) -> Self {
+        Self {
+            step: step.map(str::to_owned),
+            name: name.into(),
+            owner: owner.into(),
+            custody: custody.as_str().into(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Judging: every rule in turn, then what the verdict rests on.
+
+use attest::{ArtifactId, StageName, Timestamp};
+use verify::{Custody, Direction, Lineage};
+
+use crate::code::Code;
+use crate::decision::{Decision, PolicyName, SingleKey};
+use crate::draft::{Draft, Problem};
+use crate::model::{Mode, Model, Stage};
+use crate::report::MAX_LISTED;
+use crate::rules::chain::Chain;
+use crate::rules::past::Past;
+use crate::rules::{
+    Question, ages, chain, flow, forbidden, history, metrics, revoked, stages, steps,
+};
+
+/// Judges `artifact` for `stage`.
+pub(crate) fn evaluate(
+    model: &Model,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    lineage: &Lineage,
+    now: Timestamp,
+) -> Decision {
+    let question = Question { model, artifact: *artifact, lineage, now };
+    let mut draft = Draft::new(lineage.holds());
+    let found = model.stages.iter().find(|known| known.name == *stage);
+    let basis = match other_question(question) {
+        Some(problem) => {
+            draft.fail(history::EXPLORED, vec![problem]);
+            Basis::default()
+        }
+        None => judge(question, stage, found, &mut draft),
+    };
+    Decision {
+        artifact: *artifact,
+        stage: stage.clone(),
+        mode: found.map_or(Mode::Enforce, |stage| stage.mode),
+        holds: draft.holds,
+        rules: draft.rules,
+        findings: draft.findings,
+        inputs: draft.inputs,
+        single_keys: basis.single_keys,
+        build_level: basis.level,
+        level_reason: basis.reason,
+        policy: PolicyName {
+            name: model.name.clone(),
+            version: model.version,
+            uri: model.uri.clone(),
+            digest: model.digest,
+        },
+        trust: lineage.trust(),
+        completeness: lineage.completeness().clone(),
+        rejected: lineage.rejected().iter().take(MAX_LISTED).cloned().collect(),
+        unexplored: lineage.unexplored().iter().take(MAX_LISTED).cloned().collect(),
+    }
+}
+
+/// A lineage that answers another question decides nothing here.
+fn other_question(question: Question<'_>) -> Option<Problem> {
+    let lineage = question.lineage;
+    if lineage.root() == question.artifact && lineage.direction() == Direction::Up {
+        return None;
+    }
+    let message = format!("the lineage is not that of what made {}", question.artifact);
+    let next = "trace upwards from the artifact itself";
+    Some(Problem::error(Code::TraceUnexplored, message, next))
+}
+
+fn judge(
+    question: Question<'_>,
+    name: &StageName,
+    stage: Option<&Stage>,
+    draft: &mut Draft,
+) -> Basis {
+    match stage {
+        Some(stage) => stages::judge(question, stage, draft),
+        None => {
+            let message = format!("the policy has no stage `{name}`");
+            let next = "ask about a stage of the policy";
+            draft.fail("stages", vec![Problem::fail(Code::StageUnknown, message, next)]);
+        }
+    }
+    history::completeness(question, draft);
+    let past = Past::of(question.lineage, question.artifact);
+    let known = history::is_known(question, &past, draft);
+    let chain = Chain::of(question, &past);
+    history::explored(question, &chain, &past, draft);
+    revoked::judge(question, &chain, draft);
+    if !known {
+        // One finding says it all: every rule would only say it again.
+        let model = question.model;
+        for rule in model.steps.iter().map(|step| &step.rule) {
+            draft.follows(rule, "nothing is known of the artifact".into());
+        }
+        return Basis::default();
+    }
+    history::consistent(question, &chain, &past, draft);
+    chain::judge(question, &chain, draft);
+    chain::reaches(question, &chain, &past, draft);
+    flow::judge(question, &chain, draft);
+    forbidden::judge(question, &chain, &past, draft);
+    let read = metrics::judge(question, &chain, draft);
+    ages::judge(question, &chain, &read, draft);
+    if draft.rules.is_empty() {
+        let message = "the policy has no rule".into();
+        let next = "write down what must hold";
+        draft.fail("policy", vec![Problem::fail(Code::PolicyEmpty, message, next)]);
+    }
+    Basis::of(question, &chain)
+}
+
+/// On whom the verdict rests.
+#[derive(Debug)]
+struct Basis {
+    single_keys: Vec<SingleKey>,
+    level: u8,
+    reason: &'static str,
+}
+
+impl Default for Basis {
+    fn default() -> Self {
+        Self { single_keys: Vec::new(), level: 0, reason: "no provenance was relied on" }
+    }
+}
+
+impl Basis {
+    fn of(question: Question<'_>, chain: &Chain<'_>) -> Self {
+        let mut basis = Self::default();
+        let mut shared = false;
+        for (step, links) in question.model.steps.iter().zip(&chain.steps) {
+            let Some(last) = links.last() else { continue };
+            let counting =
+                || last.signers.iter().filter(|signer| steps::is_named(step, signer));
+            if steps::owners(step, last).len() == 1
+                && let Some(signer) = counting().next()
+            {
+                let name = Some(step.name.as_str());
+                let key = SingleKey::new(name, &signer.name, &signer.owner, signer.custody);
+                basis.single_keys.push(key);
+            }
+            for one in links.chosen.iter().filter(|one| one.makes()) {
+                basis.level = 2;
+                shared |= one
+                    .signers
+                    .iter()
+                    .filter(|signer| steps::is_named(step, signer))
+                    .all(|signer| signer.custody == Custody::Shared);
+            }
+        }
+        if basis.level > 0 {
+            (basis.level, basis.reason) = if shared {
+                (1, "a step could read the key that signed for it")
+            } else {
+                (2, "every step was signed with a key that it cannot read; what isolates the \
+                     builds is not known")
+            };
+        }
+        basis
+    }
+}

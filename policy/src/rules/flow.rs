@@ -1,0 +1,92 @@
+//! Demanded flow: what one step made is, by digest, what the other one used.
+//!
+//! Names decide nothing but which product is meant, and a name that no product has is a failure.
+//! A product has entered a step when the step has it, something that a manifest proves it to be
+//! in, or every part that a manifest proves to be in it.
+
+use attest::ArtifactId;
+use verify::Attestation;
+
+use super::Question;
+use super::chain::{Chain, FlowState};
+use crate::code::Code;
+use crate::draft::{Draft, Problem, bodies};
+use crate::model::{Coverage, Endpoint};
+
+/// What one step made must enter another.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub(crate) rule: String,
+    pub(crate) from: Endpoint,
+    /// The whole name of the product that is meant; every product when `None`.
+    pub(crate) select: Option<String>,
+    pub(crate) to: Endpoint,
+    pub(crate) coverage: Coverage,
+}
+
+impl Flow {
+    /// The products of `maker` that are meant.
+    pub(crate) fn selected(&self, maker: &Attestation) -> impl Iterator<Item = ArtifactId> {
+        selected(self.select.as_deref(), maker)
+    }
+}
+
+/// The products of `maker` with the whole name `select`, or all of them.
+pub(crate) fn selected(
+    select: Option<&str>,
+    maker: &Attestation,
+) -> impl Iterator<Item = ArtifactId> {
+    let meant = move |name: &str| select.is_none_or(|select| name == select);
+    maker.subjects.iter().filter(move |one| meant(&one.name)).map(|one| one.artifact)
+}
+
+/// Says what came of every demanded flow.
+pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft) {
+    for (flow, state) in question.model.flows.iter().zip(&chain.flows) {
+        let (makers, takers) = (chain.chosen(flow.from.step), chain.chosen(flow.to.step));
+        let name = |end: Endpoint| {
+            let step = question.model.steps.get(end.step);
+            step.map_or("", |step| step.name.as_str())
+        };
+        let (from, to) = (name(flow.from), name(flow.to));
+        let port = flow.to.port.as_str();
+        let problem = match state {
+            FlowState::Joins => {
+                draft.pass(&flow.rule, bodies(makers.iter().chain(takers).copied()), None);
+                continue;
+            }
+            FlowState::NoStep => {
+                draft.follows(&flow.rule, format!("`{from}` or `{to}` does not hold itself"));
+                continue;
+            }
+            FlowState::Unmatched => {
+                draft.fail(&flow.rule, vec![unmatched(flow.select.as_deref(), from, makers)]);
+                continue;
+            }
+            FlowState::Missing => Problem::fail(
+                Code::FlowMissing,
+                format!("nothing that `{from}` made is among the {port} of `{to}`"),
+                format!("run `{to}` on what `{from}` made, without changing it in between"),
+            ),
+            FlowState::Broken => Problem::fail(
+                Code::FlowBroken,
+                format!("not everything that `{from}` made is among the {port} of `{to}`"),
+                format!(
+                    "run `{to}` on everything that `{from}` made, or select one product in the \
+                     policy"
+                ),
+            ),
+        };
+        let missing = makers.iter().flat_map(|maker| flow.selected(maker));
+        let problem = problem.about(missing).shown_by(takers.iter().chain(makers).copied());
+        draft.fail(&flow.rule, vec![problem]);
+    }
+}
+
+/// The finding for a name that selects nothing.
+pub(crate) fn unmatched(select: Option<&str>, from: &str, makers: &[&Attestation]) -> Problem {
+    let select = select.unwrap_or_default();
+    let message = format!("no product of `{from}` is called `{select}`");
+    let next = format!("select a product by the name that `{from}` gives it");
+    Problem::fail(Code::FlowUnmatched, message, next).shown_by(makers.iter().copied())
+}

@@ -1,0 +1,144 @@
+//! Forbidden flow, and hold-out data that must not have been learnt from.
+//!
+//! Such a rule knows the files that the recorder was told of or saw: its strength says so in
+//! every report, and no finding claims more. What a step used without a digest that identifies it
+//! could be anything, so that the rule cannot be decided. Every believed statement of a step is
+//! read, not only those that count: a second statement that leaves a material out does not hide
+//! the first.
+
+use std::collections::BTreeSet;
+
+use attest::ArtifactId;
+use verify::Attestation;
+
+use super::Question;
+use super::chain::Chain;
+use super::flow::{selected, unmatched};
+use super::past::Past;
+use crate::code::Code;
+use crate::draft::{Draft, Problem, bodies};
+use crate::model::{Endpoint, Port, Strength};
+
+/// What one step made must not enter another.
+#[derive(Clone, Debug)]
+pub(crate) struct Forbidden {
+    pub(crate) rule: String,
+    pub(crate) from: Endpoint,
+    pub(crate) select: Option<String>,
+    pub(crate) to: Endpoint,
+    pub(crate) strength: Strength,
+}
+
+/// Data that must not enter a step.
+#[derive(Clone, Debug)]
+pub(crate) struct Holdout {
+    pub(crate) rule: String,
+    pub(crate) name: Option<String>,
+    pub(crate) artifact: ArtifactId,
+    pub(crate) step: usize,
+    pub(crate) strength: Strength,
+}
+
+/// Says what came of every forbidden flow and every hold-out.
+pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, draft: &mut Draft) {
+    let name = |step: usize| question.model.steps.get(step).map_or("", |step| step.name.as_str());
+    for rule in &question.model.forbidden {
+        let (from, to) = (name(rule.from.step), name(rule.to.step));
+        if !chain.is_found(rule.from.step) || !chain.is_found(rule.to.step) {
+            draft.follows(&rule.rule, format!("`{from}` or `{to}` does not hold itself"));
+            continue;
+        }
+        let makers = statements(chain, rule.from.step);
+        let kept_out: Vec<ArtifactId> =
+            makers.iter().flat_map(|maker| selected(rule.select.as_deref(), maker)).collect();
+        if kept_out.is_empty() {
+            draft.fail(&rule.rule, vec![unmatched(rule.select.as_deref(), from, &makers)]);
+            continue;
+        }
+        let what = match &rule.select {
+            Some(select) => format!("`{select}` of `{from}`"),
+            None => format!("what `{from}` made"),
+        };
+        let entry = Entry { what, to, port: rule.to.port, strength: rule.strength };
+        entry.judge(&rule.rule, &kept_out, &statements(chain, rule.to.step), past, draft);
+    }
+    for rule in &question.model.holdouts {
+        let to = name(rule.step);
+        if !chain.is_found(rule.step) {
+            draft.follows(&rule.rule, format!("`{to}` does not hold itself"));
+            continue;
+        }
+        let what = rule.name.as_ref().map_or_else(
+            || "the hold-out".to_owned(),
+            |name| format!("the hold-out `{name}`"),
+        );
+        let entry = Entry { what, to, port: Port::Materials, strength: rule.strength };
+        entry.judge(&rule.rule, &[rule.artifact], &statements(chain, rule.step), past, draft);
+    }
+}
+
+/// The statements of a step about anything that a statement of the chain is about.
+fn statements<'a>(chain: &Chain<'a>, step: usize) -> Vec<&'a Attestation> {
+    let Some(links) = chain.steps.get(step) else { return Vec::new() };
+    let made: BTreeSet<ArtifactId> =
+        links.chosen.iter().flat_map(|one| &one.subjects).map(|one| one.artifact).collect();
+    let same = |one: &&&Attestation| one.subjects.iter().any(|one| made.contains(&one.artifact));
+    links.all.iter().filter(same).copied().collect()
+}
+
+/// Where something must not enter.
+struct Entry<'a> {
+    what: String,
+    to: &'a str,
+    port: Port,
+    strength: Strength,
+}
+
+impl Entry<'_> {
+    fn judge(
+        &self,
+        rule: &str,
+        kept_out: &[ArtifactId],
+        takers: &[&Attestation],
+        past: &Past<'_>,
+        draft: &mut Draft,
+    ) {
+        // What has a part of it, or is a part of it, has some of it.
+        let mut touched: BTreeSet<ArtifactId> = BTreeSet::new();
+        for artifact in kept_out {
+            for part in past.with_parts(*artifact) {
+                touched.append(&mut past.with_wholes(part));
+            }
+        }
+        let Self { what, to, port, strength } = self;
+        let (port, strength) = (port.as_str(), strength.as_str());
+        let end = |one| super::chain::entering(Endpoint { step: 0, port: self.port }, one);
+        let mut problems = Vec::new();
+        for taker in takers {
+            let found: Vec<ArtifactId> = end(taker).filter(|one| touched.contains(one)).collect();
+            if !found.is_empty() {
+                let message = format!("{what} is among the {port} of `{to}` ({strength})");
+                let next = format!("run `{to}` again without {what}, and all that follows from it");
+                let problem = Problem::fail(Code::FlowForbidden, message, next);
+                problems.push(problem.shown_by([*taker]).about(found));
+            } else if self.port == Port::Materials && !taker.unidentified.is_empty() {
+                let names: Vec<String> =
+                    taker.unidentified.iter().take(3).map(|name| format!("`{name}`")).collect();
+                let message = format!(
+                    "`{to}` used {}, which no digest identifies: whether {what} was among its \
+                     {port} cannot be told ({strength})",
+                    names.join(", ")
+                );
+                let next = format!("record `{to}` with a sha256 digest of everything that it used");
+                let problem = Problem::error(Code::FlowForbidden, message, next);
+                problems.push(problem.shown_by([*taker]));
+            }
+        }
+        if problems.is_empty() {
+            let detail = format!("as far as {strength} can show");
+            draft.pass(rule, bodies(takers.iter().copied()), Some(detail));
+        } else {
+            draft.fail(rule, problems);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Stage order: what must have been passed before.
+//!
+//! A stage was passed when the last verification summary for it says PASSED. A summary counts
+//! when it is about this very artifact, signed by the key of the verifier that it names, in the
+//! register, for exactly that stage and for exactly this policy.
+
+use attest::predicate::{VerificationResult, VerificationSummary};
+use attest::{Predicate, Sha256, StageName};
+use verify::Attestation;
+
+use super::Question;
+use crate::code::Code;
+use crate::draft::{Draft, Problem, bodies};
+use crate::model::Stage;
+
+/// Says whether the stages before `stage` were passed.
+pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
+    if stage.after.is_empty() {
+        return;
+    }
+    let (mut evidence, mut problems) = (Vec::new(), Vec::new());
+    for earlier in stage.after.iter().filter_map(|index| question.model.stages.get(*index)) {
+        let about = || {
+            let about = question.lineage.about(&question.artifact);
+            about.filter_map(|one| summary(one).map(|summary| (one, summary)))
+        };
+        let counting = about()
+            .filter(|(one, summary)| counts(one, summary, &earlier.name, &question.model.digest));
+        match counting.max_by_key(|(one, _)| one.index) {
+            Some((one, summary)) if summary.verification_result == VerificationResult::Passed => {
+                evidence.push(one);
+            }
+            Some((one, _)) => {
+                let problem = not_passed(&earlier.name, "its last verdict is FAILED".into());
+                problems.push(problem.shown_by([one]).about([question.artifact]));
+            }
+            None => {
+                let near: Vec<&Attestation> = about()
+                    .filter(|(_, summary)| summary.stage().as_ref() == Some(&earlier.name))
+                    .map(|(one, _)| one)
+                    .collect();
+                let why = if near.is_empty() {
+                    "no verdict says so".to_owned()
+                } else {
+                    format!(
+                        "{} verdicts are by no trusted verifier, in no register or by another \
+                         policy",
+                        near.len()
+                    )
+                };
+                let problem = not_passed(&earlier.name, why);
+                problems.push(problem.shown_by(near).about([question.artifact]));
+            }
+        }
+    }
+    if problems.is_empty() {
+        draft.pass(&stage.rule, bodies(evidence), None);
+    } else {
+        draft.fail(&stage.rule, problems);
+    }
+}
+
+fn counts(
+    one: &Attestation,
+    summary: &VerificationSummary,
+    stage: &StageName,
+    policy: &Sha256,
+) -> bool {
+    one.verifier.is_some()
+        && one.index.is_some()
+        && summary.stage().as_ref() == Some(stage)
+        && one.subjects.len() == 1
+        && summary.policy.digest.get("sha256").is_some_and(|found| *found == policy.hex())
+}
+
+fn summary(attestation: &Attestation) -> Option<&VerificationSummary> {
+    match &attestation.statement().predicate {
+        Predicate::VerificationSummary(summary) => Some(summary),
+        _ => None,
+    }
+}
+
+fn not_passed(stage: &StageName, why: String) -> Problem {
+    Problem::fail(
+        Code::StageNotPassed,
+        format!("the stage `{stage}` was not passed: {why}"),
+        format!("promote the artifact to `{stage}` first, by this policy"),
+    )
+}

@@ -1,0 +1,61 @@
+//! The SLSA verification summary of a decision: what a gate signs when it promotes.
+//!
+//! It says PASSED exactly when the decision passed, also where the stage would have admitted the
+//! artifact anyway.
+
+use attest::predicate::{
+    PolicyReference, Predicate, VerificationResult, VerificationSummary, Verifier,
+};
+use attest::{ResourceDescriptor, Statement, StatementError, Timestamp};
+use serde_json::Map;
+
+use crate::decision::Decision;
+
+/// The version of SLSA by which levels are named.
+const SLSA_VERSION: &str = "1.2";
+
+/// The statement about the artifact of `decision`, under the name `name`, by the verifier
+/// `verifier_id`, who says that it is `now`.
+///
+/// # Errors
+/// [`StatementError`] for a name that two readers may read differently, and when the system
+/// gives no random numbers for the nonce.
+pub fn statement(
+    decision: &Decision,
+    verifier_id: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<Statement, StatementError> {
+    let passed = decision.passed();
+    let mut verified_levels = vec![decision.stage().level()];
+    if passed && decision.build_level() > 0 {
+        verified_levels.push(format!("SLSA_BUILD_LEVEL_{}", decision.build_level()));
+    }
+    let inputs = decision.inputs().iter().map(|body| ResourceDescriptor {
+        digest: [("sha256".to_owned(), body.hex())].into(),
+        ..ResourceDescriptor::default()
+    });
+    let summary = VerificationSummary {
+        verifier: Verifier { id: verifier_id.into(), version: Map::new() },
+        time_verified: Some(now),
+        resource_uri: name.into(),
+        policy: PolicyReference {
+            uri: Some(decision.policy_uri().into()),
+            digest: [("sha256".to_owned(), decision.policy_digest().hex())].into(),
+        },
+        input_attestations: inputs.collect(),
+        verification_result: if passed {
+            VerificationResult::Passed
+        } else {
+            VerificationResult::Failed
+        },
+        verified_levels,
+        slsa_version: Some(SLSA_VERSION.into()),
+    };
+    let statement = Statement {
+        subject: vec![ResourceDescriptor::of(name, decision.artifact())],
+        predicate: Predicate::VerificationSummary(Box::new(summary)),
+    };
+    statement.to_json()?;
+    statement.with_nonce()
+}

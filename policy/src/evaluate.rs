@@ -73,13 +73,10 @@ fn judge(
     stage: Option<&Stage>,
     draft: &mut Draft,
 ) -> Basis {
-    match stage {
-        Some(stage) => stages::judge(question, stage, draft),
-        None => {
-            let message = format!("the policy has no stage `{name}`");
-            let next = "ask about a stage of the policy";
-            draft.fail("stages", vec![Problem::fail(Code::StageUnknown, message, next)]);
-        }
+    if stage.is_none() {
+        let message = format!("the policy has no stage `{name}`");
+        let next = "ask about a stage of the policy";
+        draft.fail("stages", vec![Problem::fail(Code::StageUnknown, message, next)]);
     }
     history::completeness(question, draft);
     let past = Past::of(question.lineage, question.artifact);
@@ -94,6 +91,9 @@ fn judge(
             draft.follows(rule, "nothing is known of the artifact".into());
         }
         return Basis::default();
+    }
+    if let Some(stage) = stage {
+        stages::judge(question, stage, draft);
     }
     history::consistent(question, &chain, &past, draft);
     chain::judge(question, &chain, draft);
@@ -130,8 +130,7 @@ impl Basis {
         let mut shared = false;
         for (step, links) in question.model.steps.iter().zip(&chain.steps) {
             let Some(last) = links.last() else { continue };
-            let counting =
-                || last.signers.iter().filter(|signer| steps::is_named(step, signer));
+            let counting = || last.signers.iter().filter(|signer| steps::is_named(step, signer));
             if steps::owners(step, last).len() == 1
                 && let Some(signer) = counting().next()
             {
@@ -152,8 +151,11 @@ impl Basis {
             (basis.level, basis.reason) = if shared {
                 (1, "a step could read the key that signed for it")
             } else {
-                (2, "every step was signed with a key that it cannot read; what isolates the \
-                     builds is not known")
+                (
+                    2,
+                    "every step was signed with a key that it cannot read; what isolates the \
+                     builds is not known",
+                )
             };
         }
         basis

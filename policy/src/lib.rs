@@ -27,8 +27,8 @@ pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey, Verdict};
 pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::Mode;
 pub use report::{
-    Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION, RejectedReport,
-    Report, UnexploredReport,
+    Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
+    RejectedReport, Report, UnexploredReport,
 };
 
 /// What must hold before an artifact may run at a stage.

@@ -20,6 +20,8 @@ pub(crate) struct Model {
     pub(crate) completeness: Completeness,
     pub(crate) stages: Vec<Stage>,
     pub(crate) steps: Vec<Step>,
+    /// The steps, each after all those that it feeds.
+    pub(crate) later_first: Vec<usize>,
     pub(crate) flows: Vec<Flow>,
     pub(crate) forbidden: Vec<Forbidden>,
     pub(crate) metrics: Vec<Metric>,

@@ -154,10 +154,11 @@ impl Decision {
             index: rejected.index,
             why: rejected.why.to_string(),
         });
-        let unexplored = self.unexplored.iter().take(MAX_LISTED).map(|part| UnexploredReport {
-            artifact: part.artifact,
-            why: part.why.to_string(),
-        });
+        let unexplored = self
+            .unexplored
+            .iter()
+            .take(MAX_LISTED)
+            .map(|part| UnexploredReport { artifact: part.artifact, why: part.why.to_string() });
         Report {
             version: REPORT_VERSION.into(),
             artifact: self.artifact,

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use attest::{ArtifactId, Sha256};
-use serde::Serialize;
+use attest::{ArtifactId, Sha256, StepName};
+use serde::{Deserialize, Serialize};
 use verify::{Attestation, Completeness, Direction, Lineage, Named};
 
 /// How many artifacts deep a lineage is drawn.
@@ -22,14 +22,14 @@ pub const MAX_ROWS: usize = 10_000;
 pub const VERSION: &str = "assay/lineage/v1";
 
 /// What made an artifact, or what was made from it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Family {
-    version: &'static str,
+    version: String,
     /// Whose family.
     pub artifact: ArtifactId,
-    /// `up` or `down`.
-    pub direction: &'static str,
+    /// Which way it runs.
+    pub direction: Way,
     /// How much of the log stands behind the answer.
     pub completeness: Known,
     /// Artifacts and statements in drawing order; the first is the artifact itself.
@@ -42,8 +42,27 @@ pub struct Family {
     pub unexplored: Vec<Unexplored>,
 }
 
+/// Which way a family is drawn.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// What made the artifact.
+    Up,
+    /// What was made from it.
+    Down,
+}
+
+impl From<Way> for Direction {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Up => Self::Up,
+            Way::Down => Self::Down,
+        }
+    }
+}
+
 /// How much of the log stands behind an answer.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Known {
     /// Every leaf was followed.
@@ -67,7 +86,7 @@ pub enum Known {
 }
 
 /// One line of the drawing.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Row {
     /// How far to indent.
     pub depth: usize,
@@ -77,7 +96,7 @@ pub struct Row {
 }
 
 /// What stands on a line.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Item {
     /// An artifact.
@@ -85,15 +104,15 @@ pub enum Item {
         /// Which.
         artifact: ArtifactId,
         /// What the statement above calls it.
-        #[serde(skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         name: String,
         /// What it is to the line above.
         relation: Relation,
         /// What it was to the step, for a material that says so.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<String>,
         /// Position of the revocation that reaches it.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         revoked_by: Option<u64>,
         /// Whether its own lines stand elsewhere.
         repeated: bool,
@@ -105,8 +124,8 @@ pub enum Item {
         /// Its position in the register.
         index: Option<u64>,
         /// The step that it says it is.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        step: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepName>,
         /// Its predicate type.
         predicate_type: String,
         /// Names of the signers in scope.
@@ -115,7 +134,7 @@ pub enum Item {
 }
 
 /// What an artifact is to the line above it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Relation {
     /// The artifact that was asked about.
@@ -131,7 +150,7 @@ pub enum Relation {
 }
 
 /// An attestation that does not count.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
     /// For which artifact it was found.
@@ -145,7 +164,7 @@ pub struct Rejected {
 }
 
 /// A part of the history that was not looked at.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unexplored {
     /// Whose history.
@@ -164,20 +183,22 @@ impl Family {
             index: rejected.index,
             why: rejected.why.to_string(),
         });
-        let unexplored = lineage
-            .unexplored()
-            .iter()
-            .map(|unexplored| Unexplored { artifact: unexplored.artifact, why: unexplored.why.to_string() });
+        let unexplored = lineage.unexplored().iter().map(|unexplored| Unexplored {
+            artifact: unexplored.artifact,
+            why: unexplored.why.to_string(),
+        });
         Self {
-            version: VERSION,
+            version: VERSION.into(),
             artifact: lineage.root(),
             direction: match lineage.direction() {
-                Direction::Up => "up",
-                Direction::Down => "down",
+                Direction::Up => Way::Up,
+                Direction::Down => Way::Down,
             },
             completeness: Known::from(lineage.completeness()),
             rows,
-            cut: cut || lineage.rejected().len() > MAX_ROWS || lineage.unexplored().len() > MAX_ROWS,
+            cut: cut
+                || lineage.rejected().len() > MAX_ROWS
+                || lineage.unexplored().len() > MAX_ROWS,
             rejected: rejected.take(MAX_ROWS).collect(),
             unexplored: unexplored.take(MAX_ROWS).collect(),
         }
@@ -190,7 +211,9 @@ impl From<&Completeness> for Known {
             Completeness::Followed { origin, size, root } => {
                 Self::Followed { origin: origin.clone(), size: *size, root: *root }
             }
-            Completeness::Claimed { origin, size } => Self::Claimed { origin: origin.clone(), size: *size },
+            Completeness::Claimed { origin, size } => {
+                Self::Claimed { origin: origin.clone(), size: *size }
+            }
             // A kind that is not known here claims nothing.
             _ => Self::None,
         }
@@ -207,7 +230,12 @@ fn rows(lineage: &Lineage) -> (Vec<Row>, bool) {
     let mut rows = Vec::new();
     let mut cut = false;
     let mut drawn = BTreeSet::new();
-    let root = Pending::Artifact { artifact: lineage.root(), named: None, name: own_name(lineage), relation: Relation::Root };
+    let root = Pending::Artifact {
+        artifact: lineage.root(),
+        named: None,
+        name: own_name(lineage),
+        relation: Relation::Root,
+    };
     let mut pending = vec![(0, root)];
     while let Some((depth, item)) = pending.pop() {
         // A row of an artifact and one of a statement take turns: two rows for each step.
@@ -233,7 +261,9 @@ fn rows(lineage: &Lineage) -> (Vec<Row>, bool) {
                 }
             }
             Pending::Statement(attestation) => {
-                pending.extend(under_statement(lineage.direction(), attestation).map(|item| (below, item)));
+                pending.extend(
+                    under_statement(lineage.direction(), attestation).map(|item| (below, item)),
+                );
                 Item::Statement {
                     body: attestation.body(),
                     index: attestation.index,
@@ -252,15 +282,19 @@ fn rows(lineage: &Lineage) -> (Vec<Row>, bool) {
     (rows, cut)
 }
 
-/// The name that the first statement about the root gives it.
-fn own_name(lineage: &Lineage) -> &str {
+/// The name that the first statement about the root gives it; empty when none does.
+pub(crate) fn own_name(lineage: &Lineage) -> &str {
     let root = lineage.root();
     let subjects = lineage.about(&root).flat_map(|attestation| &attestation.subjects);
-    let mut names = subjects.filter(|subject| subject.artifact == root).map(|subject| subject.name.as_str());
+    let mut names =
+        subjects.filter(|subject| subject.artifact == root).map(|subject| subject.name.as_str());
     names.find(|name| !name.is_empty()).unwrap_or_default()
 }
 
-fn under_artifact<'l>(lineage: &'l Lineage, artifact: &ArtifactId) -> impl Iterator<Item = Pending<'l>> {
+fn under_artifact<'l>(
+    lineage: &'l Lineage,
+    artifact: &ArtifactId,
+) -> impl Iterator<Item = Pending<'l>> {
     let part = |edge: &'l verify::Contains, artifact, relation| Pending::Artifact {
         artifact,
         named: None,
@@ -270,17 +304,27 @@ fn under_artifact<'l>(lineage: &'l Lineage, artifact: &ArtifactId) -> impl Itera
     let (statements, artifacts): (Vec<_>, Vec<_>) = match lineage.direction() {
         Direction::Up => (
             lineage.about(artifact).collect(),
-            lineage.parts_of(artifact).iter().map(|edge| part(edge, edge.part, Relation::Part)).collect(),
+            lineage
+                .parts_of(artifact)
+                .iter()
+                .map(|edge| part(edge, edge.part, Relation::Part))
+                .collect(),
         ),
         Direction::Down => (
             lineage.using(artifact).collect(),
-            lineage.wholes_of(artifact).map(|edge| part(edge, edge.whole, Relation::Whole)).collect(),
+            lineage
+                .wholes_of(artifact)
+                .map(|edge| part(edge, edge.whole, Relation::Whole))
+                .collect(),
         ),
     };
     statements.into_iter().map(Pending::Statement).chain(artifacts)
 }
 
-fn under_statement(direction: Direction, attestation: &Attestation) -> impl Iterator<Item = Pending<'_>> {
+fn under_statement(
+    direction: Direction,
+    attestation: &Attestation,
+) -> impl Iterator<Item = Pending<'_>> {
     let (named, relation) = match direction {
         Direction::Up => (&attestation.materials, Relation::Material),
         Direction::Down => (&attestation.subjects, Relation::Subject),

@@ -1,5 +1,22 @@
 //! The register, the service, admission and audit.
+//!
+//! `register` keeps every attestation and proves it; `judge` is the one function by which command,
+//! interface and admission decide; `keeper` has verdicts ready in memory for `admission`; `http`
+//! answers, and `serve` runs it all. Nothing here prints, knows flags or reads the clock: whoever
+//! starts it hands them in.
 
 pub mod admission;
+pub mod app;
+pub mod family;
+pub mod http;
+pub mod judge;
+pub mod keeper;
+mod listener;
 pub mod register;
+pub mod seen;
+mod serve;
 pub mod verdicts;
+pub mod wire;
+
+pub use http::Token;
+pub use serve::{ServeConfig, ServeError, serve, serve_until};

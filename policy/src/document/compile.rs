@@ -33,7 +33,10 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
     let name = label::<StepName>(&document.metadata.name)?;
     let version = document.metadata.version.value;
     if version == 0 {
-        return Err(wrong(&document.metadata.version, Problem::Value("versions count from 1".into())));
+        return Err(wrong(
+            &document.metadata.version,
+            Problem::Value("versions count from 1".into()),
+        ));
     }
     let uri = match &document.metadata.uri {
         Some(text) => uri(text)?,
@@ -50,6 +53,7 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         completeness: completeness(document.completeness.as_ref())?,
         stages,
         steps,
+        later_first: Vec::new(),
         flows: Vec::new(),
         forbidden: Vec::new(),
         metrics: Vec::new(),
@@ -58,6 +62,11 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
     for (index, line) in document.flow.0.iter().enumerate() {
         flow(&mut model, &names, index, line)?;
     }
+    model.later_first = later_first(&model).map_err(|step| {
+        let name = document.steps.value.0.get(step).map(|(name, _)| name);
+        let problem = Problem::Contradiction("the flows of this step lead back to it");
+        name.map_or_else(|| problem.clone().into(), |name| wrong(name, problem.clone()))
+    })?;
     for (index, line) in document.ml.metrics.0.iter().enumerate() {
         let rule = metric(&model, &names, index, line)?;
         model.metrics.push(rule);
@@ -68,7 +77,8 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
     }
     for (step, age) in &document.ages.0 {
         let index = defined("step", step, &names)?;
-        let age = age.value.parse().map_err(|error: crate::age::AgeError| wrong(age, value(error)))?;
+        let age =
+            age.value.parse().map_err(|error: crate::age::AgeError| wrong(age, value(error)))?;
         if let Some(step) = model.steps.get_mut(index) {
             step.max_age = Some(age);
         }
@@ -149,7 +159,8 @@ fn step(name: &Text, fields: &Spanned<super::Step>, names: &[&str]) -> Compiled<
             let kind = text.value.parse::<BuildKind>();
             let kind = kind.map_err(|error| wrong(text, value(error)))?;
             let read = |predicate: &String| {
-                predicate == PROVENANCE || (predicate == EVALUATION && kind == BuildKind::Evaluation)
+                predicate == PROVENANCE
+                    || (predicate == EVALUATION && kind == BuildKind::Evaluation)
             };
             if !predicates.iter().all(read) {
                 let problem = "`kind` is read from SLSA provenance only (`evaluation` also from \
@@ -199,8 +210,7 @@ fn signers(step: &Text, fields: &super::Signers, names: &[&str]) -> Compiled<Sig
             return Err(wrong(threshold, Problem::Value("a threshold is at least 1".into())));
         }
         Some(threshold) if !whoever && threshold.value > any_of.len() as u64 => {
-            let problem =
-                Problem::Threshold { threshold: threshold.value, signers: any_of.len() };
+            let problem = Problem::Threshold { threshold: threshold.value, signers: any_of.len() };
             return Err(wrong(threshold, problem));
         }
         Some(threshold) => usize::try_from(threshold.value).unwrap_or(usize::MAX),
@@ -259,12 +269,32 @@ fn flow(model: &mut Model, names: &[&str], index: usize, line: &Spanned<Flow>) -
     Ok(())
 }
 
-fn ends(
-    model: &Model,
-    names: &[&str],
-    from: &Text,
-    to: &Text,
-) -> Compiled<(Endpoint, Endpoint)> {
+/// The steps, each after all those that it feeds; a step of a circle when there is one.
+fn later_first(model: &Model) -> Result<Vec<usize>, usize> {
+    let mut feeds = vec![0_usize; model.steps.len()];
+    for flow in &model.flows {
+        if let Some(feeds) = feeds.get_mut(flow.from.step) {
+            *feeds += 1;
+        }
+    }
+    let mut order: Vec<usize> =
+        (0..feeds.len()).filter(|step| feeds.get(*step) == Some(&0)).collect();
+    let mut done = 0;
+    while let Some(step) = order.get(done).copied() {
+        done += 1;
+        for flow in model.flows.iter().filter(|flow| flow.to.step == step) {
+            if let Some(feeds) = feeds.get_mut(flow.from.step) {
+                *feeds -= 1;
+                if *feeds == 0 {
+                    order.push(flow.from.step);
+                }
+            }
+        }
+    }
+    feeds.iter().position(|feeds| *feeds > 0).map_or(Ok(order), Err)
+}
+
+fn ends(model: &Model, names: &[&str], from: &Text, to: &Text) -> Compiled<(Endpoint, Endpoint)> {
     let source = endpoint(model, names, from)?;
     let target = endpoint(model, names, to)?;
     if source.port == Port::Materials {
@@ -284,7 +314,8 @@ fn ends(
 
 fn endpoint(model: &Model, names: &[&str], text: &Text) -> Compiled<Endpoint> {
     let Some((step, port)) = text.value.split_once('.') else {
-        let problem = format!("`{}` is not a step and a port, such as `train.materials`", text.value);
+        let problem =
+            format!("`{}` is not a step and a port, such as `train.materials`", text.value);
         return Err(wrong(text, Problem::Value(problem)));
     };
     let at = |value: &str| Spanned::new(value.to_owned(), text.referenced, text.defined);
@@ -405,10 +436,8 @@ fn predicate(text: &Text) -> Compiled<String> {
             let known = OWN.into_iter().filter_map(own);
             let near = nearest(&text.value, known)
                 .map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
-            let problem = format!(
-                "`{}` is neither a URI nor a short name of an own type{near}",
-                text.value
-            );
+            let problem =
+                format!("`{}` is neither a URI nor a short name of an own type{near}", text.value);
             return Err(wrong(text, Problem::Value(problem)));
         }
     };
@@ -425,9 +454,9 @@ fn predicate(text: &Text) -> Compiled<String> {
 fn uri(text: &Text) -> Compiled<String> {
     let good = text.value.split_once("://").is_some_and(|(scheme, rest)| {
         scheme.starts_with(|letter: char| letter.is_ascii_lowercase())
-            && scheme.bytes().all(|byte| {
-                matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.')
-            })
+            && scheme
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
             && rest.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '[')
             && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"{}|\\^`*".contains(&byte))
     });
@@ -466,7 +495,8 @@ fn decimal(text: Option<&Text>) -> Compiled<Option<Decimal>> {
 
 fn selection(text: Option<&Text>) -> Compiled<Option<String>> {
     if let Some(text) = text {
-        attest::name::check_artifact_name(&text.value).map_err(|error| wrong(text, value(error)))?;
+        attest::name::check_artifact_name(&text.value)
+            .map_err(|error| wrong(text, value(error)))?;
         if text.value.contains('*') {
             let problem = "`select` names a product whole; patterns are not read";
             return Err(wrong(text, Problem::Contradiction(problem)));

@@ -5,10 +5,7 @@ const MAX_CHARS: usize = 64;
 
 /// The one of `known` that needs the fewest edits to become `word`, if a third of its letters
 /// or fewer differ. Of several equally near the first one counts.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = word.chars().count().div_ceil(3).max(1);
     known
         .into_iter()

@@ -61,7 +61,8 @@ fn future(step: &Step, one: &Attestation, now: Timestamp, draft: &mut Draft) -> 
         return None;
     }
     draft.until(edge);
-    let message = format!("the statement of step `{}` is dated {newest}, which is not yet", step.name);
+    let message =
+        format!("the statement of step `{}` is dated {newest}, which is not yet", step.name);
     let next = format!("set the clock of whoever runs `{}`, and run it again", step.name);
     Some(Problem::fail(Code::AgeFuture, message, next).shown_by([one]))
 }

@@ -5,7 +5,7 @@
 //! as the policy's flows say. A statement that is joined to no statement of a neighbouring step
 //! is not of the chain, however good it is; what later rules read is the chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use attest::ArtifactId;
 use verify::Attestation;
@@ -14,6 +14,7 @@ use super::Question;
 use super::flow::Flow;
 use super::past::Past;
 use super::steps::{self, Flaw};
+use super::together;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Coverage, Endpoint, Port, Step};
 
@@ -55,6 +56,10 @@ pub(crate) enum FlowState {
     Missing,
     /// Something flows, and not all that must.
     Broken,
+    /// Statements fit their neighbours, and no chain has one of each step.
+    Apart,
+    /// There are too many statements to tell.
+    Undecided,
 }
 
 impl<'a> Links<'a> {
@@ -86,16 +91,15 @@ impl<'a> Chain<'a> {
                 }
             }
         }
-        for (index, links) in links.iter_mut().enumerate() {
-            let feeds = model.flows.iter().any(|flow| flow.from.step == index);
+        for index in model.later_first.iter().copied() {
+            let used = used_by_later_steps(&model.flows, index, &links, past);
             let fed = model.flows.iter().any(|flow| flow.to.step == index);
-            links.end_at(past, feeds, fed);
-            if let Some(step) = model.steps.get(index) {
+            if let (Some(step), Some(links)) = (model.steps.get(index), links.get_mut(index)) {
+                links.end_at(past, used.as_ref(), fed);
                 links.choose(step);
             }
         }
-        let mut chain =
-            Self { steps: links, flows: vec![FlowState::default(); model.flows.len()] };
+        let mut chain = Self { steps: links, flows: vec![FlowState::default(); model.flows.len()] };
         chain.join(model.flows.as_slice(), past);
         for (index, step) in model.steps.iter().enumerate() {
             if let Some(other) = step.signers.not_same_as {
@@ -144,9 +148,42 @@ impl<'a> Chain<'a> {
                 break;
             }
         }
+        self.keep_together(flows, &joints, &mut alive);
         for (links, alive) in self.steps.iter_mut().zip(&alive) {
             let mut alive = alive.iter();
             links.chosen.retain(|_| alive.next().copied().unwrap_or_default());
+        }
+    }
+
+    /// Removes what is in no chain with one statement of every joined step.
+    fn keep_together(&mut self, flows: &[Flow], joints: &[Joint], alive: &mut [Vec<bool>]) {
+        let joined = || {
+            let all = flows.iter().zip(joints).zip(&self.flows);
+            all.filter(|(_, state)| **state == FlowState::Joins).map(|(pair, _)| pair)
+        };
+        let several = alive.iter().filter(|step| step.iter().filter(|one| **one).count() > 1);
+        let all: Vec<&Flow> = joined().map(|(flow, _)| flow).collect();
+        if several.count() < 2 || !together::meet_again(&all, alive.len()) {
+            return;
+        }
+        let pairs: Vec<(&Flow, &Joint)> = joined().collect();
+        let mut kept = alive.to_vec();
+        let state = match together::keep_what_is_together(&pairs, &mut kept) {
+            Err(together::GaveUp) => FlowState::Undecided,
+            Ok(())
+                if pairs.iter().any(|(flow, _)| {
+                    kept.get(flow.to.step).is_some_and(|step| !step.contains(&true))
+                }) =>
+            {
+                FlowState::Apart
+            }
+            Ok(()) => {
+                alive.clone_from_slice(&kept);
+                return;
+            }
+        };
+        for found in self.flows.iter_mut().filter(|found| **found == FlowState::Joins) {
+            *found = state;
         }
     }
 
@@ -156,7 +193,7 @@ impl<'a> Chain<'a> {
         if !self.is_found(index) || !self.is_found(other) {
             return;
         }
-        let theirs: std::collections::BTreeSet<&str> =
+        let theirs: BTreeSet<&str> =
             self.chosen(other).iter().flat_map(|one| steps::hands(one)).collect();
         let Some(links) = self.steps.get_mut(index) else { return };
         let enough = |one: &&Attestation| {
@@ -171,17 +208,21 @@ impl<'a> Chain<'a> {
 }
 
 impl<'a> Links<'a> {
-    /// A step that feeds no other must be about the artifact or its past. If it makes something
-    /// and is joined to others, it must have made the very artifact, where a statement says so:
-    /// else the good chain of a base image would do for what was built upon it.
-    fn end_at(&mut self, past: &Past<'a>, feeds: bool, fed: bool) {
-        if feeds {
-            return;
-        }
+    /// A step must be about the artifact or its past, or about what a step that it feeds used
+    /// (`used`). The last step, if it makes something and is fed by others, must have made the
+    /// very artifact, where a statement says so: else the good chain of a base image would do
+    /// for what was built upon it.
+    fn end_at(&mut self, past: &Past<'a>, used: Option<&BTreeSet<ArtifactId>>, fed: bool) {
         let about = |one: &&Attestation, is: &dyn Fn(&ArtifactId) -> bool| {
             one.subjects.iter().any(|subject| is(&subject.artifact))
         };
-        self.all.retain(|one| about(one, &|artifact| past.all().contains(artifact)));
+        let is_joined = |artifact: &ArtifactId| {
+            past.all().contains(artifact) || used.is_some_and(|used| used.contains(artifact))
+        };
+        self.all.retain(|one| about(one, &is_joined));
+        if used.is_some() {
+            return;
+        }
         let itself = |one: &&Attestation| one.makes() && about(one, &|id| past.is_itself(id));
         if fed && self.all.iter().any(itself) {
             self.all.retain(|one| !one.makes() || itself(one));
@@ -202,6 +243,26 @@ impl<'a> Links<'a> {
     }
 }
 
+/// What the steps that `step` feeds say that they used; `None` when it feeds none.
+fn used_by_later_steps(
+    flows: &[Flow],
+    step: usize,
+    links: &[Links<'_>],
+    past: &Past<'_>,
+) -> Option<BTreeSet<ArtifactId>> {
+    let mut used = None;
+    for flow in flows.iter().filter(|flow| flow.from.step == step) {
+        let used = used.get_or_insert_with(BTreeSet::new);
+        let takers = links.get(flow.to.step).into_iter().flat_map(|links| &links.all);
+        for artifact in takers.flat_map(|taker| entering(flow.to, taker)) {
+            if !used.contains(&artifact) {
+                used.append(&mut past.related(artifact));
+            }
+        }
+    }
+    used
+}
+
 /// Who hands what to whom by one flow.
 #[derive(Debug)]
 struct Joint {
@@ -209,6 +270,12 @@ struct Joint {
     /// For each statement of the first step, for each selected product, the statements of the
     /// second step that have it.
     from: Vec<Vec<Vec<usize>>>,
+}
+
+impl together::Fits for Joint {
+    fn fits(&self, maker: usize, taker: usize) -> bool {
+        self.from.get(maker).into_iter().flatten().any(|takers| takers.contains(&taker))
+    }
 }
 
 impl Joint {
@@ -230,7 +297,8 @@ impl Joint {
         let mut matched = false;
         let mut from = Vec::new();
         for maker in chain.chosen(flow.from.step) {
-            let selected = flow.selected(maker).map(|artifact| receivers(&takers, past, &artifact, 0));
+            let selected =
+                flow.selected(maker).map(|artifact| receivers(&takers, past, &artifact, 0));
             let selected: Vec<Vec<usize>> = selected.collect();
             matched |= !selected.is_empty();
             from.push(selected);
@@ -329,7 +397,8 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
     let model = question.model;
     for (index, (step, links)) in model.steps.iter().zip(&chain.steps).enumerate() {
         if links.too_many {
-            let message = format!("there are more than {MAX_STATEMENTS} statements of `{}`", step.name);
+            let message =
+                format!("there are more than {MAX_STATEMENTS} statements of `{}`", step.name);
             let next = "narrow the signers of the step, or split it into steps of their own";
             let code = crate::code::Code::TraceUnexplored;
             draft.fail(&step.rule, vec![Problem::error(code, message, next)]);
@@ -379,7 +448,9 @@ pub(crate) fn reaches(
     let making: Vec<usize> = (0..question.model.steps.len())
         .filter(|step| {
             let step = question.model.steps.get(*step);
-            step.is_some_and(|step| step.predicates.iter().all(|one| one == attest::predicate::PROVENANCE))
+            step.is_some_and(|step| {
+                step.predicates.iter().all(|one| one == attest::predicate::PROVENANCE)
+            })
         })
         .collect();
     if making.is_empty() {

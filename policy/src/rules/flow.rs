@@ -76,6 +76,16 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                      policy"
                 ),
             ),
+            FlowState::Apart => Problem::fail(
+                Code::FlowBroken,
+                "the statements of the joined steps do not come from one chain".into(),
+                format!("run all steps from the first to `{to}` once more, each on the last"),
+            ),
+            FlowState::Undecided => Problem::error(
+                Code::TraceUnexplored,
+                "there are too many statements to tell which belong together".into(),
+                "revoke statements that are not needed, or narrow the signers of the steps",
+            ),
         };
         let missing = makers.iter().flat_map(|maker| flow.selected(maker));
         let problem = problem.about(missing).shown_by(takers.iter().chain(makers).copied());

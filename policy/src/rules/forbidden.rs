@@ -68,10 +68,10 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
             draft.follows(&rule.rule, format!("`{to}` does not hold itself"));
             continue;
         }
-        let what = rule.name.as_ref().map_or_else(
-            || "the hold-out".to_owned(),
-            |name| format!("the hold-out `{name}`"),
-        );
+        let what = rule
+            .name
+            .as_ref()
+            .map_or_else(|| "the hold-out".to_owned(), |name| format!("the hold-out `{name}`"));
         let entry = Entry { what, to, port: Port::Materials, strength: rule.strength };
         entry.judge(&rule.rule, &[rule.artifact], &statements(chain, rule.step), past, draft);
     }

@@ -3,7 +3,9 @@
 //!
 //! What was not seen could have decided otherwise, so these are errors, and errors deny.
 
-use attest::Sha256;
+use std::collections::BTreeSet;
+
+use attest::{ArtifactId, Sha256};
 use verify::{Completeness, Rejection, WhyUnexplored};
 
 use super::Question;
@@ -53,13 +55,12 @@ pub(crate) fn is_known(question: Question<'_>, past: &Past<'_>, draft: &mut Draf
         draft.pass(KNOWN, Vec::new(), None);
         return true;
     }
-    let revoked = question.lineage.revoked(&question.artifact);
     let message = format!("nobody who is trusted says anything about {}", question.artifact);
     let next = "record and register the steps that made it, or ask about the right artifact";
     let problem = Problem::fail(Code::ArtifactUnknown, message, next).about([question.artifact]);
     let bodies = question.lineage.rejected().iter().map(|one| one.body).take(MAX_EVIDENCE);
     draft.fail(KNOWN, vec![problem.shown_by_bodies(bodies)]);
-    revoked.is_some()
+    false
 }
 
 /// Says whether a part of the history that rules read was not looked at.
@@ -69,10 +70,13 @@ pub(crate) fn explored(
     past: &Past<'_>,
     draft: &mut Draft,
 ) {
-    let used = || chain.all().flat_map(|one| one.subjects.iter().chain(&one.materials));
-    let is_read = |artifact| {
-        past.all().contains(artifact) || used().any(|named| named.artifact == *artifact)
-    };
+    if question.lineage.unexplored().is_empty() {
+        draft.pass(EXPLORED, Vec::new(), None);
+        return;
+    }
+    let used = chain.all().flat_map(|one| one.subjects.iter().chain(&one.materials));
+    let used: BTreeSet<ArtifactId> = used.map(|named| named.artifact).collect();
+    let is_read = |artifact| past.all().contains(artifact) || used.contains(artifact);
     let mut problems = Vec::new();
     for part in question.lineage.unexplored() {
         if problems.len() >= MAX_EVIDENCE || !is_read(&part.artifact) {
@@ -82,7 +86,8 @@ pub(crate) fn explored(
             WhyUnexplored::Withheld { body, .. } => Some(*body),
             _ => None,
         };
-        let message = format!("a part of the history of {} was not seen: {}", part.artifact, part.why);
+        let message =
+            format!("a part of the history of {} was not seen: {}", part.artifact, part.why);
         let next = "ask again with all attestations of that artifact, from a complete source";
         let problem = Problem::error(Code::TraceUnexplored, message, next);
         problems.push(problem.shown_by_bodies(body).about([part.artifact]));
@@ -104,9 +109,10 @@ pub(crate) fn consistent(
     let mut problems = Vec::new();
     for rejected in question.lineage.rejected() {
         let Rejection::Conflict { artifact, algorithm, with } = &rejected.why else { continue };
-        let of_step = rejected.step.as_ref().is_some_and(|name| {
-            question.model.steps.iter().any(|step| step.name == *name)
-        });
+        let of_step = rejected
+            .step
+            .as_ref()
+            .is_some_and(|name| question.model.steps.iter().any(|step| step.name == *name));
         let used = || chain.all().any(|one| one.is_about(&rejected.artifact));
         if !of_step && !past.all().contains(&rejected.artifact) && !used() {
             continue;
@@ -114,8 +120,7 @@ pub(crate) fn consistent(
         if problems.len() >= MAX_EVIDENCE {
             break;
         }
-        let message =
-            format!("two statements disagree about the {algorithm} digest of {artifact}");
+        let message = format!("two statements disagree about the {algorithm} digest of {artifact}");
         let next = "find out which of the two is wrong, revoke it, and run its step again";
         let problem = Problem::error(Code::EvidenceConflict, message, next);
         let bodies = [rejected.body, *with];

@@ -88,7 +88,8 @@ impl Metric {
         let (mut evidence, mut problems, mut earlier) = (Vec::new(), Vec::new(), None);
         for artifact in &artifacts {
             let all = self.evaluations(question, chain, artifact);
-            let counts = |one: &&&Attestation| chosen.iter().any(|other| other.body() == one.body());
+            let counts =
+                |one: &&&Attestation| chosen.iter().any(|other| other.body() == one.body());
             let logged = all.iter().rev().filter(|one| one.index.is_some()).find(counts);
             let Some(last) = logged.or_else(|| all.iter().rev().find(counts)).copied() else {
                 problems.push(self.elsewhere(*artifact, chosen));
@@ -159,7 +160,9 @@ impl Metric {
                 return Some(Flaw::Threshold { value: one.value });
             }
         }
-        self.slices.as_ref().and_then(|slices| slices.flaw(named().filter(|one| one.slice.is_some())))
+        self.slices
+            .as_ref()
+            .and_then(|slices| slices.flaw(named().filter(|one| one.slice.is_some())))
     }
 
     fn problem(&self, flaw: &Flaw, artifact: ArtifactId, at: &Attestation) -> Problem {
@@ -206,8 +209,11 @@ impl Metric {
                 "train a model that reaches it, and evaluate that on {}",
                 self.dataset_label()
             ),
-            _ => format!("evaluate again on {}, with all numbers that the rule asks for, each with \
-                          its number of records", self.dataset_label()),
+            _ => format!(
+                "evaluate again on {}, with all numbers that the rule asks for, each with \
+                          its number of records",
+                self.dataset_label()
+            ),
         };
         Problem::fail(code, message, next).shown_by([at]).about([artifact])
     }
@@ -217,7 +223,9 @@ impl Metric {
         let message = format!("`{}` was not measured on {}", self.name, self.dataset_label());
         let next = format!("evaluate on {}", self.dataset_label());
         let of = chosen.iter().filter(|one| one.is_about(&artifact)).copied();
-        Problem::fail(Code::MetricDataset, message, next).shown_by(of).about([artifact, self.dataset])
+        Problem::fail(Code::MetricDataset, message, next)
+            .shown_by(of)
+            .about([artifact, self.dataset])
     }
 
     fn dataset_label(&self) -> String {
@@ -270,7 +278,6 @@ fn evaluation(attestation: &Attestation) -> Option<&Evaluation> {
 fn within(value: Decimal, at_least: Option<Decimal>, at_most: Option<Decimal>) -> bool {
     at_least.is_none_or(|least| value >= least) && at_most.is_none_or(|most| value <= most)
 }
-
 
 fn bounds(at_least: Option<Decimal>, at_most: Option<Decimal>) -> String {
     match (at_least, at_most) {

@@ -15,6 +15,7 @@ pub(crate) mod past;
 pub(crate) mod revoked;
 pub(crate) mod stages;
 pub(crate) mod steps;
+pub(crate) mod together;
 
 pub(crate) use flow::Flow;
 pub(crate) use forbidden::{Forbidden, Holdout};

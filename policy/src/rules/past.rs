@@ -73,7 +73,10 @@ impl<'a> Past<'a> {
     }
 
     /// What `artifact` consists of directly.
-    pub(crate) fn parts(&self, artifact: &ArtifactId) -> impl Iterator<Item = ArtifactId> + use<'a> {
+    pub(crate) fn parts(
+        &self,
+        artifact: &ArtifactId,
+    ) -> impl Iterator<Item = ArtifactId> + use<'a> {
         self.lineage.parts_of(artifact).iter().map(|edge| edge.part)
     }
 
@@ -86,7 +89,7 @@ impl<'a> Past<'a> {
 
     /// Down and up, and not down from what is above: two images with a layer in common are not
     /// each other's past.
-    fn related(&self, artifact: ArtifactId) -> BTreeSet<ArtifactId> {
+    pub(crate) fn related(&self, artifact: ArtifactId) -> BTreeSet<ArtifactId> {
         if self.wholes.is_empty() {
             return BTreeSet::from([artifact]);
         }

@@ -44,7 +44,8 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
         draft.pass(RULE, Vec::new(), None);
         return;
     }
-    let problems = found.into_values().map(|(artifact, revoked)| problem(question, artifact, revoked));
+    let problems =
+        found.into_values().map(|(artifact, revoked)| problem(question, artifact, revoked));
     draft.fail(RULE, problems.collect());
 }
 

@@ -91,7 +91,12 @@ fn is_of_kind(attestation: &Attestation, kind: BuildKind) -> bool {
 }
 
 /// The finding for the nearest of the statements that do not count.
-pub(crate) fn flawed(step: &Step, other: Option<&Step>, flaw: Flaw, at: &[&Attestation]) -> Problem {
+pub(crate) fn flawed(
+    step: &Step,
+    other: Option<&Step>,
+    flaw: Flaw,
+    at: &[&Attestation],
+) -> Problem {
     let name = &step.name;
     let signers = || {
         step.signers.any_of.as_ref().map_or_else(
@@ -154,9 +159,7 @@ pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]
             one.predicate_type.as_ref().is_some_and(|found| step.predicates.contains(found));
         match (&one.step, &one.predicate_type) {
             (Some(name), _) => *name == step.name,
-            (None, Some(found)) => {
-                of_type && !matches!(found.as_str(), PROVENANCE | EVALUATION)
-            }
+            (None, Some(found)) => of_type && !matches!(found.as_str(), PROVENANCE | EVALUATION),
             // A trusted key signed it, and nobody read what it says.
             (None, None) => match &one.why {
                 Rejection::NotBelieved(why) => !matches!(why, VerifyError::NoTrustedSignature),
@@ -169,19 +172,19 @@ pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]
         Rejection::Conflict { .. } => Some(Code::EvidenceConflict),
         Rejection::Revoked { .. } => Some(Code::RevokedAttestation),
         Rejection::OutOfScope(_) => Some(Code::StepSigner),
+        // A log that only has the name of a trusted one is none.
+        Rejection::NotBelieved(VerifyError::Checkpoint { .. }) => Some(Code::LogMissing),
         _ => None,
     };
     // In the order of how surely a person has to look.
-    let codes = [Code::EvidenceConflict, Code::RevokedAttestation, Code::StepSigner];
-    let code = codes.into_iter().find(|code| {
-        explains.iter().any(|one| rank(&one.why) == Some(*code))
-    });
+    let codes =
+        [Code::EvidenceConflict, Code::RevokedAttestation, Code::StepSigner, Code::LogMissing];
+    let code =
+        codes.into_iter().find(|code| explains.iter().any(|one| rank(&one.why) == Some(*code)));
     let name = &step.name;
     let code_or_missing = code.unwrap_or(Code::StepMissing);
     let shown: Vec<&Rejected> = match code {
-        Some(code) => {
-            explains.iter().copied().filter(|one| rank(&one.why) == Some(code)).collect()
-        }
+        Some(code) => explains.iter().copied().filter(|one| rank(&one.why) == Some(code)).collect(),
         None => explains,
     };
     let why = shown.first().map(|one| format!("; one does not count: {}", one.why));

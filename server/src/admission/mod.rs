@@ -11,7 +11,7 @@ mod workload;
 
 use std::collections::BTreeSet;
 
-use attest::{ArtifactId, Kind, Sha256, StageName, Timestamp};
+use attest::{ArtifactId, Kind, StageName, Timestamp};
 
 pub use image::{Reference, ReferenceError};
 pub use namespaces::{NamespaceError, Namespaces};
@@ -70,7 +70,7 @@ pub fn decide(
     let mut warnings = Vec::new();
     let mut digests = BTreeSet::new();
     for Named { place, what } in &named {
-        match judge(what, stage, namespaces.policy(), verdicts, now) {
+        match judge(what, stage, namespaces, verdicts, now) {
             Ruling::Allowed(artifact) => {
                 digests.insert(artifact);
             }
@@ -104,10 +104,11 @@ enum Ruling {
 fn judge(
     what: &Runs,
     stage: &StageName,
-    policy: Sha256,
+    namespaces: &Namespaces,
     verdicts: &Verdicts,
     now: Timestamp,
 ) -> Ruling {
+    let policy = namespaces.policy();
     let reference = match what {
         Runs::Image(text) => text.as_str(),
         Runs::Location(uri) => match uri.strip_prefix("oci://") {
@@ -153,10 +154,11 @@ fn judge(
         }
     }
     best.unwrap_or_else(|| {
-        Ruling::Refused(format!(
-            "artifact.unknown: nothing promotes {digest} for stage `{stage}`; run `assay promote {}:{digest} --stage {stage}`",
-            Kind::OciManifest.as_str(),
-        ))
+        let artifact = ArtifactId::new(Kind::OciManifest, digest);
+        let words = format!(
+            "artifact.unknown: nothing promotes {digest} for stage `{stage}`; run `assay promote {artifact} --stage {stage}`"
+        );
+        if namespaces.is_lenient(stage) { Ruling::Tolerated(artifact, words) } else { Ruling::Refused(words) }
     })
 }
 

@@ -9,12 +9,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::app::App;
 use super::problem::ApiError;
+use crate::app::App;
 use crate::register::Storage;
 
-/// The most bytes of a question: it holds a few names and digests.
-pub const MAX_QUESTION: usize = 64 << 10;
+/// The most bytes of a question: a few names and digests, and a policy of 256 KiB in JSON's
+/// spelling.
+pub(super) const MAX_QUESTION: usize = 1 << 20;
 
 /// A body that a route reads.
 pub(super) trait Posted: DeserializeOwned {
@@ -101,7 +102,9 @@ impl<T: DeserializeOwned, A: Send + Sync> FromRequestParts<A> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, ApiError> {
         let query = Query::<T>::from_request_parts(parts, app).await;
-        query.map(|Query(query)| Self(query)).map_err(|rejection| ApiError::Query(rejection.body_text()))
+        query
+            .map(|Query(query)| Self(query))
+            .map_err(|rejection| ApiError::Query(rejection.body_text()))
     }
 }
 

@@ -8,9 +8,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::app::App;
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
+use crate::app::App;
 use crate::register::Storage;
 use crate::verdicts::Currency;
 
@@ -45,10 +45,16 @@ pub(super) const READY: Operation = Operation {
     writes: false,
 };
 
-pub(super) async fn ready<S: Storage>(State(app): State<Arc<App<S>>>) -> Result<impl IntoResponse, ApiError> {
+pub(super) async fn ready<S: Storage>(
+    State(app): State<Arc<App<S>>>,
+) -> Result<impl IntoResponse, ApiError> {
     match app.verdicts().currency() {
-        Currency::Current => Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" }))),
+        Currency::Current => {
+            Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" })))
+        }
         Currency::Cold => Err(ApiError::NotReady("promotions are being judged after the start")),
-        Currency::Behind => Err(ApiError::NotReady("an entry of the register could not be taken into account")),
+        Currency::Behind => {
+            Err(ApiError::NotReady("an entry of the register could not be taken into account"))
+        }
     }
 }

@@ -74,7 +74,10 @@ impl Operation {
         operation.insert("summary".into(), self.summary.into());
         operation.insert("description".into(), self.description.into());
         if !self.parameters.is_empty() {
-            operation.insert("parameters".into(), self.parameters.iter().map(Parameter::document).collect());
+            operation.insert(
+                "parameters".into(),
+                self.parameters.iter().map(Parameter::document).collect(),
+            );
         }
         if let Some(schema) = self.body {
             let body = json!({"required": true, "content": {"application/json": {"schema": reference(schema)}}});
@@ -118,7 +121,9 @@ fn reference(schema: &str) -> Value {
 }
 
 /// The whole description, of routes given as path, method and operation.
-pub(super) fn document<'r>(routes: impl IntoIterator<Item = &'r (&'static str, &'static str, Operation)>) -> Value {
+pub(super) fn document<'r>(
+    routes: impl IntoIterator<Item = &'r (&'static str, &'static str, Operation)>,
+) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for (path, method, operation) in routes {
         let entry = paths.entry(*path).or_insert_with(|| Value::Object(Map::new()));

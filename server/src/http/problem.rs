@@ -8,7 +8,11 @@ use attest::{ArtifactError, NAMESPACE};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::judge::JudgeError;
+use crate::keeper::KeepError;
+use crate::register::{ReadError, StorageError, SubmitError};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -51,30 +55,29 @@ pub enum ApiError {
         /// How many entries there are.
         size: u64,
     },
-    /// A proof about a tree that does not exist, or from the larger to the smaller.
-    #[error("no proof from {from} to {to}: the register has {size} entries")]
-    NoProof {
-        /// The smaller position or size.
-        from: u64,
-        /// The tree size.
-        to: u64,
+    /// A tree that does not exist (yet).
+    #[error("there is no tree of {asked} entries; the register has {size}")]
+    NoTree {
+        /// Size that was asked for.
+        asked: u64,
         /// How many entries there are.
         size: u64,
     },
+    /// A proof that there cannot be.
+    #[error("there is no such proof: {0}")]
+    NoProof(String),
     /// The envelope was read and is refused.
     #[error("the envelope is refused: {0}")]
     Refused(String),
-    /// The stage is not one of the policy's.
-    #[error("the policy has no stage `{stage}`")]
-    Stage {
-        /// What was asked for.
-        stage: String,
-        /// The stages that the policy has.
-        known: Vec<String>,
-    },
     /// The service has no key to sign promotions with.
     #[error("this service does not promote")]
     NoGate,
+    /// The policy in the question does not parse.
+    #[error("the policy cannot be used: {0}")]
+    Policy(String),
+    /// The clock of the service is wrong.
+    #[error("{0}")]
+    ClockBehind(String),
     /// The service has no policy.
     #[error("this service has no policy to check against")]
     NoPolicy,
@@ -102,16 +105,21 @@ pub enum ApiError {
 }
 
 /// The document that is sent.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Problem {
-    /// Which failure it is; stable.
+    /// Which failure it is, as a URI; stable.
     #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    detail: String,
+    pub kind: String,
+    /// The failure in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This occurrence of it.
+    pub detail: String,
+    /// Which failure it is, as findings have their codes; stable.
+    pub code: String,
     /// What to do about it.
-    next: String,
+    pub next: String,
 }
 
 impl ApiError {
@@ -121,7 +129,7 @@ impl ApiError {
     }
 
     /// A question that could not be asked.
-    pub(super) fn undecided(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn undecided(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Undecided(error.into())
     }
 
@@ -133,13 +141,19 @@ impl ApiError {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type")
             }
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
-            Self::Parameter { .. } => (StatusCode::BAD_REQUEST, "parameter", "Unreadable parameter"),
+            Self::Parameter { .. } => {
+                (StatusCode::BAD_REQUEST, "parameter", "Unreadable parameter")
+            }
             Self::Query(_) => (StatusCode::BAD_REQUEST, "query", "Unreadable query"),
             Self::Unauthorised => (StatusCode::UNAUTHORIZED, "unauthorised", "Token needed"),
             Self::NoEntry { .. } => (StatusCode::NOT_FOUND, "no-entry", "No such entry"),
-            Self::NoProof { .. } => (StatusCode::BAD_REQUEST, "no-proof", "No such proof"),
+            Self::NoTree { .. } => (StatusCode::NOT_FOUND, "no-tree", "No such tree"),
+            Self::NoProof(_) => (StatusCode::BAD_REQUEST, "no-proof", "No such proof"),
             Self::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Envelope refused"),
-            Self::Stage { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "stage", "Unknown stage"),
+            Self::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy", "Unusable policy"),
+            Self::ClockBehind(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "clock-behind", "Clock is behind")
+            }
             Self::NoGate => (StatusCode::NOT_IMPLEMENTED, "no-gate", "No gate key"),
             Self::NoPolicy => (StatusCode::NOT_IMPLEMENTED, "no-policy", "No policy"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no-route", "No such path"),
@@ -150,6 +164,14 @@ impl ApiError {
             Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
+        }
+    }
+
+    /// The code of a finding where there is one, else the last segment of the type.
+    fn code(&self, name: &str) -> String {
+        match self {
+            Self::ClockBehind(_) => "clock.behind".into(),
+            _ => name.into(),
         }
     }
 
@@ -165,13 +187,15 @@ impl ApiError {
             Self::Unauthorised => "send `authorization: Bearer TOKEN` with the token of the \
                                    operator's `--token-file`"
                 .into(),
-            Self::NoEntry { .. } | Self::NoProof { .. } => {
+            Self::NoEntry { .. } | Self::NoTree { .. } | Self::NoProof(_) => {
                 "read the size from /checkpoint and ask within it".into()
             }
             Self::Refused(_) => {
-                "sign again with a key whose public half is in `verifiers`, in their order".into()
+                "correct what is named and sign again; the keys that signed must be in `verifiers`"
+                    .into()
             }
-            Self::Stage { known, .. } => format!("use one of: {}", known.join(", ")),
+            Self::Policy(_) => "correct the policy at the place that is named".into(),
+            Self::ClockBehind(_) => "take it as not allowed; set the clock of the service".into(),
             Self::NoGate => "promote where the gate key is, or ask the operator to start the \
                              service with one"
                 .into(),
@@ -183,8 +207,51 @@ impl ApiError {
                 "take it as not allowed and try again; if it stays, the service's log says why"
                     .into()
             }
-            Self::Internal => "report it with the time of the request; the service's log has more"
-                .into(),
+            Self::Internal => {
+                "report it with the time of the request; the service's log has more".into()
+            }
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NoEntry { index, size } => Self::NoEntry { index, size },
+            ReadError::NoTree { asked, size } => Self::NoTree { asked, size },
+            ReadError::Proof(error) => Self::NoProof(error.to_string()),
+            ReadError::Storage(StorageError::TooManyTerms(_)) => Self::Query(error.to_string()),
+            error => Self::undecided(error),
+        }
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::ClockBehind { .. } => Self::ClockBehind(error.to_string()),
+            SubmitError::Read(error) => error.into(),
+            SubmitError::Contended | SubmitError::Commit(_) => Self::undecided(error),
+            // What is left is about what was sent.
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<JudgeError> for ApiError {
+    fn from(error: JudgeError) -> Self {
+        match error {
+            JudgeError::ClockBehind { .. } => Self::ClockBehind(error.to_string()),
+            error => Self::undecided(error),
+        }
+    }
+}
+
+impl From<KeepError> for ApiError {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Judge(error) => error.into(),
+            error => Self::undecided(error),
         }
     }
 }
@@ -197,9 +264,10 @@ impl IntoResponse for ApiError {
         }
         let problem = Problem {
             kind: format!("{NAMESPACE}problem/{name}"),
-            title,
+            title: title.into(),
             status: status.as_u16(),
             detail: self.to_string(),
+            code: self.code(name),
             next: self.next(),
         };
         let mut response = (status, Json(problem)).into_response();

@@ -24,7 +24,9 @@ pub struct Token(Sha256);
 #[non_exhaustive]
 pub enum TokenError {
     /// Too short to resist guessing, or absurdly long.
-    #[error("a token has {MIN_LENGTH} to {MAX_LENGTH} characters; make one with `openssl rand -base64 32`")]
+    #[error(
+        "a token has {MIN_LENGTH} to {MAX_LENGTH} characters; make one with `openssl rand -base64 32`"
+    )]
     Length,
     /// Something that cannot stand in a header.
     #[error("a token has no spaces, control or non-ASCII characters")]
@@ -48,7 +50,8 @@ impl Token {
 /// Compares without stopping at the first difference.
 fn equal(left: &Sha256, right: &Sha256) -> bool {
     let pairs = left.as_bytes().iter().zip(right.as_bytes());
-    pairs.fold(0, |difference, (left, right)| std::hint::black_box(difference | (left ^ right))) == 0
+    pairs.fold(0, |difference, (left, right)| std::hint::black_box(difference | (left ^ right)))
+        == 0
 }
 
 impl FromStr for Token {

@@ -16,6 +16,7 @@ mod entry;
 mod facts;
 mod fields;
 mod folder;
+mod follow;
 mod index;
 mod journal;
 mod lock;
@@ -45,6 +46,7 @@ pub use entry::{
 };
 pub use facts::{MAX_TERMS, Term};
 pub use folder::{FolderError, PATIENCE, create, open, open_or_create};
+pub use follow::RegisterFollowError;
 pub use index::IndexError;
 pub use journal::{JournalError, SEGMENT_BYTES};
 pub use lock::{Holder, Lock, LockError, Role, served_by};

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use attest::{Envelope, Leaf, PublicKey, Sha256, Timestamp};
+use attest::envelope::IN_TOTO;
+use attest::{Envelope, Leaf, PublicKey, Sha256, Statement, StatementError, Timestamp};
 
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
 use super::entry::Receipt;
@@ -58,6 +59,9 @@ pub enum SubmitError {
         /// Position of the signature, from 0.
         position: usize,
     },
+    /// The payload says that it is a statement, and is none.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
     /// The statement names too much.
     #[error(
         "the statement names {0} things to find it by, at most {MAX_TERMS} are allowed: put them into a manifest and refer to it by digest"
@@ -241,6 +245,10 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
     }
     if verifiers.len() > MAX_VERIFIERS {
         return Err(SubmitError::TooManyVerifiers(verifiers.len()));
+    }
+    // What two readers may read differently, or nobody, is not evidence of anything.
+    if envelope.payload_type == IN_TOTO {
+        Statement::parse(&envelope.payload)?;
     }
     let body = Arc::new(Body::new(envelope.pae()));
     let mut checked = Vec::with_capacity(envelope.signatures.len());

@@ -1,0 +1,203 @@
+//! What the service consists of: the register, whom and what it judges by, the verdicts, and who
+//! may write.
+//!
+//! The storage works with blocking calls, so that whatever needs it runs on threads for that
+//! purpose, a bounded number at a time ([`App::work`]). Admission needs none of it: it reads the
+//! verdicts, and nothing else.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest::{StageName, Timestamp};
+use policy::Policy;
+use tokio::sync::Semaphore;
+use verify::{FollowError, Followed, Trust};
+
+use crate::admission::{NamespaceError, Namespaces};
+use crate::http::{ApiError, Token};
+use crate::judge::{Gate, Grounds};
+use crate::keeper::{KeepError, Keeper, Keeping};
+use crate::register::{Register, Storage};
+use crate::verdicts::Verdicts;
+
+/// How many requests work with the register at once.
+pub const MAX_WORKING: u32 = 16;
+
+/// Reads the time.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What a service is made of.
+pub struct Parts<S> {
+    /// The register.
+    pub register: Register<S>,
+    /// Whom it believes.
+    pub trust: Trust,
+    /// What must hold; without one it neither checks nor admits.
+    pub policy: Option<Policy>,
+    /// Who signs promotions; without one it does not promote.
+    pub gate: Option<Gate>,
+    /// Which stage each namespace is.
+    pub namespaces: BTreeMap<String, StageName>,
+    /// Who may write; without one everybody who can reach it.
+    pub token: Option<Token>,
+    /// Reads the time, once for each request.
+    pub clock: Clock,
+}
+
+/// A service that can be asked.
+pub struct App<S> {
+    register: Register<S>,
+    trust: Trust,
+    policy: Option<Policy>,
+    gate: Option<Gate>,
+    namespaces: Option<Namespaces>,
+    keeper: Keeper,
+    verdicts: Verdicts,
+    token: Option<Token>,
+    clock: Clock,
+    slots: Arc<Semaphore>,
+}
+
+/// Why the parts make no service.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The trust file does not name the register.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// The namespaces do not fit the policy.
+    #[error(transparent)]
+    Namespaces(#[from] NamespaceError),
+    /// Namespaces are mapped to stages of no policy.
+    #[error("namespaces are mapped to stages, but there is no policy that has them")]
+    NoPolicy,
+}
+
+impl<S> App<S> {
+    /// Whom the service believes.
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// What the service judges by.
+    pub const fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// The verdicts that are ready.
+    pub const fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
+    }
+
+    pub(crate) const fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
+    }
+
+    pub(crate) const fn namespaces(&self) -> Option<&Namespaces> {
+        self.namespaces.as_ref()
+    }
+
+    pub(crate) const fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+impl<S: Storage> App<S> {
+    /// Puts the parts together. Nothing is judged yet: [`App::catch_up`] does that.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub fn new(parts: Parts<S>) -> Result<Self, AppError> {
+        let Parts { register, trust, policy, gate, namespaces, token, clock } = parts;
+        let keeper = Keeper::new(register.origin(), &trust)?;
+        let namespaces = match &policy {
+            Some(policy) => Some(Namespaces::new(namespaces, policy)?),
+            None if namespaces.is_empty() => None,
+            None => return Err(AppError::NoPolicy),
+        };
+        Ok(Self {
+            register,
+            trust,
+            policy,
+            gate,
+            namespaces,
+            keeper,
+            verdicts: Verdicts::default(),
+            token,
+            clock,
+            slots: Arc::new(Semaphore::new(MAX_WORKING as usize)),
+        })
+    }
+
+    /// The register.
+    pub const fn register(&self) -> &Register<S> {
+        &self.register
+    }
+
+    /// Takes every entry of the register into account: at the start all promotions are judged,
+    /// later what changed. The service is ready when this succeeds.
+    ///
+    /// # Errors
+    /// [`KeepError`]; no verdict counts until a later call succeeds.
+    pub async fn catch_up(&self, now: Timestamp) -> Result<Arc<Followed>, KeepError> {
+        self.keeper.catch_up(&self.register, self.keeping(now)).await
+    }
+
+    /// Judges again what time has ended.
+    ///
+    /// # Errors
+    /// As [`App::catch_up`].
+    pub async fn renew(&self, now: Timestamp) -> Result<(), KeepError> {
+        self.keeper.renew(&self.register, self.keeping(now)).await
+    }
+
+    const fn keeping(&self, now: Timestamp) -> Keeping<'_> {
+        let policy = self.policy.as_ref();
+        Keeping { trust: &self.trust, policy, verdicts: &self.verdicts, now }
+    }
+
+    pub(crate) const fn grounds<'a>(
+        &'a self,
+        policy: &'a Policy,
+        followed: &'a Followed,
+        now: Timestamp,
+    ) -> Grounds<'a> {
+        Grounds { trust: &self.trust, policy, followed, now }
+    }
+}
+
+impl<S: Storage + 'static> App<S> {
+    /// Runs what needs the register, on a thread that may block. What was begun is brought to its
+    /// end even when the client has gone, so that a submission is committed or refused, and never
+    /// left half-way.
+    pub(crate) async fn work<T, J, F>(self: Arc<Self>, job: J) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        J: FnOnce(Arc<Self>) -> F + Send + 'static,
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let slot = slot.map_err(|_| ApiError::NotReady("it is being stopped"))?;
+        let runtime = tokio::runtime::Handle::current();
+        let done = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            runtime.block_on(job(self))
+        });
+        // Whoever panicked has said so on the way; the client learns only that it happened.
+        done.await.map_err(|_| ApiError::Internal)?
+    }
+
+    /// Takes no more work, and waits until what was begun is done. Returns whether it was.
+    pub(crate) async fn drain(&self, patience: Duration) -> bool {
+        let all = Arc::clone(&self.slots).acquire_many_owned(MAX_WORKING);
+        let done = tokio::time::timeout(patience, all).await.is_ok();
+        self.slots.close();
+        done
+    }
+}

@@ -1,0 +1,44 @@
+//! Answering admission reviews of a cluster.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+
+use super::extract::{Now, json_bytes};
+use super::openapi::{Answer, Operation};
+use super::problem::ApiError;
+use crate::admission::{self, Review};
+use crate::app::App;
+use crate::register::Storage;
+
+/// The most bytes of a review: the object and the one before it, each of which the API server
+/// limits to 3 MiB.
+pub(super) const MAX_REVIEW: usize = 8 << 20;
+
+pub(super) const ADMIT: Operation = Operation {
+    id: "admit",
+    summary: "Answers an AdmissionReview of Kubernetes",
+    description: "For Pods and KServe InferenceServices. Reads verdicts that are ready and asks nobody. A \
+                  refusal has status 200 and `allowed: false`, with the reason and what to run.",
+    parameters: &[],
+    body: Some("AdmissionReview"),
+    answer: Answer::json("AdmissionReview", "The review with its response."),
+    writes: false,
+};
+
+pub(super) async fn admit<S: Storage>(
+    State(app): State<Arc<App<S>>>,
+    Now(now): Now,
+    request: Request,
+) -> Result<Json<admission::Answer>, ApiError> {
+    let bytes = json_bytes(request, &app, MAX_REVIEW).await?;
+    let review = Review::parse(&bytes).map_err(|error| ApiError::Body(error.to_string()))?;
+    Ok(Json(match app.namespaces() {
+        Some(namespaces) => admission::decide(&review, namespaces, app.verdicts(), now),
+        None => {
+            let why = "the service has no policy to admit by; start it with one";
+            admission::Answer::denied(&review.uid, why.into())
+        }
+    }))
+}

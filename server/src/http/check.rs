@@ -1,0 +1,50 @@
+//! Judging an artifact.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use policy::{Policy, Report};
+
+use super::extract::{Body, MAX_QUESTION, Now, Posted};
+use super::openapi::{Answer, Operation};
+use super::problem::ApiError;
+use crate::app::App;
+use crate::judge;
+use crate::register::Storage;
+use crate::wire::Question;
+
+impl Posted for Question {
+    const LIMIT: usize = MAX_QUESTION;
+}
+
+pub(super) const CHECK: Operation = Operation {
+    id: "check",
+    summary: "Decides whether an artifact may be used in a stage",
+    description: "A denied check is an answer with status 200 and `passed: false`. A policy in the question is \
+                  an opinion: the report says `advisory: true`, and nothing can be promoted by it.",
+    parameters: &[],
+    body: Some("Question"),
+    answer: Answer::json("Report", "The report."),
+    writes: false,
+};
+
+pub(super) async fn check<S: Storage + 'static>(
+    State(app): State<Arc<App<S>>>,
+    Now(now): Now,
+    Body(question): Body<Question>,
+) -> Result<Json<Report>, ApiError> {
+    let Question { artifact, stage, policy } = question;
+    let opinion = policy.as_deref().map(Policy::parse).transpose();
+    let opinion = opinion.map_err(|error| ApiError::Policy(error.to_string()))?;
+    app.work(move |app| async move {
+        let policy = opinion.as_ref().or(app.policy()).ok_or(ApiError::NoPolicy)?;
+        let followed = app.catch_up(now).await?;
+        let grounds = app.grounds(policy, &followed, now);
+        let decision = judge::check(app.register(), &artifact, &stage, &grounds).await?;
+        let mut report = decision.report();
+        report.advisory = opinion.is_some();
+        Ok(Json(report))
+    })
+    .await
+}

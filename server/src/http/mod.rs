@@ -1,0 +1,20 @@
+//! The interface over HTTP: [`router`] lists every route, a file for each resource has its
+//! handlers, and each handler parses, calls and answers.
+
+mod admit;
+mod artifacts;
+mod check;
+mod entries;
+mod extract;
+mod find;
+mod health;
+mod openapi;
+mod problem;
+mod promote;
+mod proofs;
+mod router;
+mod token;
+
+pub use problem::{ApiError, MEDIA_TYPE, Problem};
+pub use router::router;
+pub use token::{Token, TokenError};

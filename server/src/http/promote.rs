@@ -1,0 +1,53 @@
+//! Promoting an artifact to a stage.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::extract::{Body, MAX_QUESTION, MayWrite, Now, Posted};
+use super::openapi::{Answer, Operation};
+use super::problem::ApiError;
+use crate::app::App;
+use crate::judge::{self, IfDenied, Promotion};
+use crate::register::Storage;
+use crate::wire::{Promoted, PromotionRequest};
+
+impl Posted for PromotionRequest {
+    const LIMIT: usize = MAX_QUESTION;
+}
+
+pub(super) const PROMOTE: Operation = Operation {
+    id: "promote",
+    summary: "Promotes an artifact to a stage",
+    description: "Checks it by the policy of the register, and only by that; when it passes, signs a SLSA \
+                  verification summary and registers it. When it does not, nothing is signed, and there is no \
+                  `entry` in the answer.",
+    parameters: &[],
+    body: Some("PromotionRequest"),
+    answer: Answer::json("Promoted", "The report, and where the summary stands."),
+    writes: true,
+};
+
+pub(super) async fn promote<S: Storage + 'static>(
+    State(app): State<Arc<App<S>>>,
+    _: MayWrite,
+    Now(now): Now,
+    Body(PromotionRequest { artifact, stage }): Body<PromotionRequest>,
+) -> Result<Json<Promoted>, ApiError> {
+    app.work(move |app| async move {
+        let policy = app.policy().ok_or(ApiError::NoPolicy)?;
+        let gate = app.gate().ok_or(ApiError::NoGate)?;
+        let followed = app.catch_up(now).await?;
+        let grounds = app.grounds(policy, &followed, now);
+        let denied = IfDenied::SignNothing;
+        let Promotion { decision, registered } =
+            judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied).await?;
+        if registered.is_some() {
+            // It is registered, whatever the keeper comes to; it admits nothing until it caught up.
+            let _ = app.catch_up(now).await;
+        }
+        Ok(Json(Promoted { report: decision.report(), entry: registered.map(Into::into) }))
+    })
+    .await
+}

@@ -1,0 +1,243 @@
+//! Judging an artifact by what a register holds: the one function that command, API and admission
+//! call.
+//!
+//! The register is asked for what the trace wants, the policy judges the lineage, and a promotion
+//! signs what was judged and registers it. Nothing here reads a clock, and an `Err` means that the
+//! question could not be asked: it is never to be taken for "allowed".
+
+use attest::envelope::IN_TOTO;
+use attest::{
+    ArtifactId, Bundle, Checkpoint, Envelope, KeyError, KeyId, SigningKey, StageName,
+    StatementError, Timestamp,
+};
+use policy::{Decision, Policy, summary};
+use verify::{Direction, Followed, Lineage, Negatives, Trace, Trust};
+
+use crate::family::own_name;
+use crate::register::{
+    Bundles, ReadError, Receipt, Register, Storage, StorageError, SubmitError, Term,
+};
+use crate::seen::is_behind;
+
+/// How many pages of attestations of one artifact are read; what is left counts as unexplored.
+const MAX_PAGES: usize = 4;
+/// How many artifacts are asked for; the trace has a limit of its own below it.
+const MAX_ASKED: usize = 1 << 16;
+
+/// What a judgement is made by.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds<'a> {
+    /// Whom we believe.
+    pub trust: &'a Trust,
+    /// What must hold.
+    pub policy: &'a Policy,
+    /// The register, read to its end: what stands against artifacts, keys and attestations.
+    pub followed: &'a Followed,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Why a question could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JudgeError {
+    /// The clock is before what the register has already seen.
+    #[error(
+        "clock is behind: it is {now}, but the register's last entry was made at {last}; set the clock"
+    )]
+    ClockBehind {
+        /// The caller's time.
+        now: Timestamp,
+        /// Time of the register's last entry.
+        last: Timestamp,
+    },
+    /// The register does not answer.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The key is not one that may sign promotions.
+    #[error("the trust file names no verifier with the key {key}; add one under `verifiers`")]
+    NoVerifier {
+        /// The key.
+        key: KeyId,
+    },
+    /// The summary cannot be made.
+    #[error("the summary cannot be made")]
+    Summary(#[from] StatementError),
+    /// The key does not sign.
+    #[error("the summary cannot be signed")]
+    Sign(#[from] KeyError),
+    /// The register does not take the summary.
+    #[error("the summary cannot be registered")]
+    Submit(#[from] SubmitError),
+}
+
+impl From<StorageError> for JudgeError {
+    fn from(error: StorageError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+/// Traces what made an artifact, or what was made from it.
+///
+/// # Errors
+/// [`JudgeError`].
+pub async fn lineage<S: Storage>(
+    register: &Register<S>,
+    artifact: ArtifactId,
+    direction: Direction,
+    trust: &Trust,
+    negatives: &Negatives,
+    now: Timestamp,
+) -> Result<Lineage, JudgeError> {
+    require_clock(register, now).await?;
+    let mut trace = Trace::new(artifact, direction, trust, negatives, now);
+    for _ in 0..MAX_ASKED {
+        let Some(wanted) = trace.wanted().first().copied() else { break };
+        let terms: &[fn(ArtifactId) -> Term] = match direction {
+            Direction::Up => &[Term::Subject],
+            Direction::Down => &[Term::Subject, Term::Material],
+        };
+        for term in terms {
+            let (bundles, complete_to) = bundles(register, term(wanted)).await?;
+            trace.supply(wanted, bundles, complete_to.as_ref());
+        }
+    }
+    Ok(trace.finish())
+}
+
+/// Decides whether an artifact may be used in a stage.
+///
+/// # Errors
+/// [`JudgeError`].
+pub async fn check<S: Storage>(
+    register: &Register<S>,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    grounds: &Grounds<'_>,
+) -> Result<Decision, JudgeError> {
+    Ok(examine(register, artifact, stage, grounds).await?.decision)
+}
+
+/// A decision with the lineage that it is about.
+pub(crate) struct Examined {
+    pub(crate) decision: Decision,
+    pub(crate) lineage: Lineage,
+}
+
+/// What [`check`] does, for whoever needs the lineage as well.
+pub(crate) async fn examine<S: Storage>(
+    register: &Register<S>,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    grounds: &Grounds<'_>,
+) -> Result<Examined, JudgeError> {
+    let Grounds { trust, policy, followed, now } = *grounds;
+    let up = Direction::Up;
+    let lineage = lineage(register, *artifact, up, trust, &followed.negatives, now).await?;
+    let decision = policy.evaluate(artifact, stage, &lineage, now);
+    Ok(Examined { decision, lineage })
+}
+
+/// Who signs promotions: a key, and the verifier that the trust file knows it as.
+#[derive(Debug)]
+pub struct Gate {
+    key: SigningKey,
+    verifier: String,
+}
+
+impl Gate {
+    /// The gate with `key`.
+    ///
+    /// # Errors
+    /// [`JudgeError::NoVerifier`] when nobody who trusts `trust` would believe its summaries.
+    pub fn new(key: SigningKey, trust: &Trust) -> Result<Self, JudgeError> {
+        let id = key.public().id();
+        let verifier = trust.verifiers().iter().find(|verifier| verifier.key() == id);
+        let verifier = verifier.ok_or(JudgeError::NoVerifier { key: id })?.id().to_owned();
+        Ok(Self { key, verifier })
+    }
+
+    /// What the summaries call the verifier.
+    pub fn verifier(&self) -> &str {
+        &self.verifier
+    }
+}
+
+/// What becomes of a promotion that is denied.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IfDenied {
+    /// Nothing is signed.
+    #[default]
+    SignNothing,
+    /// A summary that says FAILED is signed and registered.
+    RegisterFailure,
+}
+
+/// What came of a promotion.
+#[derive(Clone, Debug)]
+pub struct Promotion {
+    /// The decision.
+    pub decision: Decision,
+    /// Where its summary stands; nothing was signed without it.
+    pub registered: Option<Receipt>,
+}
+
+/// Checks an artifact, and signs and registers the summary of it.
+///
+/// # Errors
+/// [`JudgeError`]. Nothing was registered then, unless it says that the register did not take the
+/// summary: promote again to know.
+pub async fn promote<S: Storage>(
+    register: &Register<S>,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    grounds: &Grounds<'_>,
+    gate: &Gate,
+    if_denied: IfDenied,
+) -> Result<Promotion, JudgeError> {
+    let Examined { decision, lineage } = examine(register, artifact, stage, grounds).await?;
+    if !decision.passed() && if_denied == IfDenied::SignNothing {
+        return Ok(Promotion { decision, registered: None });
+    }
+    let name = match own_name(&lineage) {
+        "" => artifact.to_string(),
+        name => name.to_owned(),
+    };
+    let now = grounds.now;
+    let statement = summary::statement(&decision, &gate.verifier, &name, now)?;
+    let envelope = Envelope::sign(IN_TOTO, statement.to_json()?, &[&gate.key])?;
+    let verifiers = [gate.key.public().clone()];
+    let receipts = register.submit(&envelope, &verifiers, now).await?;
+    Ok(Promotion { decision, registered: receipts.into_iter().next() })
+}
+
+/// Every attestation that a term finds, and what the answer is complete to.
+async fn bundles<S: Storage>(
+    register: &Register<S>,
+    term: Term,
+) -> Result<(Vec<Bundle>, Option<Checkpoint>), JudgeError> {
+    let mut all = Vec::new();
+    let mut start = 0;
+    for _ in 0..MAX_PAGES {
+        let Bundles { bundles, next, complete_to } =
+            register.bundles_with(term.clone(), start).await?;
+        all.extend(bundles);
+        match next {
+            None => return Ok((all, Some(complete_to))),
+            Some(next) => start = next,
+        }
+    }
+    Ok((all, None))
+}
+
+async fn require_clock<S: Storage>(
+    register: &Register<S>,
+    now: Timestamp,
+) -> Result<(), JudgeError> {
+    match register.storage().head().await? {
+        Some(head) if is_behind(now, head.time) => {
+            Err(JudgeError::ClockBehind { now, last: head.time })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,238 @@
+//! Running the service: opens the register as its one server, listens, keeps verdicts up to date,
+//! and stops gracefully.
+//!
+//! It prints nothing and reads no flag, environment or clock of its own. It refuses to listen
+//! beyond this machine without a token for writes, unless it is told to be open.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest::{SigningKey, StageName, Timestamp};
+use policy::Policy;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use verify::Trust;
+
+use crate::app::{App, AppError, Parts};
+use crate::http::{ApiError, Token, router};
+use crate::judge::{Gate, JudgeError};
+use crate::listener::Bounded;
+use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register};
+use crate::seen::{self, SeenError};
+
+/// How often verdicts that time has ended are judged again.
+const RENEWAL: Duration = Duration::from_secs(10);
+/// How long requests that were begun may take after the service was told to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a service is started with.
+pub struct ServeConfig {
+    /// Where it listens; port 0 for any that is free.
+    pub address: SocketAddr,
+    /// The folder of the register; made when there is none.
+    pub register: PathBuf,
+    /// The file that remembers what was seen of registers.
+    pub seen: PathBuf,
+    /// Whom it believes.
+    pub trust: Trust,
+    /// What must hold; without one it neither checks nor admits.
+    pub policy: Option<Policy>,
+    /// The key that signs promotions; without one it does not promote.
+    pub gate: Option<SigningKey>,
+    /// Which stage each namespace of the cluster is.
+    pub namespaces: BTreeMap<String, StageName>,
+    /// Who may write.
+    pub token: Option<Token>,
+    /// Whether everybody who can reach it may write.
+    pub open: bool,
+    /// Reads the time.
+    pub clock: fn() -> Timestamp,
+    /// Called once, when it listens at the address and the verdicts are ready.
+    pub ready: Box<dyn FnOnce(SocketAddr) + Send>,
+}
+
+/// Why the service does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Everybody could write.
+    #[error(
+        "{0} can be reached from other machines, and nothing would keep them from writing: give a token, or say that the service is open"
+    )]
+    NeedsToken(SocketAddr),
+    /// The address cannot be used.
+    #[error("cannot listen at {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The register cannot be used.
+    #[error(transparent)]
+    Register(#[from] FolderError),
+    /// The register is not what it was.
+    #[error(transparent)]
+    Seen(#[from] SeenError),
+    /// The key does not make a gate.
+    #[error(transparent)]
+    Gate(#[from] JudgeError),
+    /// Register, trust, policy and namespaces do not fit each other.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The system does not let it wait for signals, connections or threads.
+    #[error("the service cannot run")]
+    Run(#[source] io::Error),
+    /// Not everything that was begun came to its end.
+    #[error("stopped with requests unfinished after {} s; what was not acknowledged may be in the register or not", GRACE.as_secs())]
+    Unfinished,
+}
+
+/// Serves until the process is told to stop (SIGTERM or SIGINT). Submissions that were begun are
+/// committed or refused before it returns.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Run)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Run)?;
+    serve_until(config, async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+    .await
+}
+
+/// Serves until `stop` ends.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve_until(
+    config: ServeConfig,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let ServeConfig { address, seen, token, open, clock, ready, .. } = config;
+    if token.is_none() && !open && !address.ip().is_loopback() {
+        return Err(ServeError::NeedsToken(address));
+    }
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+
+    let (folder, mark) = (config.register, seen.clone());
+    let register = blocking(move || async move {
+        let register = open_register(folder, bound).await?;
+        seen::accept(&mark, &register, clock()).await?;
+        Ok(register)
+    })
+    .await?;
+    let gate = config.gate.map(|key| Gate::new(key, &config.trust)).transpose()?;
+    let app = Arc::new(App::new(Parts {
+        register,
+        trust: config.trust,
+        policy: config.policy,
+        gate,
+        namespaces: config.namespaces,
+        token,
+        clock: Box::new(clock),
+    })?);
+
+    let (tell, mut told) = watch::channel(false);
+    let server = axum::serve(Bounded::new(listener), router(Arc::clone(&app)))
+        .with_graceful_shutdown(async move {
+            let _ = told.wait_for(|stop| *stop).await;
+        });
+    let mut server = tokio::spawn(server.into_future());
+    let keeping = tokio::spawn(keep(Arc::clone(&app), seen, move || ready(bound)));
+    tracing::info!(%bound, "listening");
+
+    let ended = tokio::select! {
+        ended = &mut server => Some(ended),
+        () = stop => None,
+    };
+    tracing::info!("stopping");
+    let _ = tell.send(true);
+    let ended = match ended {
+        Some(ended) => Ok(ended),
+        None => tokio::time::timeout(GRACE, &mut server).await,
+    };
+    // A client that does not read its answer does not keep the service from stopping.
+    server.abort();
+    keeping.abort();
+    let drained = app.drain(GRACE).await;
+    // Closing the index works with the disk.
+    let _ = tokio::task::spawn_blocking(move || drop(app)).await;
+    match ended {
+        Ok(Ok(result)) => result.map_err(ServeError::Run)?,
+        Ok(Err(error)) => return Err(ServeError::Run(io::Error::other(error))),
+        Err(_) => tracing::warn!("connections were still open"),
+    }
+    if drained { Ok(()) } else { Err(ServeError::Unfinished) }
+}
+
+/// Opens the register, and says in its lock where it is served.
+async fn open_register(
+    folder: PathBuf,
+    bound: SocketAddr,
+) -> Result<Register<Embedded>, ServeError> {
+    let holder = Holder::server(format!("http://{}", reachable(bound)));
+    Ok(register::open_or_create(&folder, &holder, PATIENCE).await?)
+}
+
+/// The address at which this machine reaches a service that listens at `bound`.
+fn reachable(mut bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() {
+        bound.set_ip(match bound.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    bound
+}
+
+/// Judges all promotions, then judges again what time ends, for as long as the service runs.
+async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Send) {
+    let first = Arc::clone(&app).work(|app| async move {
+        app.catch_up(app.now()).await?;
+        Ok(())
+    });
+    log(first.await);
+    ready();
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        let seen = seen.clone();
+        let renewal = Arc::clone(&app).work(move |app| async move {
+            let now = app.now();
+            app.renew(now).await?;
+            seen::accept(&seen, app.register(), now).await.map_err(ApiError::undecided)
+        });
+        log(renewal.await);
+    }
+}
+
+fn log(result: Result<(), ApiError>) {
+    if let Err(error) = result {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, source, "verdicts are not up to date");
+    }
+}
+
+/// Runs what works with the disk on a thread that may block.
+async fn blocking<T, J, F>(job: J) -> Result<T, ServeError>
+where
+    T: Send + 'static,
+    J: FnOnce() -> F + Send + 'static,
+    F: Future<Output = Result<T, ServeError>>,
+{
+    let runtime = tokio::runtime::Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(job())).await;
+    done.map_err(|error| ServeError::Run(io::Error::other(error)))?
+}

@@ -1,0 +1,209 @@
+//! The service as a process runs it: a folder, a port, and a signal to stop.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use attest::{Algorithm, SigningKey, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use server::register::{self, FolderError, Holder, LockError, served_by};
+use server::seen::Seen;
+use server::{ServeConfig, ServeError, serve_until};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use verify::Trust;
+
+use common::{noon, submission};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+/// Makes a register and a trust file that names it, with one key that may sign anything.
+async fn folder(path: &Path, key: &SigningKey) -> String {
+    let register =
+        register::create(&path.join("register"), &Holder::command(), SHORT).await.unwrap();
+    let trust = json!({
+        "apiVersion": "assay/v1",
+        "kind": "Trust",
+        "keys": [{
+            "id": "local",
+            "spki": STANDARD.encode(key.public().der()),
+            "owner": "me",
+            "may": {"steps": ["*"], "predicates": ["*"], "artifacts": ["*"], "stages": ["*"]},
+        }],
+        "logs": [{"origin": register.origin(), "key": register.verifier().to_string()}],
+        "verifiers": [],
+    });
+    trust.to_string()
+}
+
+fn config(path: &Path, trust: &str) -> ServeConfig {
+    ServeConfig {
+        address: "127.0.0.1:0".parse().unwrap(),
+        register: path.join("register"),
+        seen: path.join("seen.json"),
+        trust: Trust::parse(trust).unwrap(),
+        policy: None,
+        gate: None,
+        namespaces: BTreeMap::new(),
+        token: None,
+        open: false,
+        clock: noon,
+        ready: Box::new(|_| {}),
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    service: JoinHandle<Result<(), ServeError>>,
+}
+
+async fn start(mut config: ServeConfig) -> Running {
+    let (tell, told) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
+    config.ready = Box::new(move |address| tell.send(address).unwrap());
+    let service = tokio::spawn(serve_until(config, async {
+        let _ = stopped.await;
+    }));
+    Running { address: told.await.unwrap(), stop, service }
+}
+
+/// One request over a connection of its own: the status and the body.
+async fn send(address: SocketAddr, method: &str, path: &str, body: String) -> (u16, String) {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = answer.await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_there_after_it_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+
+    let holder = served_by(&home.path().join("register")).unwrap().unwrap();
+    assert_eq!(holder.url.unwrap(), format!("http://{}", running.address));
+    let (status, _) = send(running.address, "GET", "/readyz", String::new()).await;
+    assert_eq!(status, 200);
+
+    let scene = common::revoked();
+    let envelope = &scene.submissions[0];
+    let body = submission(&envelope.envelope, &envelope.keys).to_string();
+    let (status, answer) = send(running.address, "POST", "/v1/entries", body).await;
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["entries"][0]["index"], 0);
+
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+    assert!(TcpStream::connect(running.address).is_err());
+    assert_eq!(served_by(&home.path().join("register")).unwrap(), None);
+    let register = register::open(&home.path().join("register"), &Holder::command(), SHORT).await;
+    assert_eq!(register.unwrap().entry(0).await.unwrap().index, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_is_refused_and_told_where_the_first_one_is() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+    let second = serve_until(config(home.path(), &trust), std::future::pending()).await;
+    let url = format!("http://{}", running.address);
+    assert!(matches!(
+        second,
+        Err(ServeError::Register(FolderError::Lock(LockError::Served { url: Some(found), .. })))
+            if found == url
+    ));
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_together_does_not_start() {
+    fn early() -> Timestamp {
+        noon() - Duration::from_secs(301)
+    }
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    // The control starts, and leaves its mark.
+    let running = start(config(home.path(), &trust)).await;
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+    assert!(Seen::load(&home.path().join("seen.json")).unwrap().require_clock(early()).is_err());
+
+    let never = || std::future::pending();
+    let outside =
+        || ServeConfig { address: "0.0.0.0:0".parse().unwrap(), ..config(home.path(), &trust) };
+    assert!(matches!(serve_until(outside(), never()).await, Err(ServeError::NeedsToken(_))));
+    let gate = ServeConfig { gate: Some(key), ..config(home.path(), &trust) };
+    assert!(matches!(serve_until(gate, never()).await, Err(ServeError::Gate(_))));
+    let clock = ServeConfig { clock: early, ..config(home.path(), &trust) };
+    assert!(matches!(serve_until(clock, never()).await, Err(ServeError::Seen(_))));
+    let namespaces = BTreeMap::from([("default".to_owned(), "production".parse().unwrap())]);
+    let mapped = ServeConfig { namespaces, ..config(home.path(), &trust) };
+    assert!(matches!(serve_until(mapped, never()).await, Err(ServeError::App(_))));
+    let other = trust.replace("assay.local/", "assay.local/x");
+    assert!(Trust::parse(&other).is_err(), "the log's key is under its name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_register_that_went_back_does_not_start() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let scene = common::revoked();
+    let path = home.path().join("register");
+    let old = home.path().join("old");
+    let copy = |from: &Path, to: &Path| {
+        let done = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    copy(&path, &old);
+    {
+        let register = register::open(&path, &Holder::command(), SHORT).await.unwrap();
+        let sent = &scene.submissions[0];
+        register.submit(&sent.envelope, &sent.keys, noon()).await.unwrap();
+    }
+    let running = start(config(home.path(), &trust)).await;
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+
+    // Yesterday's copy of the register, beside today's mark.
+    std::fs::remove_dir_all(&path).unwrap();
+    copy(&old, &path);
+    let back = serve_until(config(home.path(), &trust), std::future::pending()).await;
+    assert!(matches!(
+        back,
+        Err(ServeError::Seen(server::seen::SeenError::Shorter { size: 0, seen: 1, .. }))
+    ));
+
+    // The same, with another entry appended.
+    {
+        let register = register::open(&path, &Holder::command(), SHORT).await.unwrap();
+        let sent = &scene.submissions[1];
+        register.submit(&sent.envelope, &sent.keys, noon()).await.unwrap();
+    }
+    let fork = serve_until(config(home.path(), &trust), std::future::pending()).await;
+    assert!(matches!(fork, Err(ServeError::Seen(server::seen::SeenError::Fork { size: 1, .. }))));
+}

@@ -1,0 +1,210 @@
+//! Submitting over HTTP: what is taken, and everything that is not.
+
+mod common;
+
+use attest::SigningKey;
+use axum::http::{Method, StatusCode};
+use fixtures::signing_key;
+use serde_json::{Value, json};
+
+use common::{Service, Setup, TOKEN, revoked, submission};
+
+fn honest() -> Value {
+    let scene = revoked();
+    let sent = &scene.submissions[0];
+    submission(&sent.envelope, &sent.keys)
+}
+
+#[tokio::test]
+async fn an_entry_comes_back_with_its_place_and_a_duplicate_with_the_first_one() {
+    let scene = revoked();
+    let service = Service::new(&scene, Setup::default()).await;
+    for (place, sent) in scene.submissions.iter().enumerate() {
+        let entries = service.submit(&sent.envelope, &sent.keys).await.good();
+        assert_eq!(entries["entries"][0]["index"], place, "{}", sent.id);
+        assert_eq!(entries["entries"][0]["duplicate"], false, "{}", sent.id);
+    }
+    let size = service.size().await;
+    for (place, sent) in scene.submissions.iter().enumerate() {
+        let entries = service.submit(&sent.envelope, &sent.keys).await.good();
+        assert_eq!(entries["entries"][0]["index"], place, "{}", sent.id);
+        assert_eq!(entries["entries"][0]["duplicate"], true, "{}", sent.id);
+    }
+    assert_eq!(service.size().await, size);
+}
+
+#[tokio::test]
+async fn what_is_not_a_good_submission_changes_nothing() {
+    let scene = revoked();
+    let service = Service::new(&scene, Setup::default()).await;
+    let sent = &scene.submissions[0];
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut body = honest();
+        change(&mut body);
+        body.to_string()
+    };
+    let mut forged = sent.envelope.clone();
+    forged.signatures[0].sig[10] ^= 1;
+    let mut edited = sent.envelope.clone();
+    edited.payload[20] ^= 1;
+    let unreadable = attest::Envelope::sign(
+        attest::envelope::IN_TOTO,
+        b"{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":[]}".to_vec(),
+        &[&signing_key("data").unwrap()],
+    )
+    .unwrap();
+    let other = signing_key("somebody else").unwrap().public().clone();
+    let text = honest().to_string();
+    let cases = [
+        ("as it should be, the control", text.clone(), StatusCode::OK, ""),
+        (
+            "no keys: those of the trust file",
+            changed(&|body| body["verifiers"] = json!([])),
+            StatusCode::OK,
+            "",
+        ),
+        (
+            "a bit of the signature",
+            submission(&forged, &sent.keys).to_string(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        (
+            "a bit of the payload",
+            submission(&edited, &sent.keys).to_string(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        (
+            "another's key",
+            submission(&sent.envelope, &[other]).to_string(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        (
+            "a statement without subject",
+            submission(&unreadable, &sent.keys).to_string(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        (
+            "a key that is none",
+            changed(&|body| body["verifiers"] = json!(["AAAA"])),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        (
+            "too many keys",
+            changed(&|body| body["verifiers"] = json!(vec!["AAAA"; 17])),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        (
+            "an envelope that is none",
+            changed(&|body| body["envelope"] = json!(1)),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refused",
+        ),
+        ("not JSON", text[1..].to_owned(), StatusCode::BAD_REQUEST, "body"),
+        ("cut short", text[..text.len() - 1].to_owned(), StatusCode::BAD_REQUEST, "body"),
+        (
+            "a field that nothing reads",
+            changed(&|body| body["extra"] = json!(1)),
+            StatusCode::BAD_REQUEST,
+            "body",
+        ),
+        (
+            "a field twice",
+            text.replacen("{\"envelope\"", "{\"envelope\":{},\"envelope\"", 1),
+            StatusCode::BAD_REQUEST,
+            "body",
+        ),
+        ("nested without end", "[".repeat(1 << 20), StatusCode::BAD_REQUEST, "body"),
+        (
+            "more than is read",
+            " ".repeat(attest::json::MAX_BYTES + 1),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+        ),
+    ];
+    let headers = [("content-type", "application/json")];
+    for (name, body, status, code) in cases {
+        let before = service.size().await;
+        let reply = service.send(Method::POST, "/v1/entries", &headers, body.into_bytes()).await;
+        assert_eq!(reply.status, status, "{name}: {}", String::from_utf8_lossy(&reply.body));
+        if status != StatusCode::OK {
+            assert_eq!(reply.problem(), code, "{name}");
+            assert_eq!(service.size().await, before, "{name}");
+        }
+    }
+    assert_eq!(service.size().await, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_trusts_must_be_given() {
+    let scene = revoked();
+    let service = Service::new(&scene, Setup::default()).await;
+    let stranger = SigningKey::generate(attest::Algorithm::P256).unwrap();
+    let payload = scene.submissions[0].envelope.payload.clone();
+    let envelope =
+        attest::Envelope::sign(attest::envelope::IN_TOTO, payload, &[&stranger]).unwrap();
+    assert_eq!(service.submit(&envelope, &[]).await.problem(), "refused");
+    service.submit(&envelope, &[stranger.public().clone()]).await.good();
+}
+
+#[tokio::test]
+async fn writes_need_the_token_and_reads_do_not() {
+    let scene = revoked();
+    let service = Service::new(&scene, Setup { token: true, ..Setup::default() }).await;
+    let right = format!("Bearer {TOKEN}");
+    let wrong = format!("Bearer {TOKEN}x");
+    let json = ("content-type", "application/json");
+    let submission = honest();
+    let question = common::question(&scene);
+    let cases: [(&str, &Value, Option<&str>, bool); 8] = [
+        ("/v1/entries", &submission, Some(&right), true),
+        ("/v1/entries", &submission, Some(&wrong), false),
+        ("/v1/entries", &submission, None, false),
+        ("/v1/promote", &question, Some(&right), true),
+        ("/v1/promote", &question, Some(&wrong), false),
+        ("/v1/promote", &question, None, false),
+        ("/v1/check", &question, None, true),
+        ("/v1/admission", &common::pod("serve:1"), None, true),
+    ];
+    for (path, body, token, opens) in cases {
+        let mut headers = vec![json];
+        headers.extend(token.map(|token| ("authorization", token)));
+        let body = body.to_string().into_bytes();
+        let reply = service.send(Method::POST, path, &headers, body).await;
+        if opens {
+            reply.good();
+        } else {
+            assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{path} {token:?}");
+            assert_eq!(reply.problem(), "unauthorised");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_no_route_answers_is_a_problem() {
+    let service = Service::new(&revoked(), Setup::default()).await;
+    let json = [("content-type", "application/json")];
+    let text = [("content-type", "text/plain")];
+    let cases: [(Method, &str, &[(&str, &str)], StatusCode, &str); 8] = [
+        (Method::GET, "/v1/entries", &[], StatusCode::METHOD_NOT_ALLOWED, "method"),
+        (Method::DELETE, "/v1/entries/0", &[], StatusCode::METHOD_NOT_ALLOWED, "method"),
+        (Method::PUT, "/checkpoint", &[], StatusCode::METHOD_NOT_ALLOWED, "method"),
+        (Method::GET, "/v2/entries", &[], StatusCode::NOT_FOUND, "no-route"),
+        (Method::POST, "/", &json, StatusCode::NOT_FOUND, "no-route"),
+        (Method::POST, "/v1/entries", &[], StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
+        (Method::POST, "/v1/check", &text, StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
+        (Method::POST, "/v1/check", &json, StatusCode::BAD_REQUEST, "body"),
+    ];
+    for (method, path, headers, status, code) in cases {
+        let reply = service.send(method.clone(), path, headers, Vec::new()).await;
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert_eq!(reply.problem(), code, "{method} {path}");
+    }
+    let head = service.send(Method::HEAD, "/checkpoint", &[], Vec::new()).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}

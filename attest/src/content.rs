@@ -14,7 +14,7 @@ use crate::artifact::ArtifactId;
 use crate::digest::Sha256;
 use crate::hash::{HashError, Listed, Progress, hash_files, read_file};
 use crate::oci::{self, OciError};
-use crate::root::{Identity, MAX_DEPTH, OpenError, Opened, Root, Seen};
+use crate::root::{MAX_DEPTH, OpenError, Opened, Root, Seen};
 use crate::tree::{self, Entry, Manifest, TreeError};
 
 /// How many files and directories one directory may hold, at all depths.
@@ -304,13 +304,6 @@ pub fn artifact_of(path: &Path, progress: &dyn Progress) -> Result<ArtifactId, C
     match digest(&root, &[&listing], progress)?.pop() {
         Some(content) => Ok(content.artifact),
         None => Err(HashError::Changed { path: name.into() }.into()),
-    }
-}
-
-/// The identity of the file or directory `name` now, and of nothing below it.
-pub(crate) fn look(root: &Root, name: &str) -> Result<Identity, OpenError> {
-    match root.open_name(name)? {
-        Opened::File(_, identity) | Opened::Directory(_, identity) => Ok(identity),
     }
 }
 

@@ -41,9 +41,14 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
         return Err(JsonError::TooLarge(bytes.len()));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer)?;
+    let value = read(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
+}
+
+/// Reads a value from any format, as strictly as [`parse`] from JSON; size is the caller's care.
+pub(crate) fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Strict { depth: 0 }.deserialize(deserializer)
 }
 
 /// Parses a whole document into a type, as strictly as [`parse`].

@@ -305,18 +305,6 @@ impl Root {
         }
     }
 
-    /// The identities of the directories between the root and `name`, the root excluded.
-    pub(crate) fn ancestors(&self, name: &str) -> Result<Vec<(String, Identity)>, OpenError> {
-        let mut found = Vec::new();
-        for (end, _) in name.match_indices('/').take(MAX_DEPTH) {
-            let ancestor = name.get(..end).unwrap_or_default();
-            if let Some(directory) = self.pass(ancestor)? {
-                found.push((ancestor.to_owned(), identity_of(directory.as_fd(), ancestor)?));
-            }
-        }
-        Ok(found)
-    }
-
     /// Opens the directory `name` for passing through, part by part; `None` is the root.
     pub(crate) fn pass(&self, name: &str) -> Result<Option<OwnedFd>, OpenError> {
         if name.split('/').count() > MAX_DEPTH {

@@ -108,16 +108,6 @@ pub struct SingleKey {
     pub custody: String,
 }
 
-/// The verdict of a stored or fresh decision at a moment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
-    /// It is as the decision says.
-    Current,
-    /// The moment is outside the time for which the decision holds: admit nothing by it
-    /// ([`Code::VerdictExpired`]).
-    Expired,
-}
-
 impl Decision {
     /// Whether every rule held. At least one did, and nothing was found.
     pub fn passed(&self) -> bool {
@@ -150,13 +140,10 @@ impl Decision {
     }
 
     /// The stretch of time in which no finding comes or goes unless something new is known.
+    /// Whoever answers by a stored decision outside of it must refuse
+    /// ([`Code::VerdictExpired`]).
     pub const fn holds(&self) -> Window {
         self.holds
-    }
-
-    /// Whether the decision still holds at `moment`.
-    pub fn verdict_at(&self, moment: attest::Timestamp) -> Verdict {
-        if self.holds.contains(moment) { Verdict::Current } else { Verdict::Expired }
     }
 
     /// Everything that stands against the artifact, in the order of the rules.

@@ -8,6 +8,8 @@ use verify::{Attestation, Window};
 use crate::code::Code;
 use crate::decision::{Finding, Outcome, RuleResult};
 
+/// The longest message, in bytes.
+const MAX_TEXT: usize = 1000;
 /// The most bodies that one finding names.
 pub(crate) const MAX_EVIDENCE: usize = 32;
 
@@ -37,8 +39,9 @@ impl Draft {
     }
 
     /// The rule holds, by this evidence.
-    pub(crate) fn pass(&mut self, rule: &str, evidence: Vec<Sha256>, detail: Option<String>) {
+    pub(crate) fn pass(&mut self, rule: &str, mut evidence: Vec<Sha256>, detail: Option<String>) {
         self.inputs.extend(evidence.iter().copied());
+        evidence.truncate(MAX_EVIDENCE);
         self.end(rule, Outcome::Pass, evidence, detail);
     }
 
@@ -68,7 +71,7 @@ impl Draft {
                 rule: rule.into(),
                 code: problem.code,
                 outcome: problem.outcome,
-                message: problem.message,
+                message: printable(problem.message),
                 evidence: problem.evidence,
                 artifacts: problem.artifacts,
                 next: Some(problem.next),
@@ -124,7 +127,55 @@ impl Problem {
     }
 }
 
+/// The text with everything written out that a terminal or a reader would take for something
+/// else: names in statements are chosen by whoever signed them.
+pub(crate) fn printable(text: String) -> String {
+    let bad = |letter: char| {
+        letter.is_control()
+            || matches!(
+                letter,
+                '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+            )
+    };
+    if text.len() <= MAX_TEXT && !text.chars().any(bad) {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len().min(MAX_TEXT));
+    for letter in text.chars() {
+        if plain.len() >= MAX_TEXT {
+            plain.push('…');
+            break;
+        }
+        if bad(letter) {
+            plain.extend(letter.escape_unicode());
+        } else {
+            plain.push(letter);
+        }
+    }
+    plain
+}
+
 /// The bodies of attestations.
 pub(crate) fn bodies<'a>(attestations: impl IntoIterator<Item = &'a Attestation>) -> Vec<Sha256> {
-    attestations.into_iter().map(Attestation::body).take(MAX_EVIDENCE).collect()
+    attestations.into_iter().map(Attestation::body).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_show_what_is_in_them() {
+        let cases = [
+            ("`data/é.csv` is `0.94`", "`data/é.csv` is `0.94`"),
+            ("a\u{1b}[31mred", "a\\u{1b}[31mred"),
+            ("two\nlines", "two\\u{a}lines"),
+            ("txt.\u{202e}gnp", "txt.\\u{202e}gnp"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(printable(text.into()), want);
+        }
+        let long = printable("x".repeat(10 * MAX_TEXT));
+        assert_eq!((long.len(), long.ends_with("x…")), (MAX_TEXT + '…'.len_utf8(), true));
+    }
 }

@@ -23,7 +23,7 @@ use verify::Lineage;
 
 pub use age::{AgeError, MaxAge};
 pub use code::Code;
-pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey, Verdict};
+pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::Mode;
 pub use report::{

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use verify::{Completeness, Window};
 
 use crate::decision::{Decision, Finding, RuleResult, SingleKey};
+use crate::draft::printable;
 use crate::model::Mode;
 
 /// What [`Report::version`] is.
@@ -152,7 +153,7 @@ impl Decision {
             artifact: rejected.artifact,
             body: rejected.body,
             index: rejected.index,
-            why: rejected.why.to_string(),
+            why: printable(rejected.why.to_string()),
         });
         let unexplored = self
             .unexplored

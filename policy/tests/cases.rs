@@ -1,4 +1,5 @@
-//! The attack cases, judged by the library alone: the shortest way from a rule to its test.
+//! The attack cases, and those in `tests/cases/`, judged by the library alone: the shortest way
+//! from a rule to its test.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -16,10 +17,11 @@ const NOW: &str = "2026-11-20T12:00:00Z";
 
 #[test]
 fn every_case_comes_out_as_its_file_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/attacks");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let now: Timestamp = NOW.parse().unwrap();
     let mut wrong = Vec::new();
-    for case in fixtures::load(&folder).unwrap() {
+    let folders = [here.join("../tests/attacks"), here.join("tests/cases")];
+    for case in folders.iter().flat_map(|folder| fixtures::load(folder).unwrap()) {
         for row in &case.rows {
             for (door, want) in
                 [(Door::Registered, &row.registered), (Door::Presented, &row.presented)]

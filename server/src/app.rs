@@ -18,7 +18,7 @@ use verify::{FollowError, Followed, Trust};
 use crate::admission::{NamespaceError, Namespaces};
 use crate::http::{ApiError, Token};
 use crate::judge::{Gate, Grounds};
-use crate::keeper::{KeepError, Keeper, Keeping};
+use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Register, Storage};
 use crate::verdicts::Verdicts;
 
@@ -27,6 +27,18 @@ pub const MAX_WORKING: u32 = 16;
 
 /// Reads the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Who may write to a service.
+#[derive(Clone, Debug)]
+pub enum Writers {
+    /// Who knows the token.
+    Token(Token),
+    /// Who is on this machine and asks for it by a name of this machine. A web page can make a
+    /// browser here send requests, but then to the name that the page came from.
+    ThisMachine,
+    /// Everybody who can reach it.
+    Everybody,
+}
 
 /// What a service is made of.
 pub struct Parts<S> {
@@ -40,8 +52,8 @@ pub struct Parts<S> {
     pub gate: Option<Gate>,
     /// Which stage each namespace is.
     pub namespaces: BTreeMap<String, StageName>,
-    /// Who may write; without one everybody who can reach it.
-    pub token: Option<Token>,
+    /// Who may write.
+    pub writers: Writers,
     /// Reads the time, once for each request.
     pub clock: Clock,
 }
@@ -55,7 +67,7 @@ pub struct App<S> {
     namespaces: Option<Namespaces>,
     keeper: Keeper,
     verdicts: Verdicts,
-    token: Option<Token>,
+    writers: Writers,
     clock: Clock,
     slots: Arc<Semaphore>,
 }
@@ -99,8 +111,8 @@ impl<S> App<S> {
         self.namespaces.as_ref()
     }
 
-    pub(crate) const fn token(&self) -> Option<&Token> {
-        self.token.as_ref()
+    pub(crate) const fn writers(&self) -> &Writers {
+        &self.writers
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -114,7 +126,7 @@ impl<S: Storage> App<S> {
     /// # Errors
     /// [`AppError`].
     pub fn new(parts: Parts<S>) -> Result<Self, AppError> {
-        let Parts { register, trust, policy, gate, namespaces, token, clock } = parts;
+        let Parts { register, trust, policy, gate, namespaces, writers, clock } = parts;
         let keeper = Keeper::new(register.origin(), &trust)?;
         let namespaces = match &policy {
             Some(policy) => Some(Namespaces::new(namespaces, policy)?),
@@ -129,7 +141,7 @@ impl<S: Storage> App<S> {
             namespaces,
             keeper,
             verdicts: Verdicts::default(),
-            token,
+            writers,
             clock,
             slots: Arc::new(Semaphore::new(MAX_WORKING as usize)),
         })
@@ -147,6 +159,19 @@ impl<S: Storage> App<S> {
     /// [`KeepError`]; no verdict counts until a later call succeeds.
     pub async fn catch_up(&self, now: Timestamp) -> Result<Arc<Followed>, KeepError> {
         self.keeper.catch_up(&self.register, self.keeping(now)).await
+    }
+
+    /// Runs what may write to the register, and takes what it wrote into account. When either does
+    /// not come to its end, no verdict counts until a later [`App::catch_up`] succeeds: nobody
+    /// knows what was written.
+    pub(crate) async fn write<T>(&self, now: Timestamp, job: impl Future<Output = T>) -> T {
+        let unaccounted = Unaccounted::new(&self.verdicts);
+        let result = job.await;
+        match self.catch_up(now).await {
+            Ok(_) => unaccounted.accounted(),
+            Err(error) => tracing::error!(%error, "what was written is not taken into account"),
+        }
+        result
     }
 
     /// Judges again what time has ended.
@@ -199,5 +224,70 @@ impl<S: Storage + 'static> App<S> {
         let done = tokio::time::timeout(patience, all).await.is_ok();
         self.slots.close();
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use attest::{NoteSigner, SigningKey};
+
+    use super::*;
+    use crate::register::Memory;
+
+    async fn app() -> Arc<App<Memory>> {
+        let key = || SigningKey::from_ed25519_seed(&[7; 32]).unwrap();
+        let signer = NoteSigner::new("assay.local/0", key()).unwrap();
+        let register = Register::open(Memory::new(), signer).await.unwrap();
+        let log = register.verifier().to_string();
+        let trust = format!(
+            r#"{{"apiVersion":"assay/v1","kind":"Trust","keys":[],"verifiers":[],"logs":[{{"origin":"assay.local/0","key":"{log}"}}]}}"#
+        );
+        let parts = Parts {
+            register,
+            trust: Trust::parse(&trust).unwrap(),
+            policy: None,
+            gate: None,
+            namespaces: BTreeMap::new(),
+            writers: Writers::ThisMachine,
+            clock: Box::new(|| Timestamp::UNIX_EPOCH),
+        };
+        Arc::new(App::new(parts).unwrap())
+    }
+
+    #[tokio::test]
+    async fn work_that_was_begun_is_done_even_when_the_client_has_gone() {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        let app = app().await;
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let client = tokio::spawn(Arc::clone(&app).work(|_| async move {
+            begin.send(()).unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            DONE.store(true, Ordering::SeqCst);
+            Ok(())
+        }));
+        begun.await.unwrap();
+        client.abort();
+        assert!(app.drain(Duration::from_secs(20)).await);
+        assert!(DONE.load(Ordering::SeqCst));
+        let late = Arc::clone(&app).work(|_| async { Ok(()) }).await;
+        assert!(matches!(late, Err(ApiError::NotReady(_))));
+    }
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_is_not_waited_for_and_not_called_done() {
+        let app = app().await;
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let client = tokio::spawn(Arc::clone(&app).work(|_| async move {
+            begin.send(()).unwrap();
+            let _ = finished.await;
+            Ok(())
+        }));
+        begun.await.unwrap();
+        assert!(!app.drain(Duration::from_millis(10)).await);
+        finish.send(()).unwrap();
+        client.await.unwrap().unwrap();
     }
 }

@@ -86,21 +86,13 @@ impl Keeper {
     /// Takes every new entry into account and says what the register has come to.
     ///
     /// # Errors
-    /// [`KeepError`]; no verdict counts until a later call succeeds.
+    /// [`KeepError`]; when there is a new entry, no verdict counts until a later call succeeds.
     pub(crate) async fn catch_up<S: Storage>(
         &self,
         register: &Register<S>,
         keeping: Keeping<'_>,
     ) -> Result<Arc<Followed>, KeepError> {
-        let mut state = self.state.lock().await;
-        let result = state.catch_up(register, keeping).await;
-        if let Err(error) = &result
-            && keeping.verdicts.currency() != Currency::Cold
-        {
-            tracing::error!(%error, "verdicts do not count: an entry could not be taken into account");
-            keeping.verdicts.set_currency(Currency::Behind);
-        }
-        result
+        self.state.lock().await.catch_up(register, keeping).await
     }
 
     /// Judges again what time has ended.
@@ -118,15 +110,59 @@ impl Keeper {
     }
 }
 
+/// Stands for entries that are not taken into account yet. When it is dropped before they are, by
+/// an error or by a panic, no verdict counts any more.
+pub(crate) struct Unaccounted<'v> {
+    verdicts: &'v Verdicts,
+    accounted: bool,
+}
+
+impl<'v> Unaccounted<'v> {
+    pub(crate) const fn new(verdicts: &'v Verdicts) -> Self {
+        Self { verdicts, accounted: false }
+    }
+
+    pub(crate) fn accounted(mut self) {
+        self.accounted = true;
+    }
+}
+
+impl Drop for Unaccounted<'_> {
+    fn drop(&mut self) {
+        if !self.accounted && self.verdicts.currency() != Currency::Cold {
+            tracing::error!("verdicts do not count: an entry could not be taken into account");
+            self.verdicts.set_currency(Currency::Behind);
+        }
+    }
+}
+
 impl State {
     async fn catch_up<S: Storage>(
         &mut self,
         register: &Register<S>,
         keeping: Keeping<'_>,
     ) -> Result<Arc<Followed>, KeepError> {
-        let followed = self.follow(register, keeping.trust).await?;
+        let size = register.storage().head().await?.map_or(0, |head| head.size);
+        let news = self.scanned != Some(size) || !self.pending.is_empty();
+        let unaccounted = news.then(|| Unaccounted::new(keeping.verdicts));
+        let followed = self.account(register, size, keeping).await?;
+        if let Some(unaccounted) = unaccounted {
+            unaccounted.accounted();
+        }
+        keeping.verdicts.set_currency(Currency::Current);
+        Ok(followed)
+    }
+
+    /// Takes the entries up to `size` into account.
+    async fn account<S: Storage>(
+        &mut self,
+        register: &Register<S>,
+        size: u64,
+        keeping: Keeping<'_>,
+    ) -> Result<Arc<Followed>, KeepError> {
+        let followed = self.follow(register, size, keeping.trust).await?;
         let Some(policy) = keeping.policy else {
-            keeping.verdicts.set_currency(Currency::Current);
+            self.scanned = Some(followed.size);
             return Ok(followed);
         };
         if self.scanned != Some(followed.size) {
@@ -149,16 +185,16 @@ impl State {
             }
             self.pending.remove(&subject);
         }
-        verdicts.set_currency(Currency::Current);
         Ok(followed)
     }
 
+    /// Follows the register up to `size` at least.
     async fn follow<S: Storage>(
         &mut self,
         register: &Register<S>,
+        size: u64,
         trust: &Trust,
     ) -> Result<Arc<Followed>, KeepError> {
-        let size = register.storage().head().await?.map_or(0, |head| head.size);
         if let Some(followed) = self.followed.as_ref().filter(|followed| followed.size == size) {
             return Ok(Arc::clone(followed));
         }
@@ -250,9 +286,15 @@ async fn promoted<S: Storage>(
             }
         }
         match page.next {
+            None => return Ok(all),
+            Some(_) if all.len() >= MAX_VERDICTS => {
+                tracing::warn!(
+                    "more than {MAX_VERDICTS} promotions: the later ones are not admitted"
+                );
+                return Ok(all);
+            }
             // Every page starts after the one before it.
-            Some(next) if all.len() < MAX_VERDICTS => query.start = next,
-            _ => return Ok(all),
+            Some(next) => query.start = next,
         }
     }
 }

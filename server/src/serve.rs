@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use verify::Trust;
 
-use crate::app::{App, AppError, Parts};
+use crate::app::{App, AppError, Parts, Writers};
 use crate::http::{ApiError, Token, router};
 use crate::judge::{Gate, JudgeError};
 use crate::listener::Bounded;
@@ -47,9 +47,9 @@ pub struct ServeConfig {
     pub gate: Option<SigningKey>,
     /// Which stage each namespace of the cluster is.
     pub namespaces: BTreeMap<String, StageName>,
-    /// Who may write.
+    /// Who knows it may write. Without it, who is on this machine may.
     pub token: Option<Token>,
-    /// Whether everybody who can reach it may write.
+    /// Whether everybody who can reach it may write, when there is no token.
     pub open: bool,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
@@ -120,9 +120,12 @@ pub async fn serve_until(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let ServeConfig { address, seen, token, open, clock, ready, .. } = config;
-    if token.is_none() && !open && !address.ip().is_loopback() {
-        return Err(ServeError::NeedsToken(address));
-    }
+    let writers = match token {
+        Some(token) => Writers::Token(token),
+        None if open => Writers::Everybody,
+        None if address.ip().is_loopback() => Writers::ThisMachine,
+        None => return Err(ServeError::NeedsToken(address)),
+    };
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
@@ -141,7 +144,7 @@ pub async fn serve_until(
         policy: config.policy,
         gate,
         namespaces: config.namespaces,
-        token,
+        writers,
         clock: Box::new(clock),
     })?);
 

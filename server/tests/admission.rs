@@ -1,5 +1,11 @@
 //! Admission over HTTP: what runs, what does not, and that nobody is asked.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends when something is not as it should be"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -139,6 +145,30 @@ async fn a_revocation_counts_when_its_submission_is_answered() {
 }
 
 #[tokio::test]
+async fn while_an_entry_is_not_taken_into_account_nothing_is_admitted() {
+    let scene = revoked();
+    let service = promoted(&scene, "revoke").await;
+    let review = pod(&image(digest(&scene)));
+    let storage = service.app.register().storage();
+    let sent = &scene.submissions[0];
+    let stranger = signing_key("stranger").unwrap();
+    let harmless = Envelope::sign(IN_TOTO, sent.envelope.payload.clone(), &[&stranger]).unwrap();
+
+    storage.break_after_commit();
+    let reply = service.submit(&harmless, &[stranger.public().clone()]).await;
+    assert_eq!(reply.problem(), "internal");
+    let response = service.admit(&review).await;
+    assert_eq!(response["allowed"], false);
+    assert!(message(&response).contains("fallen behind"), "{response:#}");
+    assert_eq!(service.get("/readyz").await.problem(), "not-ready");
+
+    storage.mend();
+    service.app.catch_up(scene.now).await.unwrap();
+    assert_eq!(service.admit(&review).await["allowed"], true);
+    assert_eq!(service.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_revoked_attestation_denies_what_rests_on_it() {
     let scene = scene("20-junk-around-a-revocation", "an attestation is revoked");
     let service = promoted(&scene, "revoke").await;
@@ -216,7 +246,8 @@ async fn only_the_latest_summary_by_a_verifier_counts() {
     for changed in [&failed, &elsewhere, &other] {
         assert_ne!(*changed, text);
     }
-    let cases: [(&str, &[(&str, &str)], bool); 7] = [
+    type Said<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Said<'_>, bool); 7] = [
         ("by the gate", &[("gate", &text)], true),
         ("by nobody", &[], false),
         ("by somebody else", &[("security", &text)], false),

@@ -1,5 +1,11 @@
 //! Checking and promoting over HTTP.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends when something is not as it should be"
+)]
+
 mod common;
 
 use attest::{Bundle, Statement};

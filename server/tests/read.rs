@@ -1,5 +1,11 @@
 //! Reading over HTTP: entries, checkpoint, proofs, attestations, searches, lineages.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends when something is not as it should be"
+)]
+
 mod common;
 
 use attest::{Bundle, Checkpoint, Sha256};

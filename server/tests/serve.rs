@@ -1,5 +1,11 @@
 //! The service as a process runs it: a folder, a port, and a signal to stop.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends when something is not as it should be"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,11 @@
 //! Submitting over HTTP: what is taken, and everything that is not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends when something is not as it should be"
+)]
+
 mod common;
 
 use attest::SigningKey;
@@ -186,11 +192,45 @@ async fn writes_need_the_token_and_reads_do_not() {
 }
 
 #[tokio::test]
+async fn without_a_token_a_write_names_this_machine() {
+    let service = Service::new(&revoked(), Setup::default()).await;
+    let cases = [
+        ("localhost:7878", true),
+        ("LOCALHOST", true),
+        ("127.0.0.1:7878", true),
+        ("[::1]:7878", true),
+        ("assay.example", false),
+        ("localhost.assay.example:7878", false),
+        ("127.0.0.1.assay.example", false),
+        ("192.0.2.1:7878", false),
+        ("", false),
+    ];
+    for (host, takes) in cases {
+        let headers = [("content-type", "application/json"), ("host", host)];
+        let body = honest().to_string().into_bytes();
+        let reply = service.send(Method::POST, "/v1/entries", &headers, body).await;
+        if takes {
+            reply.good();
+        } else {
+            assert_eq!(
+                (reply.status, reply.problem().as_str()),
+                (StatusCode::FORBIDDEN, "not-local")
+            );
+        }
+        // Reading is for everybody.
+        let headers = [("host", host)];
+        let read = service.send(Method::GET, "/checkpoint", &headers, Vec::new()).await;
+        assert_eq!(read.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_no_route_answers_is_a_problem() {
     let service = Service::new(&revoked(), Setup::default()).await;
     let json = [("content-type", "application/json")];
     let text = [("content-type", "text/plain")];
-    let cases: [(Method, &str, &[(&str, &str)], StatusCode, &str); 8] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Method, &str, Headers<'_>, StatusCode, &str); 8] = [
         (Method::GET, "/v1/entries", &[], StatusCode::METHOD_NOT_ALLOWED, "method"),
         (Method::DELETE, "/v1/entries/0", &[], StatusCode::METHOD_NOT_ALLOWED, "method"),
         (Method::PUT, "/checkpoint", &[], StatusCode::METHOD_NOT_ALLOWED, "method"),

@@ -32,11 +32,8 @@ pub(super) fn hardware() -> Map<String, Value> {
     }
     found.insert("accelerators".into(), accelerators(Path::new("/")).into());
     let system = rustix::system::uname();
-    let kernel = format!(
-        "{} {}",
-        system.sysname().to_string_lossy(),
-        system.release().to_string_lossy()
-    );
+    let kernel =
+        format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy());
     found.insert("kernel".into(), kernel.into());
     found.insert("architecture".into(), system.machine().to_string_lossy().into());
     found

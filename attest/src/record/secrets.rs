@@ -128,9 +128,19 @@ const URL_SECRETS: [&str; 8] = [
 pub fn redact_command(arguments: &[String]) -> Vec<String> {
     let mut awaited: Option<Suspicion> = None;
     let mut found = Vec::with_capacity(arguments.len());
+    let mut previous = "";
     for argument in arguments {
+        let before = std::mem::replace(&mut previous, argument);
         if let Some(suspicion) = awaited.take().filter(|_| !argument.starts_with('-')) {
             found.push(redact_suspected(suspicion, argument));
+            continue;
+        }
+        if let Some(value) = argument.strip_prefix('=')
+            && let Some(suspicion) = suspicion(before)
+        {
+            // `token =x` or `token = x`: the sign stands apart from the name.
+            awaited = value.is_empty().then_some(suspicion);
+            found.push(format!("={}", redact_suspected(suspicion, value)));
             continue;
         }
         awaited = flag(argument).and_then(flag_suspicion);
@@ -546,6 +556,7 @@ mod tests {
             ("WANDB_API_KEY=x".into(), "WANDB_API_KEY=[redacted]"),
             ("--credentials x".into(), "--credentials [redacted]"),
             ("token =abc".into(), "token =[redacted]"),
+            ("token = abc".into(), "token = [redacted]"),
             ("PASSWORD='a, b' c".into(), "PASSWORD='[redacted]' c"),
             ("--password a,b;c d".into(), "--password [redacted] d"),
             ("--password=a,b;c d".into(), "--password=[redacted] d"),

@@ -32,12 +32,15 @@ pub(crate) fn judge<'a>(
             }
             continue;
         }
+        // Where numbers decided, a younger statement that they are not in is of no use.
         let mut judged: Vec<&Attestation> = Vec::new();
-        let of_step = read.iter().filter(|(of, _)| *of == index).map(|(_, one)| *one);
-        for one in of_step.chain(links.last()) {
+        for one in read.iter().filter(|(of, _)| *of == index).map(|(_, one)| *one) {
             if !judged.iter().any(|known| known.body() == one.body()) {
                 judged.push(one);
             }
+        }
+        if judged.is_empty() {
+            judged.extend(links.last());
         }
         let mut problems = Vec::new();
         for one in &judged {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::ArtifactId;
+use attest::predicate::PROVENANCE;
 use verify::Attestation;
 
 use super::Question;
@@ -15,9 +16,12 @@ use super::flow::Flow;
 use super::past::Past;
 use super::steps::{self, Flaw};
 use super::together;
+use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Coverage, Endpoint, Port, Step};
 
+/// The name of the rule that the chain ends at the artifact.
+const REACHES: &str = "chain";
 /// The most statements of one step that are read; more is an error, not a choice.
 pub(crate) const MAX_STATEMENTS: usize = 1024;
 
@@ -400,7 +404,7 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
             let message =
                 format!("there are more than {MAX_STATEMENTS} statements of `{}`", step.name);
             let next = "narrow the signers of the step, or split it into steps of their own";
-            let code = crate::code::Code::TraceUnexplored;
+            let code = Code::TraceUnexplored;
             draft.fail(&step.rule, vec![Problem::error(code, message, next)]);
             continue;
         }
@@ -445,14 +449,9 @@ pub(crate) fn reaches(
     past: &Past<'_>,
     draft: &mut Draft,
 ) {
-    let making: Vec<usize> = (0..question.model.steps.len())
-        .filter(|step| {
-            let step = question.model.steps.get(*step);
-            step.is_some_and(|step| {
-                step.predicates.iter().all(|one| one == attest::predicate::PROVENANCE)
-            })
-        })
-        .collect();
+    let makes = |step: &Step| step.predicates.iter().any(|one| one == PROVENANCE);
+    let steps = question.model.steps.iter().enumerate();
+    let making: Vec<usize> = steps.filter(|(_, step)| makes(step)).map(|(at, _)| at).collect();
     if making.is_empty() {
         draft.not_applicable(REACHES, "the policy asks for no step that makes anything");
         return;
@@ -470,10 +469,7 @@ pub(crate) fn reaches(
     }
     let message = format!("no required step made {} itself", question.artifact);
     let next = "ask about what the last step made, or add the step that made it to the policy";
-    let problem = Problem::fail(crate::code::Code::FlowBroken, message, next);
+    let problem = Problem::fail(Code::FlowBroken, message, next);
     let about = question.lineage.about(&question.artifact);
     draft.fail(REACHES, vec![problem.shown_by(about).about([question.artifact])]);
 }
-
-/// The name of the rule that the chain ends at the artifact.
-const REACHES: &str = "chain";

@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Kind, StageName, Timestamp};
 
-pub use image::{Reference, ReferenceError};
-pub use namespaces::{NamespaceError, Namespaces};
-pub use review::{Answer, GroupVersionKind, Operation, Review, ReviewError};
-pub use workload::{Named, Runs, WorkloadError};
+pub use image::{MAX_REFERENCE, Reference, ReferenceError};
+pub use namespaces::{MAX_NAMESPACES, NamespaceError, Namespaces};
+pub use review::{API_VERSION, Answer, GroupVersionKind, Operation, Review, ReviewError};
+pub use workload::{MAX_NAMED, Named, Runs, WorkloadError};
 
 use crate::verdicts::{Currency, Standing, Subject, Verdict, Verdicts};
 

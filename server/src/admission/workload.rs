@@ -77,7 +77,7 @@ pub enum WorkloadError {
 ///
 /// # Errors
 /// [`WorkloadError`] when that cannot be said for certain; the object is to be refused.
-pub fn named(kind: &GroupVersionKind, object: &Value) -> Result<Vec<Named>, WorkloadError> {
+pub(super) fn named(kind: &GroupVersionKind, object: &Value) -> Result<Vec<Named>, WorkloadError> {
     let mut found = Found(Vec::new());
     let specification = Node::root(object)?.object("spec")?;
     match (kind.group.as_str(), kind.kind.as_str()) {

@@ -45,10 +45,8 @@ pub(super) async fn submit<S: Storage + 'static>(
     let envelope = Envelope::parse(&bytes).map_err(|error| refused(&error))?;
     app.work(move |app| async move {
         let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
-        let receipts = app.register().submit(&envelope, &verifiers, now).await?;
-        // The entries are registered, whatever the keeper comes to; it says so in the log, and
-        // admits nothing until it has caught up.
-        let _ = app.catch_up(now).await;
+        let submission = app.register().submit(&envelope, &verifiers, now);
+        let receipts = app.write(now, submission).await?;
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))
     })
     .await

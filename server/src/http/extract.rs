@@ -1,5 +1,6 @@
 //! What handlers take: parsed, bounded, or refused before the handler runs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use attest::{ArtifactId, Timestamp, json};
@@ -10,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
-use crate::app::App;
+use crate::app::{App, Writers};
 use crate::register::Storage;
 
 /// The most bytes of a question: a few names and digests, and a policy of 256 KiB in JSON's
@@ -126,9 +127,29 @@ impl<S: Storage> FromRequestParts<Arc<App<S>>> for MayWrite {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
-        match app.token() {
-            Some(token) if !token.is_in(&parts.headers) => Err(ApiError::Unauthorised),
-            _ => Ok(Self),
+        match app.writers() {
+            Writers::Token(token) if token.is_in(&parts.headers) => Ok(Self),
+            Writers::Token(_) => Err(ApiError::Unauthorised),
+            Writers::ThisMachine if names_this_machine(parts) => Ok(Self),
+            Writers::ThisMachine => Err(ApiError::NotLocal),
+            Writers::Everybody => Ok(Self),
         }
     }
+}
+
+/// Whether the request asks for this machine by a name of its own. A request without a name is
+/// not a browser's.
+fn names_this_machine(parts: &Parts) -> bool {
+    let header = parts.headers.get(header::HOST);
+    let name = match (parts.uri.authority(), header.map(|value| value.to_str())) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(Ok(name))) => name,
+        (None, Some(Err(_))) => return false,
+        (None, None) => return true,
+    };
+    let port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
+    let host = name.rsplit_once(':').filter(port).map_or(name, |(host, _)| host);
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

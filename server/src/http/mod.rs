@@ -17,4 +17,4 @@ mod token;
 
 pub use problem::{ApiError, MEDIA_TYPE, Problem};
 pub use router::router;
-pub use token::{Token, TokenError};
+pub use token::{MAX_LENGTH, MIN_LENGTH, Token, TokenError};

@@ -47,6 +47,9 @@ pub enum ApiError {
     /// A write without the token, or with another one.
     #[error("this request needs the service's token")]
     Unauthorised,
+    /// A write that names another machine, to a service for this one alone.
+    #[error("this service takes writes only under a name of its own machine, such as `localhost`")]
+    NotLocal,
     /// The entry does not exist (yet).
     #[error("there is no entry {index}; the register has {size}")]
     NoEntry {
@@ -146,6 +149,7 @@ impl ApiError {
             }
             Self::Query(_) => (StatusCode::BAD_REQUEST, "query", "Unreadable query"),
             Self::Unauthorised => (StatusCode::UNAUTHORIZED, "unauthorised", "Token needed"),
+            Self::NotLocal => (StatusCode::FORBIDDEN, "not-local", "Not under this name"),
             Self::NoEntry { .. } => (StatusCode::NOT_FOUND, "no-entry", "No such entry"),
             Self::NoTree { .. } => (StatusCode::NOT_FOUND, "no-tree", "No such tree"),
             Self::NoProof(_) => (StatusCode::BAD_REQUEST, "no-proof", "No such proof"),
@@ -187,6 +191,11 @@ impl ApiError {
             Self::Unauthorised => "send `authorization: Bearer TOKEN` with the token of the \
                                    operator's `--token-file`"
                 .into(),
+            Self::NotLocal => {
+                "use `http://localhost:PORT`; for other machines, ask the operator for \
+                               a service with a token"
+                    .into()
+            }
             Self::NoEntry { .. } | Self::NoTree { .. } | Self::NoProof(_) => {
                 "read the size from /checkpoint and ask within it".into()
             }

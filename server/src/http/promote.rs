@@ -41,12 +41,8 @@ pub(super) async fn promote<S: Storage + 'static>(
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let denied = IfDenied::SignNothing;
-        let Promotion { decision, registered } =
-            judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied).await?;
-        if registered.is_some() {
-            // It is registered, whatever the keeper comes to; it admits nothing until it caught up.
-            let _ = app.catch_up(now).await;
-        }
+        let promotion = judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied);
+        let Promotion { decision, registered } = app.write(now, promotion).await?;
         Ok(Json(Promoted { report: decision.report(), entry: registered.map(Into::into) }))
     })
     .await

@@ -43,3 +43,95 @@ impl<S: Storage> Register<S> {
         Ok(follower.finish(&leaves.signed().note, trust)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use attest::envelope::IN_TOTO;
+    use attest::predicate::REVOCATION;
+    use attest::{ArtifactId, Envelope, NoteSigner, Sha256, SigningKey, Timestamp};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    use super::super::memory::Memory;
+    use super::*;
+
+    const ORIGIN: &str = "assay.local/0";
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_ed25519_seed(&[seed; 32]).unwrap()
+    }
+
+    async fn register() -> Register<Memory> {
+        Register::open(Memory::new(), NoteSigner::new(ORIGIN, key(7)).unwrap()).await.unwrap()
+    }
+
+    /// The trust file by which the key 1 may revoke.
+    fn trust(log: &SigningKey) -> Trust {
+        let signer = NoteSigner::new(
+            ORIGIN,
+            SigningKey::from_pem(&log.to_pem(None).unwrap(), None).unwrap(),
+        );
+        let trust = json!({
+            "apiVersion": "assay/v1",
+            "kind": "Trust",
+            "keys": [{
+                "id": "security",
+                "spki": STANDARD.encode(key(1).public().der()),
+                "owner": "security",
+                "may": {"steps": [], "predicates": [REVOCATION], "artifacts": ["*"], "stages": []},
+            }],
+            "logs": [{"origin": ORIGIN, "key": signer.unwrap().verifier().to_string()}],
+            "verifiers": [],
+        });
+        Trust::parse(&trust.to_string()).unwrap()
+    }
+
+    fn artifact(name: &str) -> ArtifactId {
+        ArtifactId::file(Sha256::of(name.as_bytes()))
+    }
+
+    async fn revoke(register: &Register<Memory>, name: &str, key: &SigningKey) {
+        let statement = json!({
+            "_type": attest::statement::STATEMENT_V1,
+            "subject": [{"name": name, "digest": {"sha256": Sha256::of(name.as_bytes()).hex()}}],
+            "predicateType": REVOCATION,
+            "predicate": {"kind": "artifact"},
+        });
+        let payload = statement.to_string().into_bytes();
+        let envelope = Envelope::sign(IN_TOTO, payload, &[key]).unwrap();
+        let keys = [key.public().clone()];
+        register.submit(&envelope, &keys, Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn everything_negative_is_found_from_the_start_and_from_where_one_was() {
+        let register = register().await;
+        let trust = trust(&key(7));
+        let mut kept = Follower::new(ORIGIN, &trust).unwrap();
+        assert_eq!(register.follow_on(&mut kept, &trust).await.unwrap().size, 0);
+
+        for (size, name) in [(1, "one"), (2, "two"), (3, "three")] {
+            revoke(&register, name, &key(1)).await;
+            let followed = register.follow_on(&mut kept, &trust).await.unwrap();
+            assert_eq!(followed, register.follow(&trust).await.unwrap());
+            assert_eq!(followed.size, size);
+            assert_eq!(followed.root, register.root(size).await.unwrap());
+            let index = followed.negatives.of_artifact(&artifact(name)).next().unwrap().index;
+            assert_eq!(index, size - 1);
+        }
+        // The smallest change: somebody who may not revoke.
+        revoke(&register, "four", &key(2)).await;
+        let followed = register.follow_on(&mut kept, &trust).await.unwrap();
+        assert_eq!(followed.size, 4);
+        assert!(followed.negatives.of_artifact(&artifact("four")).next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_register_of_another_key_is_not_followed() {
+        let register = register().await;
+        assert!(register.follow(&trust(&key(7))).await.is_ok());
+        let other = register.follow(&trust(&key(8))).await;
+        assert!(matches!(other, Err(RegisterFollowError::Follow(FollowError::Checkpoint { .. }))));
+    }
+}

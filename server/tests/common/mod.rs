@@ -1,6 +1,14 @@
 //! A service in memory, made of a scene of `tests/attacks`, and requests to it.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test ends when something is not as it should be"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +22,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use fixtures::{Scene, log_signer, signing_key};
 use policy::Policy;
 use serde_json::{Value, json};
-use server::app::{App, Parts};
+use server::app::{App, Parts, Writers};
 use server::http::router;
 use server::judge::Gate;
 use server::register::{
@@ -56,11 +64,22 @@ pub fn staged() -> Scene {
 pub struct Breakable {
     memory: Memory,
     broken: AtomicBool,
+    breaks_after_commit: AtomicBool,
 }
 
 impl Breakable {
     pub fn break_it(&self) {
         self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets one more commit through, and is broken then.
+    pub fn break_after_commit(&self) {
+        self.breaks_after_commit.store(true, Ordering::SeqCst);
+    }
+
+    pub fn mend(&self) {
+        self.breaks_after_commit.store(false, Ordering::SeqCst);
+        self.broken.store(false, Ordering::SeqCst);
     }
 
     fn sound(&self) -> &Memory {
@@ -83,7 +102,11 @@ impl Storage for Breakable {
     }
 
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
-        self.sound().commit(from, batch).await
+        let committed = self.sound().commit(from, batch).await;
+        if self.breaks_after_commit.load(Ordering::SeqCst) {
+            self.break_it();
+        }
+        committed
     }
 }
 
@@ -144,7 +167,11 @@ impl Service {
             policy: (!setup.no_policy).then(|| Policy::parse(&scene.policy).unwrap()),
             gate,
             namespaces: setup.namespaces,
-            token: setup.token.then(|| TOKEN.parse().unwrap()),
+            writers: if setup.token {
+                Writers::Token(TOKEN.parse().unwrap())
+            } else {
+                Writers::ThisMachine
+            },
             clock: Box::new(move || {
                 Timestamp::from_microsecond(clock.load(Ordering::SeqCst)).unwrap()
             }),

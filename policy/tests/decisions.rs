@@ -1,0 +1,206 @@
+//! Decisions: pure, true for as long as they say, and the same as data.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use attest::predicate::{Predicate, VerificationResult};
+use attest::{Statement, Timestamp};
+use fixtures::{Row, Scene};
+use policy::{Decision, Mode, Outcome, Policy, REPORT_VERSION, Report, summary};
+use support::{Door, decide, lineage};
+
+const NOW: &str = "2026-11-20T12:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn rows() -> Vec<Row> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [here.join("../tests/attacks"), here.join("tests/cases")];
+    let cases = folders.iter().flat_map(|folder| fixtures::load(folder).unwrap());
+    cases.flat_map(|case| case.rows).collect()
+}
+
+fn row(name: &str) -> Row {
+    rows().into_iter().find(|row| row.name == name).unwrap()
+}
+
+fn scene(name: &str) -> Scene {
+    row(name).scene(now()).unwrap()
+}
+
+/// Every decision that the rows come to, made twice.
+fn decisions() -> Vec<(Decision, Decision)> {
+    let mut all = Vec::new();
+    for row in rows() {
+        let doors = [(Door::Registered, &row.registered), (Door::Presented, &row.presented)];
+        for (door, _) in doors.into_iter().filter(|(_, outcome)| outcome.is_some()) {
+            let scene = row.scene(now()).unwrap();
+            let Ok(lineage) = lineage(&scene, door) else { continue };
+            let policy = Policy::parse(&scene.policy).unwrap();
+            let decide = || policy.evaluate(&scene.artifact, &scene.stage, &lineage, scene.now);
+            all.push((decide(), decide()));
+        }
+    }
+    assert!(all.len() > 100, "{}", all.len());
+    all
+}
+
+#[test]
+fn every_decision_is_complete_repeatable_and_reads_back_as_data() {
+    for (decision, again) in decisions() {
+        assert_eq!(decision, again, "the same twice");
+        assert!(!decision.rules().is_empty());
+        let failed = |outcome| matches!(outcome, Outcome::Fail | Outcome::Error);
+        assert_eq!(
+            decision.passed(),
+            decision.findings().is_empty()
+                && decision.rules().iter().all(|rule| !failed(rule.outcome)),
+            "the verdict is that of the findings"
+        );
+        assert_eq!(decision.passed(), decision.findings().is_empty(), "no failure is silent");
+        for finding in decision.findings() {
+            assert!(failed(finding.outcome));
+            assert!(!finding.message.is_empty() && !finding.message.ends_with('.'));
+            assert!(finding.next.as_ref().is_some_and(|next| !next.is_empty()), "{finding:?}");
+            let rule = decision.rules().iter().find(|rule| rule.rule == finding.rule);
+            assert!(rule.is_some_and(|rule| failed(rule.outcome)), "{finding:?}");
+        }
+        let report = decision.report();
+        assert_eq!(report.version, REPORT_VERSION);
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        assert!(report.rejected.len() <= 100 && report.unexplored.len() <= 100);
+    }
+}
+
+#[test]
+fn nothing_changes_by_time_alone_while_a_decision_holds() {
+    let second = Duration::from_secs(1);
+    for row in rows().iter().filter(|row| row.registered.is_some()) {
+        let scene = row.scene(now()).unwrap();
+        // Heaps of junk are slow to verify, and know no time.
+        if scene.evidence.len() > 50 {
+            continue;
+        }
+        let Ok(decision) = decide(&scene, Door::Registered) else { continue };
+        let at = |moment: Timestamp| {
+            let scene = Scene { now: moment, ..row.scene(now()).unwrap() };
+            let later = decide(&scene, Door::Registered).unwrap();
+            later.findings().iter().map(|one| (one.rule.clone(), one.code)).collect::<Vec<_>>()
+        };
+        let want = at(now());
+        let holds = decision.holds();
+        assert!(holds.contains(now()), "{}", row.name);
+        if let Some(until) = holds.until {
+            assert_eq!(at(until - second), want, "{}: just before its end", row.name);
+        }
+        if let Some(from) = holds.from {
+            assert_eq!(at(from), want, "{}: at its start", row.name);
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_time_bound_rule_is_the_end_of_the_decision() {
+    for name in ["the model gets too old", "the evaluation gets too old", "a key runs out"] {
+        let row = row(name);
+        let until = decide(&row.scene(now()).unwrap(), Door::Registered).unwrap().holds().until;
+        let scene = Scene { now: until.unwrap(), ..row.scene(now()).unwrap() };
+        assert!(!decide(&scene, Door::Registered).unwrap().passed(), "{name}");
+    }
+}
+
+#[test]
+fn a_lineage_of_something_else_decides_nothing() {
+    let scene = scene("the honest line");
+    let policy = Policy::parse(&scene.policy).unwrap();
+    let lineage = lineage(&scene, Door::Registered).unwrap();
+    let other = attest::ArtifactId::file(attest::Sha256::of(b"other"));
+    let right = policy.evaluate(&scene.artifact, &scene.stage, &lineage, scene.now);
+    let wrong = policy.evaluate(&other, &scene.stage, &lineage, scene.now);
+    assert!(right.passed() && right.admitted());
+    assert!(!wrong.passed() && !wrong.admitted());
+    assert!(wrong.findings().iter().all(|finding| finding.outcome == Outcome::Error));
+}
+
+#[test]
+fn the_report_names_what_the_verdict_rests_on() {
+    let scene = scene("the honest line");
+    let report = decide(&scene, Door::Registered).unwrap().report();
+    let names: Vec<(&str, &str)> = report
+        .basis
+        .single_keys
+        .iter()
+        .map(|key| (key.step.as_deref().unwrap_or_default(), key.name.as_str()))
+        .collect();
+    let want = [
+        ("prepare", "data"),
+        ("train", "trainer"),
+        ("evaluate", "evaluator"),
+        ("package", "packager"),
+    ];
+    assert!(want.iter().all(|one| names.contains(one)), "{names:?}");
+    assert_eq!(report.basis.attestations.len(), 4);
+    for id in ["prepare", "train", "evaluate", "package"] {
+        assert!(report.basis.attestations.contains(&scene.body(id).unwrap()), "{id}");
+    }
+    assert_eq!(report.basis.slsa_build_level, 1, "keys that do not say are within reach");
+    assert_eq!(report.mode, Mode::Enforce);
+
+    let json = serde_json::to_value(&report).unwrap();
+    for key in [
+        "version",
+        "artifact",
+        "stage",
+        "mode",
+        "passed",
+        "admitted",
+        "holds",
+        "policy",
+        "trust",
+        "completeness",
+        "advisory",
+        "rules",
+        "findings",
+        "basis",
+        "rejected",
+        "unexplored",
+    ] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["completeness"]["kind"], "followed");
+    assert_eq!(json["rules"][0]["outcome"], "pass");
+    assert!(json["basis"]["singleKeys"].is_array());
+}
+
+#[test]
+fn a_summary_says_what_was_decided() {
+    let cases = [
+        ("the honest line", VerificationResult::Passed),
+        ("below the policy's threshold", VerificationResult::Failed),
+        ("asked for the stage that only warns, with a number too low", VerificationResult::Failed),
+    ];
+    for (name, want) in cases {
+        let scene = scene(name);
+        let decision = decide(&scene, Door::Registered).unwrap();
+        let statement =
+            summary::statement(&decision, "https://gate.example", "image", scene.now).unwrap();
+        let read = Statement::parse(&statement.to_json().unwrap()).unwrap();
+        assert_eq!(read, statement, "{name}");
+        assert_eq!(read.subjects().unwrap(), [(scene.artifact, "image")]);
+        assert_eq!(read.stage().as_ref(), Some(&scene.stage), "{name}");
+        let Predicate::VerificationSummary(found) = &read.predicate else { panic!("{name}") };
+        assert_eq!(found.verification_result, want, "{name}");
+        assert_eq!(found.verifier.id, "https://gate.example");
+        assert_eq!(found.time_verified, Some(scene.now));
+        assert_eq!(found.input_attestations.len(), decision.inputs().len());
+        let digest = attest::Sha256::of(scene.policy.as_bytes());
+        assert_eq!(found.policy.digest.get("sha256"), Some(&digest.hex()));
+    }
+}

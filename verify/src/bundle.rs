@@ -6,7 +6,7 @@
 //! and proves nothing. The position that counts is the one that the inclusion proof was checked
 //! for: `logIndex` and `logId` beside the proof are signed by nobody and are not looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use attest::bundle::MAX_ENTRIES;
 use attest::envelope::{IN_TOTO, MAX_SIGNATURES};
@@ -89,7 +89,7 @@ impl<'t> Checker<'t> {
     }
 
     /// For each signature, the trusted key that made it, if one did: a signature counts for one
-    /// key at most. The `keyid` only says which key to try first.
+    /// key at most, and equal signatures are one. The `keyid` only says which key to try first.
     ///
     /// At most [`MAX_SIGNATURES`] times the number of trusted keys are tried.
     fn signing_keys(&self, envelope: &Envelope, pae: &[u8]) -> Vec<Option<&'t TrustedKey>> {
@@ -102,7 +102,9 @@ impl<'t> Checker<'t> {
                 others.into_iter().find(|key| made(key, &signature.sig))
             })
         };
-        envelope.signatures.iter().map(find).collect()
+        let mut seen = BTreeSet::new();
+        let all = envelope.signatures.iter();
+        all.map(|one| if seen.insert(&one.sig) { find(one) } else { None }).collect()
     }
 
     /// The trusted keys that signed and are valid, each once.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
     APPROVAL, EVALUATION, MONITORING, REVOCATION, RevocationEffect, RevocationKind, TEST_RESULT,
+    VERIFICATION_SUMMARY,
 };
 use attest::{
     Checkpoint, Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier,
@@ -29,8 +30,10 @@ pub const MAX_NEGATIVES: usize = 1 << 20;
 const MAX_MISSING: usize = 16;
 
 /// The types of statement that can speak against an artifact: an answer that leaves one of
-/// them out could turn "denied" into "allowed".
-const NEGATIVE_TYPES: [&str; 5] = [REVOCATION, EVALUATION, MONITORING, TEST_RESULT, APPROVAL];
+/// them out could turn "denied" into "allowed". Verdicts are among them: the latest counts, and
+/// it may be FAILED.
+const NEGATIVE_TYPES: [&str; 6] =
+    [REVOCATION, EVALUATION, MONITORING, TEST_RESULT, APPROVAL, VERIFICATION_SUMMARY];
 
 /// Reads every leaf of one log, from the first on.
 #[derive(Clone, Debug)]
@@ -87,9 +90,9 @@ pub enum FollowError {
     /// More than [`MAX_NEGATIVES`].
     #[error("the log holds more than {MAX_NEGATIVES} negative facts")]
     TooManyNegatives,
-    /// Bodies of leaves by authorised negative signers are missing or do not fit their leaves:
-    /// they may be revocations.
-    #[error("{count} bodies that may be revocations are missing, the first at entry {}", first.first().copied().unwrap_or_default())]
+    /// Bodies of leaves by authorised negative signers are missing or do not fit their leaves, so
+    /// that they may be revocations; or they are revocations that cannot be read.
+    #[error("{count} bodies that may be revocations are missing or unreadable, the first at entry {}", first.first().copied().unwrap_or_default())]
     Stale {
         /// How many.
         count: u64,
@@ -255,20 +258,24 @@ impl Follower {
         let Some(pae) = body.filter(|body| leaf.covers(body)) else {
             return self.miss(index);
         };
-        let (watched, Ok(envelope)) = (watched.clone(), Envelope::from_pae(pae)) else {
-            return self.miss(index);
-        };
-        if envelope.payload_type != IN_TOTO || !may_be_negative(&envelope.payload) {
+        // The bytes are there and are no envelope's: whatever they say, it is no statement.
+        let Ok(envelope) = Envelope::from_pae(pae) else { return };
+        if envelope.payload_type != IN_TOTO || !may_be(&NEGATIVE_TYPES, &envelope.payload) {
             return;
         }
+        let watched = watched.clone();
         // A leaf that merely names the key says nothing for it.
         if watched.key.verify(pae, leaf.signature()).is_err() {
             return;
         }
         match Statement::parse(&envelope.payload) {
             Ok(statement) => self.note(index, Sha256::of(pae), &watched, &statement),
-            // Signed by somebody who may revoke, and nobody can tell what it says.
-            Err(_) => self.miss(index),
+            // Signed by somebody who may revoke, and nobody can tell what it revokes.
+            Err(_) if watched.revokes && may_be(&[REVOCATION], &envelope.payload) => {
+                self.miss(index);
+            }
+            // Nothing else that does not parse is evidence of anything, here or elsewhere.
+            Err(_) => {}
         }
     }
 
@@ -317,11 +324,9 @@ const fn targets(kind: &RevocationKind) -> Targets {
     }
 }
 
-/// Whether the payload can be a statement of one of [`NEGATIVE_TYPES`]; a cheap look before
-/// the parse. A JSON text equals a string only if it spells it, or has a backslash.
-fn may_be_negative(payload: &[u8]) -> bool {
-    payload.contains(&b'\\')
-        || NEGATIVE_TYPES
-            .iter()
-            .any(|name| payload.windows(name.len()).any(|window| window == name.as_bytes()))
+/// Whether the payload can be a statement of one of `types`; a cheap look before the parse. A
+/// JSON text equals a string only if it spells it, or has a backslash.
+fn may_be(types: &[&str], payload: &[u8]) -> bool {
+    let spells = |name: &str| payload.windows(name.len()).any(|part| part == name.as_bytes());
+    payload.contains(&b'\\') || types.iter().any(|name| spells(name))
 }

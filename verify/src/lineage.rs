@@ -3,7 +3,8 @@
 //!
 //! A lineage is data for policy to judge: what is believed, what was rejected and why, what was
 //! left unexplored, what is revoked, and how complete the answer is. Only [`crate::Trace`]
-//! makes one. The same evidence gives the same lineage, in whatever order it was supplied.
+//! makes one. The same evidence gives the same lineage, in whatever order it was supplied, as
+//! long as no budget is reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,7 +99,8 @@ pub struct Contains {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// The artifact for which it was supplied: the first of them, when it came for several.
+    /// What it is about: its first subject. The artifact for which it was supplied when nobody
+    /// whom we trust signed it, the least of them when it came for several.
     pub artifact: ArtifactId,
     /// Its body.
     pub body: Sha256,

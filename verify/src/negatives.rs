@@ -18,7 +18,10 @@ pub struct Negatives {
     attestations: BTreeMap<Sha256, usize>,
     keys: BTreeMap<Sha256, usize>,
     owed: BTreeMap<ArtifactId, BTreeMap<Sha256, Owed>>,
-    owed_count: usize,
+    /// Where each key first signed a body that is owed.
+    first: BTreeMap<(Sha256, KeyId), u64>,
+    /// How many facts there are, each artifact of a statement counted.
+    count: usize,
 }
 
 /// A registered revocation by an authorised revoker.
@@ -38,7 +41,7 @@ pub struct Revocation {
 }
 
 /// A statement that can speak against an artifact (an evaluation, a test result, a monitoring
-/// window, an approval or its refusal), signed by a trusted key and found in the log. An answer
+/// window, a verdict, an approval or its refusal), signed by a trusted key and found in the log. An answer
 /// about the artifact without it is not complete.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -109,13 +112,20 @@ impl Negatives {
         self
     }
 
+    /// The position at which `key` first signed this statement, if a followed log says so.
+    pub(crate) fn first_position(&self, body: Sha256, key: KeyId) -> Option<u64> {
+        self.head.as_ref()?;
+        self.first.get(&(body, key)).copied()
+    }
+
     pub(crate) const fn len(&self) -> usize {
-        self.revocations.len() + self.owed_count
+        self.count
     }
 
     pub(crate) fn revoke(&mut self, revocation: Revocation, subjects: &[ArtifactId], as_: Targets) {
         let place = self.revocations.len();
         self.revocations.push(revocation);
+        self.count += 1 + subjects.len();
         for subject in subjects {
             if as_.artifact {
                 self.artifacts.entry(without_kind(subject)).or_default().push(place);
@@ -131,11 +141,10 @@ impl Negatives {
     }
 
     pub(crate) fn owe(&mut self, artifact: ArtifactId, body: Sha256, index: u64, key: KeyId) {
+        self.count += 1;
+        self.first.entry((body, key)).or_insert(index);
         let owed = self.owed.entry(artifact).or_default().entry(body);
-        let owed = owed.or_insert_with(|| {
-            self.owed_count += 1;
-            Owed { body, index, keys: BTreeSet::new() }
-        });
+        let owed = owed.or_insert_with(|| Owed { body, index, keys: BTreeSet::new() });
         owed.keys.insert(key);
     }
 }

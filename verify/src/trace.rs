@@ -14,9 +14,12 @@ mod conflict;
 mod revoked;
 mod standing;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use attest::{ArtifactId, Bundle, Checkpoint, KeyId, Sha256, Statement, Timestamp};
+use attest::{
+    ArtifactId, Bundle, Checkpoint, KeyId, ResourceDescriptor, Sha256, Statement, Timestamp,
+};
 
 use crate::bundle::Checker;
 use crate::contains::contained;
@@ -58,13 +61,28 @@ pub struct Trace<'t> {
     checks: usize,
     /// Every authentic statement by its body, with the evidence of all its bundles.
     believed: BTreeMap<Sha256, Verified<Statement>>,
-    /// What followed from each bundle that was checked, by what it consists of.
-    checked: BTreeSet<(Sha256, Sha256)>,
+    /// Every bundle that was checked, by what it consists of, with why it is not believed.
+    checked: BTreeMap<(Sha256, Sha256), Option<VerifyError>>,
     rejected: BTreeMap<Sha256, Rejected>,
-    followed: BTreeSet<Sha256>,
+    /// How the statement with this body meets the artifacts for which it was supplied.
+    met: BTreeMap<Sha256, Met>,
     contains: BTreeSet<Contains>,
     unexplored: BTreeSet<Unexplored>,
     claims: Claims,
+}
+
+/// How a statement meets the artifacts for which it was supplied.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    /// It speaks of one of them.
+    speaks: bool,
+    /// It has one of them where the direction comes from: as a subject going up, as a material
+    /// going down.
+    leads_on: bool,
+    /// What it contains is wanted.
+    opened: bool,
+    /// What it leads on to is wanted.
+    followed: bool,
 }
 
 /// What the sources say about the completeness of their answers.
@@ -102,9 +120,9 @@ impl<'t> Trace<'t> {
             supplied: BTreeSet::new(),
             checks: 0,
             believed: BTreeMap::new(),
-            checked: BTreeSet::new(),
+            checked: BTreeMap::new(),
             rejected: BTreeMap::new(),
-            followed: BTreeSet::new(),
+            met: BTreeMap::new(),
             contains: BTreeSet::new(),
             unexplored: BTreeSet::new(),
             claims: Claims::Unasked,
@@ -177,12 +195,12 @@ impl<'t> Trace<'t> {
         }
         self.look_for_withheld();
         let mut attestations = self.attestations();
-        for (body, rejection) in conflict::conflicts(&attestations) {
-            if let Some(place) = attestations.iter().position(|one| one.body() == body) {
-                let attestation = attestations.remove(place);
-                self.reject_statement(&attestation.verified, attestation.index, rejection);
-            }
-        }
+        let mut conflicts = conflict::conflicts(&attestations);
+        attestations.retain(|one| {
+            let Some(conflict) = conflicts.remove(&one.body()) else { return true };
+            self.reject_statement(&one.verified, one.index, conflict);
+            false
+        });
         attestations.sort_by_key(|one| (one.index.unwrap_or(u64::MAX), one.body()));
 
         let mut lineage = Lineage::empty(self.root, self.direction, self.trust.digest());
@@ -211,35 +229,59 @@ impl<'t> Trace<'t> {
     }
 
     fn take(&mut self, artifact: ArtifactId, bundle: &Bundle, pae: &[u8], body: Sha256) {
-        if self.checked.insert((body, Sha256::of(&bundle.to_json()))) {
-            self.checks += 1;
-            match self.checker.check(bundle, pae, body) {
-                Ok(verified) => match self.believed.get_mut(&body) {
-                    Some(known) => known.merge(&verified),
-                    None => {
-                        self.believed.insert(body, verified);
-                    }
-                },
-                Err(why) => return self.reject_bundle(artifact, body, why),
+        let why = match self.checked.entry((body, Sha256::of(&bundle.to_json()))) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(new) => {
+                self.checks += 1;
+                let found = self.checker.check(bundle, pae, body);
+                let why = found.as_ref().err().cloned();
+                new.insert(why.clone());
+                if let Ok(verified) = found {
+                    self.believe(body, verified);
+                }
+                why
             }
+        };
+        if let Some(why) = why {
+            return self.reject_bundle(artifact, body, why);
         }
         let Some(verified) = self.believed.get(&body) else { return };
-        if !speaks_of(verified.content(), &artifact) {
-            let verified = verified.clone();
-            return self.reject_statement(&verified, None, Rejection::Unrelated);
+        let statement = verified.content();
+        let met = self.met.entry(body).or_default();
+        let subject = is_among(statement.subject.iter(), &artifact);
+        let material = is_among(statement.materials(), &artifact);
+        met.speaks |= subject || material;
+        met.leads_on |= match self.direction {
+            Direction::Up => subject,
+            Direction::Down => material,
+        };
+        // More evidence for a body can only make more of its signers count. So the order in
+        // which the bundles of one body come does not matter.
+        let before = *met;
+        if met.speaks && (!met.opened || met.leads_on != met.followed) {
+            if self.standing.counts(verified).is_err() {
+                return;
+            }
+            met.opened = true;
+            met.followed = met.leads_on;
+            let now = *met;
+            self.follow(artifact, body, before, now);
         }
-        if !self.followed.contains(&body) && self.standing.of(verified).is_ok() {
-            self.followed.insert(body);
-            self.follow(artifact, body);
+    }
+
+    fn believe(&mut self, body: Sha256, verified: Verified<Statement>) {
+        match self.believed.get_mut(&body) {
+            Some(known) => known.merge(&verified),
+            None => drop(self.believed.insert(body, verified)),
         }
     }
 
     /// Wants whatever a statement that counts joins to its artifacts.
-    fn follow(&mut self, artifact: ArtifactId, body: Sha256) {
+    fn follow(&mut self, artifact: ArtifactId, body: Sha256, before: Met, now: Met) {
         let Some(verified) = self.believed.get(&body) else { return };
         let statement = verified.content();
-        let edges = contained(statement);
         let mut next: Vec<ArtifactId> = match self.direction {
+            _ if before.followed || !now.followed => Vec::new(),
             Direction::Up => {
                 let materials = statement.materials().into_iter();
                 materials.filter_map(|material| material.artifact().ok()).collect()
@@ -249,9 +291,12 @@ impl<'t> Trace<'t> {
                 subjects.map(|(subject, _)| subject).collect()
             }
         };
-        // Both ways: a part's history is the whole's, and a whole that is bad has bad parts.
-        next.extend(edges.iter().flat_map(|edge| [edge.whole, edge.part]));
-        self.contains.extend(edges);
+        if !before.opened {
+            let edges = contained(statement);
+            // Both ways: a part's history is the whole's, and a whole that is bad has bad parts.
+            next.extend(edges.iter().flat_map(|edge| [edge.whole, edge.part]));
+            self.contains.extend(edges);
+        }
         let (mut left, mut seen) = (0, BTreeSet::new());
         for wanted in next {
             if self.known.contains(&wanted) || !seen.insert(wanted) {
@@ -278,18 +323,18 @@ impl<'t> Trace<'t> {
     fn attestations(&mut self) -> Vec<Attestation> {
         let mut attestations = Vec::with_capacity(self.believed.len());
         for (body, verified) in std::mem::take(&mut self.believed) {
-            match self.standing.of(&verified) {
-                Ok(counted) if self.followed.contains(&body) => {
-                    self.rejected.remove(&body);
+            // Some bundle of the body is authentic: what was wrong with others does not matter.
+            self.rejected.remove(&body);
+            let why = match self.standing.of(&verified) {
+                Ok(counted) if self.met.get(&body).is_some_and(|met| met.speaks) => {
                     attestations.push(counted.attestation(verified));
+                    continue;
                 }
-                Ok(_) => {}
-                Err(why) => {
-                    self.rejected.remove(&body);
-                    let index = self.standing.index(&verified, |_| true);
-                    self.reject_statement(&verified, index, why);
-                }
-            }
+                Ok(_) => Rejection::Unrelated,
+                Err(why) => why,
+            };
+            let index = self.standing.index(&verified, |_| true);
+            self.reject_statement(&verified, index, why);
         }
         attestations
     }
@@ -344,13 +389,17 @@ impl<'t> Trace<'t> {
         });
     }
 
-    /// One body has one reason: of several, the first in the order of their words, so that the
-    /// order of supply does not matter.
+    /// One body has one reason: of several, the first in the order of their words and artifacts,
+    /// so that the order of supply does not matter.
     fn reject(&mut self, rejected: Rejected) {
         let full = self.rejected.len() >= MAX_REJECTED;
         match self.rejected.get_mut(&rejected.body) {
-            Some(known) if rejected.why.to_string() < known.why.to_string() => *known = rejected,
-            Some(_) => {}
+            Some(known) => {
+                let order = |one: &Rejected| (one.why.to_string(), one.artifact);
+                if order(&rejected) < order(known) {
+                    *known = rejected;
+                }
+            }
             None if full => {
                 self.leave(rejected.artifact, "rejected attestations", 1, MAX_REJECTED);
             }
@@ -384,8 +433,9 @@ impl<'t> Trace<'t> {
     }
 }
 
-fn speaks_of(statement: &Statement, artifact: &ArtifactId) -> bool {
-    let subjects = statement.subject.iter();
-    let mut all = subjects.chain(statement.materials());
-    all.any(|one| one.artifact().as_ref() == Ok(artifact))
+fn is_among<'a>(
+    descriptors: impl IntoIterator<Item = &'a ResourceDescriptor>,
+    artifact: &ArtifactId,
+) -> bool {
+    descriptors.into_iter().any(|one| one.artifact().as_ref() == Ok(artifact))
 }

@@ -11,9 +11,10 @@ use attest::{ArtifactId, Sha256};
 use super::standing::other_digests;
 use crate::lineage::{Attestation, Rejection};
 
-/// Algorithms by which different bytes may well have the same digest.
-const WEAK: [&str; 8] =
-    ["md5", "sha1", "gitCommit", "gitTree", "gitBlob", "gitTag", "dirHash", "sha224"];
+/// Algorithms by which different bytes never have the same digest (names of the in-toto digest
+/// set). Of an algorithm that is not known, nobody can tell.
+const STRONG: [&str; 7] =
+    ["sha384", "sha512", "sha512_256", "sha3_256", "sha3_384", "sha3_512", "blake2b"];
 
 /// The statements that contradict another one, by body, each with the first that it contradicts.
 pub(super) fn conflicts(attestations: &[Attestation]) -> BTreeMap<Sha256, Rejection> {
@@ -24,7 +25,7 @@ pub(super) fn conflicts(attestations: &[Attestation]) -> BTreeMap<Sha256, Reject
         let body = attestation.body();
         for (identity, algorithm, digest) in other_digests(attestation.statement()) {
             of_identity.entry((identity, algorithm)).or_default().entry(digest).or_insert(body);
-            if !WEAK.contains(&algorithm) {
+            if STRONG.contains(&algorithm) {
                 of_digest.entry((algorithm, digest)).or_default().entry(identity).or_insert(body);
             }
             said.push((body, identity, algorithm, digest));

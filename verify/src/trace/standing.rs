@@ -37,6 +37,12 @@ impl<'t> Standing<'t> {
     /// Whether the statement counts.
     pub(super) fn of(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
         self.one_history(verified)?;
+        self.counts(verified)
+    }
+
+    /// Whether the statement counts, were there no second history of its log. More evidence can
+    /// only turn this from no to yes.
+    pub(super) fn counts(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
         if let Some(revocation) = self.negatives.of_attestation(&verified.body()) {
             return Err(Rejection::Revoked { index: revocation.index, by: revocation.body });
         }
@@ -66,6 +72,10 @@ impl<'t> Standing<'t> {
     }
 
     /// The lowest position in the log that orders, of signatures by keys that `counts` takes.
+    ///
+    /// Where the follower has seen the body itself, a lower position that was not supplied counts:
+    /// anybody can turn an ECDSA signature into another valid one and log that once more, and an
+    /// old verdict must not become the latest by it.
     pub(super) fn index(
         &self,
         verified: &Verified<Statement>,
@@ -73,7 +83,11 @@ impl<'t> Standing<'t> {
     ) -> Option<u64> {
         let orders = self.orders.as_deref()?;
         let places = verified.logged().iter().filter(|place| place.origin == orders);
-        places.filter(|place| counts(&place.key)).map(|place| place.index).min()
+        let supplied = places.filter(|place| counts(&place.key)).map(|place| place.index).min()?;
+        let signers = verified.signers().iter().map(|signer| signer.key).filter(&counts);
+        let followed =
+            signers.filter_map(|key| self.negatives.first_position(verified.body(), key));
+        Some(followed.fold(supplied, u64::min))
     }
 
     /// A proof under another root of the same size as the followed one shows that the log has
@@ -93,9 +107,13 @@ impl<'t> Standing<'t> {
     /// that stand before the revocation. Times in statements are claims.
     fn revoked_key(&self, verified: &Verified<Statement>, signer: &Signer) -> Option<Rejection> {
         let revocation = self.negatives.of_key(&signer.key)?;
-        let head = self.negatives.head()?;
-        let before = verified.logged().iter().any(|place| {
-            place.origin == head.origin && place.key == signer.key && place.index < revocation.index
+        // Without a followed head there are no positions to compare, and nothing is older.
+        let before = self.negatives.head().is_some_and(|head| {
+            verified.logged().iter().any(|place| {
+                place.origin == head.origin
+                    && place.key == signer.key
+                    && place.index < revocation.index
+            })
         });
         (!before).then(|| Rejection::RevokedKey {
             name: signer.name.clone(),

@@ -9,7 +9,7 @@ use std::fmt;
 use attest::{KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_saphyr::Spanned;
 
 use super::{
@@ -216,8 +216,11 @@ struct KeyEntry {
     owner: Spanned<String>,
     #[serde(default)]
     may: MayEntry,
+    #[serde(default, deserialize_with = "given")]
     valid_from: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given")]
     valid_until: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given")]
     custody: Option<CustodyEntry>,
 }
 
@@ -325,6 +328,8 @@ impl Trust {
             merge_keys: serde_saphyr::MergeKeyPolicy::Error,
             strict_booleans: true,
             with_snippet: false,
+            // Whoever reads the file sees what it says; nothing in it stands for something else.
+            budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
         };
         let document: Document =
             serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml(&error))?;
@@ -593,6 +598,11 @@ fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
         valid_until: grant.valid_until,
         custody: key.custody.as_str(),
     }
+}
+
+/// A field that is there has a value: an empty `validUntil:` must not mean "for ever".
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 fn room(found: usize, what: &'static str, limit: usize) -> Result<(), TrustError> {

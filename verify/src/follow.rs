@@ -12,15 +12,14 @@ use std::collections::BTreeMap;
 
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
-    APPROVAL, EVALUATION, MONITORING, REVOCATION, RevocationEffect, RevocationKind, TEST_RESULT,
-    VERIFICATION_SUMMARY,
+    APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, VERIFICATION_SUMMARY,
 };
 use attest::{
     Checkpoint, Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier,
 };
 
 use crate::merkle::{Frontier, leaf_hash};
-use crate::negatives::{Negatives, Revocation, Targets};
+use crate::negatives::Negatives;
 use crate::trust::Trust;
 use crate::verified::Signer;
 
@@ -287,15 +286,8 @@ impl Follower {
         match &statement.predicate {
             Predicate::Revocation(_) if !watched.revokes => {}
             Predicate::Revocation(said) => {
-                let revocation = Revocation {
-                    index,
-                    body,
-                    by: watched.signer.clone(),
-                    reason: said.reason.clone(),
-                    descendants: said.effect == RevocationEffect::Descendants
-                        || said.kind == RevocationKind::Unknown,
-                };
-                self.negatives.revoke(revocation, &artifacts, targets(&said.kind));
+                let by = watched.signer.clone();
+                self.negatives.take(index, body, by, said, &artifacts);
             }
             _ if NEGATIVE_TYPES.contains(&statement.predicate_type()) => {
                 for artifact in artifacts {
@@ -311,16 +303,6 @@ impl Follower {
         if self.missing.len() < MAX_MISSING {
             self.missing.push(index);
         }
-    }
-}
-
-/// An unknown kind is the widest: whatever has the digest.
-const fn targets(kind: &RevocationKind) -> Targets {
-    let unknown = matches!(kind, RevocationKind::Unknown);
-    Targets {
-        artifact: unknown || matches!(kind, RevocationKind::Artifact),
-        attestation: unknown || matches!(kind, RevocationKind::Attestation),
-        key: unknown || matches!(kind, RevocationKind::Key),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use attest::predicate::{Revocation as Said, RevocationEffect, RevocationKind};
 use attest::{ArtifactId, Checkpoint, KeyId, Sha256};
 
 use crate::verified::Signer;
@@ -56,10 +57,10 @@ pub struct Owed {
 
 /// What a revocation takes its subject for. More than one when it does not say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Targets {
-    pub(crate) artifact: bool,
-    pub(crate) attestation: bool,
-    pub(crate) key: bool,
+struct Targets {
+    artifact: bool,
+    attestation: bool,
+    key: bool,
 }
 
 impl Negatives {
@@ -122,7 +123,23 @@ impl Negatives {
         self.count
     }
 
-    pub(crate) fn revoke(&mut self, revocation: Revocation, subjects: &[ArtifactId], as_: Targets) {
+    /// Takes what the revocation `said` in the entry `index`, whose signer may revoke. What it
+    /// does not say, or says in words that nobody knows, is the widest.
+    pub(crate) fn take(
+        &mut self,
+        index: u64,
+        body: Sha256,
+        by: Signer,
+        said: &Said,
+        subjects: &[ArtifactId],
+    ) {
+        let descendants =
+            said.effect == RevocationEffect::Descendants || said.kind == RevocationKind::Unknown;
+        let revocation = Revocation { index, body, by, reason: said.reason.clone(), descendants };
+        self.revoke(revocation, subjects, Targets::of(&said.kind));
+    }
+
+    fn revoke(&mut self, revocation: Revocation, subjects: &[ArtifactId], as_: Targets) {
         let place = self.revocations.len();
         self.revocations.push(revocation);
         self.count += 1 + subjects.len();
@@ -146,6 +163,17 @@ impl Negatives {
         let owed = self.owed.entry(artifact).or_default().entry(body);
         let owed = owed.or_insert_with(|| Owed { body, index, keys: BTreeSet::new() });
         owed.keys.insert(key);
+    }
+}
+
+impl Targets {
+    const fn of(kind: &RevocationKind) -> Self {
+        let unknown = matches!(kind, RevocationKind::Unknown);
+        Self {
+            artifact: unknown || matches!(kind, RevocationKind::Artifact),
+            attestation: unknown || matches!(kind, RevocationKind::Attestation),
+            key: unknown || matches!(kind, RevocationKind::Key),
+        }
     }
 }
 

@@ -207,8 +207,9 @@ impl<'t> Trace<'t> {
         lineage.completeness = self.completeness();
         lineage.holds = self.trust.window(self.now);
         lineage.contains = self.contains.into_iter().collect();
-        lineage.revoked =
-            revoked::spread(self.negatives, &self.known, &attestations, &lineage.contains);
+        let in_hand = self.negatives.head().is_none().then(|| revoked::in_hand(&attestations));
+        let negatives = in_hand.as_ref().unwrap_or(self.negatives);
+        lineage.revoked = revoked::spread(negatives, &self.known, &attestations, &lineage.contains);
         lineage.artifacts = self.supplied;
         lineage.attestations = attestations;
         lineage.rejected = self.rejected.into_values().collect();

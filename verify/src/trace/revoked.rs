@@ -3,10 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use attest::ArtifactId;
+use attest::{ArtifactId, Predicate};
 
 use crate::lineage::{Attestation, Contains, Revoked};
 use crate::negatives::Negatives;
+
+/// The registered revocations among the statements themselves, for who has not followed a log:
+/// others may be missing, but these were seen.
+pub(super) fn in_hand(attestations: &[Attestation]) -> Negatives {
+    let mut negatives = Negatives::none();
+    for one in attestations {
+        let Predicate::Revocation(said) = &one.statement().predicate else { continue };
+        if let (Some(index), Some(by)) = (one.index, one.signers.first()) {
+            let subjects: Vec<_> = one.subjects.iter().map(|subject| subject.artifact).collect();
+            negatives.take(index, one.body(), by.clone(), said, &subjects);
+        }
+    }
+    negatives
+}
 
 /// The revoked ones of `known`, each with the shortest way from the artifact that is named.
 ///

@@ -358,7 +358,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_recorded_is_named() {
-        let cases: [(&str, &dyn Fn(&Path), &str); 6] = [
+        type Make<'a> = &'a dyn Fn(&Path);
+        let cases: [(&str, Make<'_>, &str); 6] = [
             ("empty", &|_| {}, "no file"),
             ("a link", &|at| symlink("x", at.join("link")).unwrap(), "`link` is a link to `x`"),
             ("a link loop", &|at| symlink("..", at.join("up")).unwrap(), "`up` is a link to `..`"),

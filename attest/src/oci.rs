@@ -366,6 +366,7 @@ mod tests {
     }
 
     type Files = BTreeMap<String, Vec<u8>>;
+    type Change<'a> = &'a dyn Fn(&mut Files);
 
     fn blob(files: &mut Files, bytes: &[u8]) {
         files.insert(format!("blobs/sha256/{}", Sha256::of(bytes).hex()), bytes.into());
@@ -399,7 +400,7 @@ mod tests {
             descriptor(MANIFEST, manifest.as_bytes()),
             descriptor(MANIFEST, manifest.as_bytes()),
         ]);
-        let cases: [(&str, &dyn Fn(&mut Files), &str); 11] = [
+        let cases: [(&str, Change<'_>, &str); 11] = [
             ("whole", &|_| {}, ""),
             (
                 "foreign file",

@@ -64,7 +64,7 @@ pub enum OpenError {
     },
     /// The path leads out of the root.
     #[error(
-        "`{}` is outside `{}`: move it below, or choose a root that holds both (`--root`)",
+        "`{}` is outside `{}`: move it below, or start in a folder that holds both",
         path.display(),
         root.display()
     )]

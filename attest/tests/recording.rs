@@ -1,5 +1,7 @@
 //! Recording real commands: what is noticed, what is waited for, what is never written down.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail with their test")]
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
@@ -143,8 +145,7 @@ fn a_step_is_its_materials_products_and_parameters() {
     assert!(metadata.started_on.unwrap() <= metadata.finished_on.unwrap());
     let byproducts: Vec<_> = found.run_details.byproducts.iter().collect();
     let metrics = with_role(&byproducts, "metrics")[0];
-    let content = metrics.content.as_deref().unwrap();
-    let content = base64::engine::general_purpose::STANDARD.decode(content).unwrap();
+    let content = decode(metrics.content.as_deref().unwrap());
     assert_eq!(content, b"{\"loss\": 0.5}\n");
     let status = byproducts.iter().find(|one| one.label() == "exit-status").unwrap();
     assert_eq!(status.annotations["exitStatus"], 0);
@@ -156,7 +157,7 @@ fn a_step_is_its_materials_products_and_parameters() {
 fn a_material_that_changed_is_an_error_even_when_it_was_put_back() {
     let cases = [
         ("untouched", "cat data > model", None),
-        ("read alone", "cat data data/x > /dev/null; echo m > model", None),
+        ("read alone", "cat data/x > /dev/null; echo m > model", None),
         ("written", "echo 2 > data/x; echo m > model", Some("`data/x` changed")),
         ("same bytes", "cp data/x t; cat t > data/x; echo m > model", Some("`data/x` changed")),
         (
@@ -273,6 +274,16 @@ impl Observer for Told {
 }
 
 #[test]
+fn signals_are_passed_on() {
+    let bench = Bench::new(&[("data", "1")]);
+    // We are the parent of the shell: it sends us what a batch system would.
+    let script = "trap 'echo told > model; exit 0' USR1; kill -USR1 $PPID; sleep 0.4; exit 1";
+    let recording = bench.train(script).unwrap();
+    assert_eq!(recording.status, 0);
+    assert_eq!(fs::read_to_string(bench.at("model")).unwrap(), "told\n");
+}
+
+#[test]
 fn what_stays_is_named() {
     let bench = Bench::new(&[("data", "1")]);
     let plan = bench.plan(BuildKind::Training, &["data"], &["model"], "echo m > model; sleep 60 &");
@@ -348,6 +359,18 @@ fn an_evaluation_is_one_statement_about_the_model() {
     assert_eq!(with_role(&materials, "model")[0].artifact(), Ok(file("m")));
     assert_eq!(run.products[0].name.as_deref(), Some("metrics.json"));
 
+    fs::remove_file(bench.at("model")).unwrap();
+    bench.put("model/weights", "w");
+    fs::remove_file(bench.at("metrics.json")).unwrap();
+    let statement = read(bench.record(plan(script)).unwrap());
+    let model = statement.subject[0].artifact().unwrap();
+    let materials = statement.materials();
+    let material = with_role(&materials, "model")[0];
+    let manifest = decode(material.content.as_deref().unwrap());
+    let media_type = material.media_type.as_deref().unwrap();
+    let contents = attest::manifest::contents(media_type, &manifest).unwrap().unwrap();
+    assert_eq!((contents.artifact, material.artifact().unwrap()), (model, model));
+
     let cases = [
         ("true", "was there before"),
         ("echo '{\"metrics\": {\"accuracy\": NaN}}' > metrics.json", "`accuracy` is NaN"),
@@ -380,8 +403,7 @@ fn a_failed_command_leaves_nothing_unless_asked() {
         assert_ne!(artifact, file("half\n"), "what a failed command left is no product");
         let byproducts = &provenance(&statement).run_details.byproducts;
         let record = byproducts.iter().find(|one| one.artifact() == Ok(artifact)).unwrap();
-        let record = record.content.as_deref().unwrap();
-        let record = base64::engine::general_purpose::STANDARD.decode(record).unwrap();
+        let record = decode(record.content.as_deref().unwrap());
         assert_eq!(serde_json::from_slice::<Value>(&record).unwrap()["exitStatus"], status);
     }
 }
@@ -430,7 +452,10 @@ fn manifest_of(statement: &Statement, media_type: &str) -> Vec<u8> {
     let byproducts = &provenance(statement).run_details.byproducts;
     let of_type = |one: &&ResourceDescriptor| one.media_type.as_deref() == Some(media_type);
     let manifest = byproducts.iter().find(of_type).unwrap();
-    let content = manifest.content.as_deref().unwrap();
+    decode(manifest.content.as_deref().unwrap())
+}
+
+fn decode(content: &str) -> Vec<u8> {
     base64::engine::general_purpose::STANDARD.decode(content).unwrap()
 }
 

@@ -8,6 +8,8 @@
 
 mod compile;
 mod error;
+mod field;
+mod lines;
 mod nearest;
 mod place;
 

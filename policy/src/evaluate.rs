@@ -11,7 +11,7 @@ use crate::report::MAX_LISTED;
 use crate::rules::chain::Chain;
 use crate::rules::past::Past;
 use crate::rules::{
-    Question, ages, chain, flow, forbidden, history, metrics, revoked, stages, steps,
+    Question, ages, flow, forbidden, history, metrics, required, revoked, stages, steps,
 };
 
 /// Judges `artifact` for `stage`.
@@ -96,14 +96,15 @@ fn judge(
         stages::judge(question, stage, draft);
     }
     history::consistent(question, &chain, &past, draft);
-    chain::judge(question, &chain, draft);
-    chain::reaches(question, &chain, &past, draft);
+    required::judge(question, &chain, draft);
+    required::reaches(question, &chain, &past, draft);
     flow::judge(question, &chain, draft);
     forbidden::judge(question, &chain, &past, draft);
     let read = metrics::judge(question, &chain, draft);
     ages::judge(question, &chain, &read, draft);
-    if draft.rules.is_empty() {
-        let message = "the policy has no rule".into();
+    // No document without a step is read; a verdict would be vacuous all the same.
+    if question.model.steps.is_empty() {
+        let message = "the policy asks for no step".into();
         let next = "write down what must hold";
         draft.fail("policy", vec![Problem::fail(Code::PolicyEmpty, message, next)]);
     }

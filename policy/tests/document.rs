@@ -355,3 +355,30 @@ fn size_entries_and_depth_are_bounded() {
     let deep = changed("anyOf: [data]", &format!("anyOf: {}", "[".repeat(100_000)));
     assert!(deep.is_err());
 }
+
+#[test]
+fn the_policies_of_the_repository_are_read() {
+    if let Err(error) = Policy::parse(include_str!("../../examples/breast-cancer/policy.yaml")) {
+        panic!("{error}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is cut out of a document or put into it, reading it ends with a policy or with
+    /// an error.
+    #[test]
+    fn damaged_documents_are_read_or_refused(
+        from in 0..GOOD.len(),
+        length in 0..200_usize,
+        text in "[ -~\n]{0,40}",
+    ) {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        let end = (from + length).min(bytes.len());
+        bytes.splice(from..end, text.into_bytes());
+        let damaged = String::from_utf8(bytes).unwrap();
+        match Policy::parse(&damaged) {
+            Ok(policy) => assert_eq!(policy.digest(), attest::Sha256::of(damaged.as_bytes())),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! may write.
 //!
 //! The storage works with blocking calls, so that whatever needs it runs on threads for that
-//! purpose, a bounded number at a time ([`App::work`]). Admission needs none of it: it reads the
+//! purpose, a bounded number at a time. Admission needs none of it: it reads the
 //! verdicts, and nothing else.
 
 use std::collections::BTreeMap;
@@ -22,8 +22,11 @@ use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Register, Storage};
 use crate::verdicts::Verdicts;
 
-/// How many requests work with the register at once.
-pub const MAX_WORKING: u32 = 16;
+/// How many requests that only read work with the register at once.
+pub const MAX_READING: u32 = 12;
+/// How many requests that may write do: they have places of their own, so that no heap of
+/// questions keeps a revocation waiting.
+pub const MAX_WRITING: u32 = 4;
 
 /// Reads the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -69,7 +72,8 @@ pub struct App<S> {
     verdicts: Verdicts,
     writers: Writers,
     clock: Clock,
-    slots: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+    writing: Arc<Semaphore>,
 }
 
 /// Why the parts make no service.
@@ -143,7 +147,8 @@ impl<S: Storage> App<S> {
             verdicts: Verdicts::default(),
             writers,
             clock,
-            slots: Arc::new(Semaphore::new(MAX_WORKING as usize)),
+            reading: Arc::new(Semaphore::new(MAX_READING as usize)),
+            writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
         })
     }
 
@@ -198,31 +203,76 @@ impl<S: Storage> App<S> {
 }
 
 impl<S: Storage + 'static> App<S> {
-    /// Runs what needs the register, on a thread that may block. What was begun is brought to its
-    /// end even when the client has gone, so that a submission is committed or refused, and never
-    /// left half-way.
-    pub(crate) async fn work<T, J, F>(self: Arc<Self>, job: J) -> Result<T, ApiError>
+    /// Runs what reads the register, on a thread that may block.
+    pub(crate) async fn read<T, J, F>(self: Arc<Self>, job: J) -> Result<T, ApiError>
     where
         T: Send + 'static,
         J: FnOnce(Arc<Self>) -> F + Send + 'static,
         F: Future<Output = Result<T, ApiError>>,
     {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let slots = Arc::clone(&self.reading);
+        self.work(slots, job).await
+    }
+
+    /// Runs what may write to the register, on a thread that may block, and takes what it wrote
+    /// into account. When either does not come to its end, no verdict counts until a later
+    /// [`App::catch_up`] succeeds: nobody knows what was written.
+    pub(crate) async fn write<T, J, F>(
+        self: Arc<Self>,
+        now: Timestamp,
+        job: J,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        J: FnOnce(Arc<Self>) -> F + Send + 'static,
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let slots = Arc::clone(&self.writing);
+        let job = async move |app: Arc<Self>| {
+            let unaccounted = Unaccounted::new(&app.verdicts);
+            let result = job(Arc::clone(&app)).await;
+            match app.catch_up(now).await {
+                Ok(_) => unaccounted.accounted(),
+                Err(error) => tracing::error!(%error, "what was written is not accounted for"),
+            }
+            result
+        };
+        self.work(slots, job).await
+    }
+
+    /// What was begun is brought to its end even when the client has gone, so that a submission
+    /// is committed or refused, and never left half-way.
+    async fn work<T, J, F>(self: Arc<Self>, slots: Arc<Semaphore>, job: J) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        J: FnOnce(Arc<Self>) -> F + Send + 'static,
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let slot = slots.acquire_owned().await;
         let slot = slot.map_err(|_| ApiError::NotReady("it is being stopped"))?;
         let runtime = tokio::runtime::Handle::current();
         let done = tokio::task::spawn_blocking(move || {
             let _slot = slot;
             runtime.block_on(job(self))
         });
-        // Whoever panicked has said so on the way; the client learns only that it happened.
-        done.await.map_err(|_| ApiError::Internal)?
+        done.await.map_err(|error| {
+            tracing::error!(%error, "a request ended in a panic");
+            ApiError::Internal
+        })?
     }
 
     /// Takes no more work, and waits until what was begun is done. Returns whether it was.
     pub(crate) async fn drain(&self, patience: Duration) -> bool {
-        let all = Arc::clone(&self.slots).acquire_many_owned(MAX_WORKING);
+        let slots = [(&self.writing, MAX_WRITING), (&self.reading, MAX_READING)];
+        let all = async {
+            for (slots, count) in slots {
+                if let Ok(all) = slots.acquire_many(count).await {
+                    all.forget();
+                }
+            }
+        };
         let done = tokio::time::timeout(patience, all).await.is_ok();
-        self.slots.close();
+        slots.iter().for_each(|(slots, _)| slots.close());
         done
     }
 }
@@ -261,7 +311,7 @@ mod tests {
         static DONE: AtomicBool = AtomicBool::new(false);
         let app = app().await;
         let (begin, begun) = tokio::sync::oneshot::channel();
-        let client = tokio::spawn(Arc::clone(&app).work(|_| async move {
+        let client = tokio::spawn(Arc::clone(&app).write(Timestamp::UNIX_EPOCH, |_| async move {
             begin.send(()).unwrap();
             tokio::time::sleep(Duration::from_millis(50)).await;
             DONE.store(true, Ordering::SeqCst);
@@ -271,7 +321,7 @@ mod tests {
         client.abort();
         assert!(app.drain(Duration::from_secs(20)).await);
         assert!(DONE.load(Ordering::SeqCst));
-        let late = Arc::clone(&app).work(|_| async { Ok(()) }).await;
+        let late = Arc::clone(&app).read(|_| async { Ok(()) }).await;
         assert!(matches!(late, Err(ApiError::NotReady(_))));
     }
 
@@ -280,7 +330,7 @@ mod tests {
         let app = app().await;
         let (begin, begun) = tokio::sync::oneshot::channel();
         let (finish, finished) = tokio::sync::oneshot::channel::<()>();
-        let client = tokio::spawn(Arc::clone(&app).work(|_| async move {
+        let client = tokio::spawn(Arc::clone(&app).read(|_| async move {
             begin.send(()).unwrap();
             let _ = finished.await;
             Ok(())

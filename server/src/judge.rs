@@ -5,6 +5,8 @@
 //! signs what was judged and registers it. Nothing here reads a clock, and an `Err` means that the
 //! question could not be asked: it is never to be taken for "allowed".
 
+use std::collections::BTreeSet;
+
 use attest::envelope::IN_TOTO;
 use attest::{
     ArtifactId, Bundle, Checkpoint, Envelope, KeyError, KeyId, SigningKey, StageName,
@@ -19,8 +21,12 @@ use crate::register::{
 };
 use crate::seen::is_behind;
 
-/// How many pages of attestations of one artifact are read; what is left counts as unexplored.
-const MAX_PAGES: usize = 4;
+/// How many pages of attestations of one artifact are read, each of
+/// [`crate::register::MAX_BUNDLES`]. More is no answer.
+const MAX_PAGES: usize = 16;
+/// How many attestations of one artifact by keys that the trust file does not know are handed to
+/// the trace, which refuses them: enough to be shown, and not enough to use up its budget.
+pub const MAX_STRANGERS: usize = 256;
 /// How many artifacts are asked for; the trace has a limit of its own below it.
 const MAX_ASKED: usize = 1 << 16;
 
@@ -54,6 +60,12 @@ pub enum JudgeError {
     /// The register does not answer.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// More than is read.
+    #[error("there are too many attestations of {artifact} to judge it by all of them")]
+    TooMany {
+        /// The artifact.
+        artifact: ArtifactId,
+    },
     /// The key is not one that may sign promotions.
     #[error("the trust file names no verifier with the key {key}; add one under `verifiers`")]
     NoVerifier {
@@ -90,6 +102,7 @@ pub async fn lineage<S: Storage>(
     now: Timestamp,
 ) -> Result<Lineage, JudgeError> {
     require_clock(register, now).await?;
+    let known: BTreeSet<String> = trust.keys().iter().map(|key| key.id().to_string()).collect();
     let mut trace = Trace::new(artifact, direction, trust, negatives, now);
     for _ in 0..MAX_ASKED {
         let Some(wanted) = trace.wanted().first().copied() else { break };
@@ -98,8 +111,9 @@ pub async fn lineage<S: Storage>(
             Direction::Down => &[Term::Subject, Term::Material],
         };
         for term in terms {
-            let (bundles, complete_to) = bundles(register, term(wanted)).await?;
-            trace.supply(wanted, bundles, complete_to.as_ref());
+            let found = bundles(register, &term(wanted), &known).await?;
+            let (bundles, complete_to) = found.ok_or(JudgeError::TooMany { artifact: wanted })?;
+            trace.supply(wanted, bundles, Some(&complete_to));
         }
     }
     Ok(trace.finish())
@@ -211,23 +225,36 @@ pub async fn promote<S: Storage>(
     Ok(Promotion { decision, registered: receipts.into_iter().next() })
 }
 
-/// Every attestation that a term finds, and what the answer is complete to.
+/// Every attestation that a term finds and that can count, with some that cannot, and what the
+/// answer is complete to; `None` when there are more than are read.
 async fn bundles<S: Storage>(
     register: &Register<S>,
-    term: Term,
-) -> Result<(Vec<Bundle>, Option<Checkpoint>), JudgeError> {
+    term: &Term,
+    known: &BTreeSet<String>,
+) -> Result<Option<(Vec<Bundle>, Checkpoint)>, JudgeError> {
     let mut all = Vec::new();
+    let mut strangers = 0;
     let mut start = 0;
     for _ in 0..MAX_PAGES {
         let Bundles { bundles, next, complete_to } =
             register.bundles_with(term.clone(), start).await?;
-        all.extend(bundles);
+        for bundle in bundles {
+            // The register itself says by which key the entry's signature is: nobody else can
+            // have made it, and only trusted keys are believed.
+            if !bundle.hint.as_ref().is_some_and(|key| known.contains(key)) {
+                strangers += 1;
+                if strangers > MAX_STRANGERS {
+                    continue;
+                }
+            }
+            all.push(bundle);
+        }
         match next {
-            None => return Ok((all, Some(complete_to))),
+            None => return Ok(Some((all, complete_to))),
             Some(next) => start = next,
         }
     }
-    Ok((all, None))
+    Ok(None)
 }
 
 async fn require_clock<S: Storage>(

@@ -24,11 +24,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Bounded {
     listener: TcpListener,
     slots: Arc<Semaphore>,
+    silence: Duration,
 }
 
 impl Bounded {
     pub(crate) fn new(listener: TcpListener) -> Self {
-        Self { listener, slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+        Self::within(listener, MAX_CONNECTIONS, SILENCE)
+    }
+
+    fn within(listener: TcpListener, connections: usize, silence: Duration) -> Self {
+        Self { listener, slots: Arc::new(Semaphore::new(connections)), silence }
     }
 }
 
@@ -44,8 +49,9 @@ impl Listener for Bounded {
                 Ok((stream, address)) => {
                     // Answers are small and written whole.
                     let _ = stream.set_nodelay(true);
-                    let silence = Box::pin(tokio::time::sleep(SILENCE));
-                    return (Connection { stream, silence, _slot: slot }, address);
+                    let silence = self.silence;
+                    let alarm = Box::pin(tokio::time::sleep(silence));
+                    return (Connection { stream, silence, alarm, _slot: slot }, address);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -63,7 +69,9 @@ impl Listener for Bounded {
 /// A connection that gives its place back when it ends.
 pub(crate) struct Connection {
     stream: TcpStream,
-    silence: Pin<Box<Sleep>>,
+    silence: Duration,
+    /// Rings when the other side has said nothing for that long.
+    alarm: Pin<Box<Sleep>>,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -75,10 +83,11 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(result) => {
-                self.silence.as_mut().reset(deadline());
+                let deadline = Instant::now() + self.silence;
+                self.alarm.as_mut().reset(deadline);
                 Poll::Ready(result)
             }
-            Poll::Pending => match self.silence.as_mut().poll(context) {
+            Poll::Pending => match self.alarm.as_mut().poll(context) {
                 Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
                 Poll::Pending => Poll::Pending,
             },
@@ -104,6 +113,51 @@ impl AsyncWrite for Connection {
     }
 }
 
-fn deadline() -> Instant {
-    Instant::now() + SILENCE
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+    const SHORT: Duration = Duration::from_millis(100);
+
+    async fn listen(connections: usize, silence: Duration) -> (Bounded, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Bounded::within(listener, connections, silence), address)
+    }
+
+    async fn read(connection: &mut Connection) -> io::Result<usize> {
+        let mut bytes = [0; 16];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|context| Pin::new(&mut *connection).poll_read(context, &mut buffer)).await?;
+        Ok(buffer.filled().len())
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_until_another_one_has_ended() {
+        let (mut bounded, address) = listen(1, LONG).await;
+        let _clients: Vec<_> =
+            (0..2).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        let first = bounded.accept().await;
+        assert!(tokio::time::timeout(SHORT, bounded.accept()).await.is_err());
+        drop(first);
+        assert!(tokio::time::timeout(LONG, bounded.accept()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_is_ended_and_one_that_speaks_is_not() {
+        let (mut bounded, address) = listen(2, 5 * SHORT).await;
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let (mut connection, _) = bounded.accept().await;
+        for _ in 0..4 {
+            tokio::time::sleep(SHORT / 2).await;
+            client.write_all(b"x").unwrap();
+            assert_eq!(read(&mut connection).await.unwrap(), 1);
+        }
+        let silent = read(&mut connection).await;
+        assert_eq!(silent.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 }

@@ -203,7 +203,7 @@ fn reachable(mut bound: SocketAddr) -> SocketAddr {
 
 /// Judges all promotions, then judges again what time ends, for as long as the service runs.
 async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Send) {
-    let first = Arc::clone(&app).work(|app| async move {
+    let first = Arc::clone(&app).write(app.now(), |app| async move {
         app.catch_up(app.now()).await?;
         Ok(())
     });
@@ -212,7 +212,7 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
     loop {
         tokio::time::sleep(RENEWAL).await;
         let seen = seen.clone();
-        let renewal = Arc::clone(&app).work(move |app| async move {
+        let renewal = Arc::clone(&app).write(app.now(), move |app| async move {
             let now = app.now();
             app.renew(now).await?;
             seen::accept(&seen, app.register(), now).await.map_err(ApiError::undecided)

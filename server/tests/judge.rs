@@ -8,10 +8,13 @@
 
 mod common;
 
-use attest::{Bundle, Statement};
+use attest::envelope::IN_TOTO;
+use attest::{Bundle, Envelope, Statement};
 use axum::http::StatusCode;
 use serde_json::json;
 use server::judge::{self, Grounds, IfDenied};
+use server::register::Submission;
+use verify::Direction;
 
 use common::{Service, Setup, codes, noon, question, revoked, staged};
 
@@ -161,4 +164,35 @@ async fn a_clock_set_backwards_is_no_answer() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn heaps_by_a_stranger_use_up_nothing() {
+    let scene = staged();
+    let service = Service::of(&scene).await;
+    let stranger = fixtures::signing_key("stranger").unwrap();
+    let public = [stranger.public().clone()];
+    let package = scene.submissions.iter().find(|sent| sent.id == "package").unwrap();
+    let mut statement: serde_json::Value =
+        serde_json::from_slice(&package.envelope.payload).unwrap();
+    let envelopes: Vec<Envelope> = (0..judge::MAX_STRANGERS + 1)
+        .map(|copy| {
+            statement["subject"][0]["annotations"]["nonce"] = copy.into();
+            let payload = statement.to_string().into_bytes();
+            Envelope::sign(IN_TOTO, payload, &[&stranger]).unwrap()
+        })
+        .collect();
+    let heap: Vec<Submission<'_>> =
+        envelopes.iter().map(|envelope| Submission { envelope, verifiers: &public }).collect();
+    let register = service.app.register();
+    register.submit_all(&heap, scene.now).await.unwrap();
+
+    let (trust, up) = (service.app.trust(), Direction::Up);
+    let followed = service.app.catch_up(scene.now).await.unwrap();
+    let negatives = &followed.negatives;
+    let lineage = judge::lineage(register, scene.artifact, up, trust, negatives, scene.now).await;
+    let lineage = lineage.unwrap();
+    assert_eq!(lineage.rejected().len(), judge::MAX_STRANGERS);
+    let policy = service.app.policy().unwrap();
+    assert!(policy.evaluate(&scene.artifact, &scene.stage, &lineage, scene.now).passed());
 }

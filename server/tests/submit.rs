@@ -244,6 +244,8 @@ async fn a_request_that_no_route_answers_is_a_problem() {
         let reply = service.send(method.clone(), path, headers, Vec::new()).await;
         assert_eq!(reply.status, status, "{method} {path}");
         assert_eq!(reply.problem(), code, "{method} {path}");
+        let refuses_method = status == StatusCode::METHOD_NOT_ALLOWED;
+        assert_eq!(reply.allow.is_some(), refuses_method, "{method} {path}: {:?}", reply.allow);
     }
     let head = service.send(Method::HEAD, "/checkpoint", &[], Vec::new()).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));

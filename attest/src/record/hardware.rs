@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(accelerators(root.path()).len(), 2);
         put("proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: \t NVIDIA A100\nIRQ: 4\n");
         let nvidia = json!({"vendor": "nvidia", "model": "NVIDIA A100"});
-        assert_eq!(accelerators(root.path()), [nvidia.clone()]);
+        assert_eq!(accelerators(root.path()), std::slice::from_ref(&nvidia));
         put("dev/kfd", "");
         put("sys/class/kfd/kfd/topology/nodes/0/gpu_id", "0\n");
         put("sys/class/kfd/kfd/topology/nodes/1/gpu_id", "4711\n");

@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn what_a_step_reads_and_writes_is_apart() {
-        let cases: [(&[&str], &[&str], Option<&str>, &str); 13] = [
+        type Case =
+            (&'static [&'static str], &'static [&'static str], Option<&'static str>, &'static str);
+        let cases: [Case; 13] = [
             (&["a"], &["b"], None, ""),
             (&["a", "a/x"], &["ab"], None, ""),
             (&[], &["b"], Some("b"), ""),

@@ -24,8 +24,9 @@ use crate::statement::Statement;
 
 /// The role of a lock file.
 const LOCK_ROLE: &str = "environment-lock";
-/// The longest time that some system gives to two changes: kernels count time in ticks.
-const TICK: Duration = Duration::from_millis(20);
+/// For how long two changes may have one change time: kernels count time in ticks, of which
+/// there are at least a hundred a second.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Where recording begins.
 #[derive(Clone, Copy, Debug)]
@@ -230,11 +231,12 @@ pub struct Recording {
 ///
 /// A file that was written a moment ago has the change time of the current tick, and so would
 /// whatever is done to it next.
-fn settle<'a>(mut listings: impl Iterator<Item = &'a Listing>, now: Timestamp) {
+fn settle<'a>(listings: impl Iterator<Item = &'a Listing>, now: Timestamp) {
     let tick = i128::try_from(TICK.as_nanos()).unwrap_or(0);
-    if listings.any(|listing| listing.changed() + tick >= now.as_nanosecond()) {
-        thread::sleep(TICK);
-    }
+    let Some(changed) = listings.map(Listing::changed).max() else { return };
+    // `now` is from before the look at the files: what has passed since is not counted on.
+    let left = (changed + tick - now.as_nanosecond()).clamp(0, tick);
+    thread::sleep(Duration::from_nanos(u64::try_from(left).unwrap_or(0)));
 }
 
 /// The lock files, which are read as far as they can be: nobody asked for them.

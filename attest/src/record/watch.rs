@@ -16,7 +16,7 @@ pub(super) struct Watch {
 
 #[cfg(target_os = "linux")]
 impl Watch {
-    /// Watches the root and every directory between it and each name.
+    /// Watches the root and every directory between it and each name; nothing without names.
     ///
     /// Where the system grants no watch, there is none: it is one more way to notice.
     pub(super) fn of<'a>(
@@ -25,6 +25,10 @@ impl Watch {
     ) -> Result<Option<Self>, OpenError> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
+        let mut names = names.peekable();
+        if names.peek().is_none() {
+            return Ok(None);
+        }
         let Ok(queue) = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else {
             return Ok(None);
         };
@@ -49,12 +53,19 @@ impl Watch {
     }
 
     /// The first directory that was moved or removed since.
-    pub(super) fn moved(&self) -> Option<String> {
+    pub(super) fn moved(self) -> Option<String> {
+        let found = self.first_moved();
+        // The kernel takes ten milliseconds and more to end a watch, which nobody waits for.
+        std::thread::spawn(move || drop(self));
+        found
+    }
+
+    fn first_moved(&self) -> Option<String> {
         use rustix::fs::inotify::{ReadFlags, Reader};
 
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.queue, &mut buffer);
-        // The events of a directory end with its removal, so this ends.
+        // The events of a directory end with its removal, and the queue is bounded: this ends.
         while let Ok(event) = reader.next() {
             let found = self.names.iter().find(|(number, _)| *number == event.wd());
             match found {
@@ -84,7 +95,7 @@ impl Watch {
         Ok(None)
     }
 
-    pub(super) fn moved(&self) -> Option<String> {
+    pub(super) fn moved(self) -> Option<String> {
         None
     }
 }

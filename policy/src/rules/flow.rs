@@ -8,7 +8,8 @@ use attest::ArtifactId;
 use verify::Attestation;
 
 use super::Question;
-use super::chain::{Chain, FlowState};
+use super::chain::Chain;
+use super::joint::FlowState;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Coverage, Endpoint};

@@ -4,7 +4,7 @@
 //! every report, and no finding claims more. What a step used without a digest that identifies it
 //! could be anything, so that the rule cannot be decided. Every believed statement of a step is
 //! read, not only those that count: a second statement that leaves a material out does not hide
-//! the first.
+//! the first, and a model that was tuned further has learnt what its base has.
 
 use std::collections::BTreeSet;
 
@@ -77,13 +77,9 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
     }
 }
 
-/// The statements of a step about anything that a statement of the chain is about.
+/// Every believed statement of a step about anything that went in, chosen or not.
 fn statements<'a>(chain: &Chain<'a>, step: usize) -> Vec<&'a Attestation> {
-    let Some(links) = chain.steps.get(step) else { return Vec::new() };
-    let made: BTreeSet<ArtifactId> =
-        links.chosen.iter().flat_map(|one| &one.subjects).map(|one| one.artifact).collect();
-    let same = |one: &&&Attestation| one.subjects.iter().any(|one| made.contains(&one.artifact));
-    links.all.iter().filter(same).copied().collect()
+    chain.steps.get(step).map(|links| links.all.clone()).unwrap_or_default()
 }
 
 /// Where something must not enter.
@@ -112,7 +108,7 @@ impl Entry<'_> {
         }
         let Self { what, to, port, strength } = self;
         let (port, strength) = (port.as_str(), strength.as_str());
-        let end = |one| super::chain::entering(Endpoint { step: 0, port: self.port }, one);
+        let end = |one| super::joint::entering(Endpoint { step: 0, port: self.port }, one);
         let mut problems = Vec::new();
         for taker in takers {
             let found: Vec<ArtifactId> = end(taker).filter(|one| touched.contains(one)).collect();

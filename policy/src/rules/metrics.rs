@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use attest::predicate::{Evaluation, Measurement};
-use attest::{ArtifactId, Decimal, Predicate};
+use attest::{ArtifactId, Decimal, Predicate, Sha256};
 use verify::Attestation;
 
 use super::Question;
@@ -85,11 +85,11 @@ impl Metric {
             .flat_map(|one| &one.subjects)
             .map(|one| one.artifact)
             .collect();
+        let counting: BTreeSet<Sha256> = chosen.iter().map(|one| one.body()).collect();
         let (mut evidence, mut problems, mut earlier) = (Vec::new(), Vec::new(), None);
         for artifact in &artifacts {
             let all = self.evaluations(question, chain, artifact);
-            let counts =
-                |one: &&&Attestation| chosen.iter().any(|other| other.body() == one.body());
+            let counts = |one: &&&Attestation| counting.contains(&one.body());
             let logged = all.iter().rev().filter(|one| one.index.is_some()).find(counts);
             let Some(last) = logged.or_else(|| all.iter().rev().find(counts)).copied() else {
                 problems.push(self.elsewhere(*artifact, chosen));

@@ -120,3 +120,75 @@ fn complete<F: Fits>(
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Coverage, Endpoint, Port};
+
+    /// Pairs that fit.
+    struct Pairs(Vec<(usize, usize)>);
+
+    impl Fits for Pairs {
+        fn fits(&self, maker: usize, taker: usize) -> bool {
+            self.0.contains(&(maker, taker))
+        }
+    }
+
+    fn flow(from: usize, to: usize) -> Flow {
+        Flow {
+            rule: String::new(),
+            from: Endpoint { step: from, port: Port::Products },
+            select: None,
+            to: Endpoint { step: to, port: Port::Materials },
+            coverage: Coverage::Any,
+        }
+    }
+
+    #[test]
+    fn flows_that_meet_again() {
+        let cases: [(&[(usize, usize)], bool); 5] = [
+            (&[], false),
+            (&[(0, 1), (1, 2), (1, 3)], false),
+            (&[(0, 1), (2, 3)], false),
+            (&[(0, 1), (1, 2), (0, 2)], true),
+            (&[(0, 1), (0, 1)], true),
+        ];
+        for (pairs, want) in cases {
+            let flows: Vec<Flow> = pairs.iter().map(|(from, to)| flow(*from, *to)).collect();
+            assert_eq!(meet_again(&flows.iter().collect::<Vec<_>>(), 4), want, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_fits_every_neighbour_and_no_chain_is_removed() {
+        let flows = [flow(0, 1), flow(1, 2), flow(0, 2)];
+        let straight = Pairs(vec![(0, 0), (1, 1)]);
+        let crossed = Pairs(vec![(0, 1), (1, 0)]);
+        let both = Pairs(vec![(0, 0), (1, 1), (0, 1)]);
+        let cases = [
+            ("straight", &straight, vec![true, true]),
+            ("crossed", &crossed, vec![false, false]),
+            ("one more", &both, vec![true, true]),
+        ];
+        for (name, last, want) in cases {
+            let joints = [(&flows[0], &straight), (&flows[1], &straight), (&flows[2], last)];
+            let mut alive = vec![vec![true, true]; 3];
+            assert_eq!(keep_what_is_together(&joints, &mut alive), Ok(()), "{name}");
+            assert_eq!(alive, vec![want.clone(), want.clone(), want], "{name}");
+        }
+    }
+
+    #[test]
+    fn too_many_tries_are_an_error() {
+        // Everything fits everything but the last pair, which nothing fits.
+        let many = 60;
+        let any =
+            Pairs((0..many).flat_map(|one| (0..many).map(move |other| (one, other))).collect());
+        let none = Pairs(Vec::new());
+        let flows = [flow(0, 1), flow(1, 2), flow(0, 2)];
+        let joints = [(&flows[0], &any), (&flows[1], &any), (&flows[2], &none)];
+        let mut alive = vec![vec![true; many]; 3];
+        assert_eq!(keep_what_is_together(&joints, &mut alive), Err(GaveUp));
+    }
+}

@@ -75,7 +75,7 @@ pub(super) async fn bundles<S: Storage + 'static>(
         NamedAs::Subject => Term::Subject(artifact),
         NamedAs::Material => Term::Material(artifact),
     };
-    app.work(
+    app.read(
         move |app| async move { Ok(Json(app.register().bundles_with(term, start).await?.into())) },
     )
     .await
@@ -113,7 +113,7 @@ pub(super) async fn lineage<S: Storage + 'static>(
     Asked(Towards { direction }): Asked<Towards>,
     Now(now): Now,
 ) -> Result<Json<Family>, ApiError> {
-    app.work(move |app| async move {
+    app.read(move |app| async move {
         let followed = app.catch_up(now).await?;
         let (register, trust) = (app.register(), app.trust());
         let negatives = &followed.negatives;

@@ -43,10 +43,9 @@ pub(super) async fn submit<S: Storage + 'static>(
     let refused = |error: &dyn std::fmt::Display| ApiError::Refused(error.to_string());
     let bytes = submission.envelope.to_string().into_bytes();
     let envelope = Envelope::parse(&bytes).map_err(|error| refused(&error))?;
-    app.work(move |app| async move {
+    app.write(now, move |app| async move {
         let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
-        let submission = app.register().submit(&envelope, &verifiers, now);
-        let receipts = app.write(now, submission).await?;
+        let receipts = app.register().submit(&envelope, &verifiers, now).await?;
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))
     })
     .await
@@ -96,7 +95,7 @@ pub(super) async fn entry<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
     OfEntry(index): OfEntry,
 ) -> Result<Json<EntryDocument>, ApiError> {
-    app.work(move |app| async move {
+    app.read(move |app| async move {
         let entry = app.register().entry(index).await?;
         let bundle = match app.register().bundle(index).await {
             Ok(bundle) => Some(BundleDocument(bundle)),

@@ -105,5 +105,5 @@ pub(super) async fn find<S: Storage + 'static>(
     Asked(sought): Asked<Sought>,
 ) -> Result<Json<Found>, ApiError> {
     let query = sought.query()?;
-    app.work(move |app| async move { Ok(Json(app.register().find(&query).await?.into())) }).await
+    app.read(move |app| async move { Ok(Json(app.register().find(&query).await?.into())) }).await
 }

@@ -35,14 +35,14 @@ pub(super) async fn promote<S: Storage + 'static>(
     Now(now): Now,
     Body(PromotionRequest { artifact, stage }): Body<PromotionRequest>,
 ) -> Result<Json<Promoted>, ApiError> {
-    app.work(move |app| async move {
+    app.write(now, move |app| async move {
         let policy = app.policy().ok_or(ApiError::NoPolicy)?;
         let gate = app.gate().ok_or(ApiError::NoGate)?;
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let denied = IfDenied::SignNothing;
-        let promotion = judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied);
-        let Promotion { decision, registered } = app.write(now, promotion).await?;
+        let Promotion { decision, registered } =
+            judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied).await?;
         Ok(Json(Promoted { report: decision.report(), entry: registered.map(Into::into) }))
     })
     .await

@@ -33,7 +33,7 @@ pub(super) const CHECKPOINT: Operation = Operation {
 pub(super) async fn checkpoint<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let note = app.work(|app| async move { Ok(app.register().checkpoint().await?) }).await?;
+    let note = app.read(|app| async move { Ok(app.register().checkpoint().await?) }).await?;
     let headers =
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, note))
@@ -74,7 +74,7 @@ pub(super) async fn inclusion<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
     Asked(Within { index, size }): Asked<Within>,
 ) -> Result<Json<Inclusion>, ApiError> {
-    app.work(move |app| async move {
+    app.read(move |app| async move {
         let proof = app.register().inclusion(index, size).await?;
         Ok(Json(Inclusion::new(proof, app.register().checkpoint().await?)))
     })
@@ -116,7 +116,7 @@ pub(super) async fn consistency<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
     Asked(Between { from, to }): Asked<Between>,
 ) -> Result<Json<Consistency>, ApiError> {
-    app.work(move |app| async move {
+    app.read(move |app| async move {
         let proof = app.register().consistency(from, to).await?;
         Ok(Json(Consistency::new(proof, app.register().checkpoint().await?)))
     })

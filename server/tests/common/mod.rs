@@ -128,6 +128,7 @@ pub struct Service {
 pub struct Reply {
     pub status: StatusCode,
     pub media_type: String,
+    pub allow: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -232,8 +233,10 @@ impl Service {
         let status = response.status();
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let media_type = media_type.map_or("", |value| value.to_str().unwrap()).to_owned();
+        let allow = response.headers().get(header::ALLOW);
+        let allow = allow.map(|value| value.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
-        Reply { status, media_type, body: body.to_vec() }
+        Reply { status, media_type, allow, body: body.to_vec() }
     }
 
     pub async fn check(&self, scene: &Scene) -> Value {

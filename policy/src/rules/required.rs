@@ -1,0 +1,93 @@
+//! What came of the required steps, and whether they end at the artifact.
+
+use attest::predicate::PROVENANCE;
+use verify::Attestation;
+
+use super::Question;
+use super::chain::{Chain, MAX_STATEMENTS};
+use super::past::Past;
+use super::steps::{self, Flaw};
+use crate::code::Code;
+use crate::draft::{Draft, Problem, bodies};
+use crate::model::Step;
+
+/// The name of the rule that the chain ends at the artifact.
+const REACHES: &str = "chain";
+
+/// Says what came of every required step.
+pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft) {
+    let model = question.model;
+    for (index, (step, links)) in model.steps.iter().zip(&chain.steps).enumerate() {
+        if links.too_many {
+            let message =
+                format!("there are more than {MAX_STATEMENTS} statements of `{}`", step.name);
+            let next = "narrow the signers of the step, or split it into steps of their own";
+            let code = Code::TraceUnexplored;
+            draft.fail(&step.rule, vec![Problem::error(code, message, next)]);
+            continue;
+        }
+        if let Some(flaw) = links.flaw {
+            let other = step.signers.not_same_as.and_then(|other| model.steps.get(other));
+            let at: Vec<&Attestation> = match flaw {
+                Flaw::SameSigner => links.chosen.clone(),
+                _ => {
+                    let same = |one: &&&Attestation| steps::flaw(step, one) == Some(flaw);
+                    links.all.iter().filter(same).copied().collect()
+                }
+            };
+            draft.fail(&step.rule, vec![steps::flawed(step, other, flaw, &at)]);
+            continue;
+        }
+        if !links.chosen.is_empty() {
+            draft.pass(&step.rule, bodies(links.chosen.iter().copied()), None);
+            continue;
+        }
+        // Where nothing that should have used its products is there either, the step cannot be
+        // looked for: the finding is that of the later step.
+        let mut later = model.flows.iter().filter(|flow| flow.from.step == index).peekable();
+        let sought = later.peek().is_none();
+        let after: Vec<usize> =
+            later.map(|flow| flow.to.step).filter(|step| chain.is_found(*step)).collect();
+        if !sought && after.is_empty() {
+            let detail = "it cannot be looked for: no step that uses its products is there";
+            draft.follows(&step.rule, detail.into());
+            continue;
+        }
+        let used: Vec<&Attestation> =
+            after.iter().flat_map(|step| chain.chosen(*step)).copied().collect();
+        draft.fail(&step.rule, vec![steps::missing(step, question.lineage.rejected(), &used)]);
+    }
+}
+
+/// Says whether a required step made the very artifact, where the policy has steps that make
+/// things: else a good chain of something that went in would do for what was built upon it.
+pub(crate) fn reaches(
+    question: Question<'_>,
+    chain: &Chain<'_>,
+    past: &Past<'_>,
+    draft: &mut Draft,
+) {
+    let makes = |step: &Step| step.predicates.iter().any(|one| one == PROVENANCE);
+    let steps = question.model.steps.iter().enumerate();
+    let making: Vec<usize> = steps.filter(|(_, step)| makes(step)).map(|(at, _)| at).collect();
+    if making.is_empty() {
+        draft.not_applicable(REACHES, "the policy asks for no step that makes anything");
+        return;
+    }
+    if !making.iter().all(|step| chain.is_found(*step)) {
+        draft.follows(REACHES, "a required step does not hold itself".into());
+        return;
+    }
+    let made = |one: &&&Attestation| one.subjects.iter().any(|one| past.is_itself(&one.artifact));
+    let all = || making.iter().flat_map(|step| chain.chosen(*step));
+    let last: Vec<&Attestation> = all().filter(made).copied().collect();
+    if !last.is_empty() {
+        draft.pass(REACHES, bodies(last), None);
+        return;
+    }
+    let message = format!("no required step made {} itself", question.artifact);
+    let next = "ask about what the last step made, or add the step that made it to the policy";
+    let problem = Problem::fail(Code::FlowBroken, message, next);
+    let about = question.lineage.about(&question.artifact);
+    draft.fail(REACHES, vec![problem.shown_by(about).about([question.artifact])]);
+}

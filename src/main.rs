@@ -1,2 +1,56 @@
-//! The `assay` command.
-fn main() {}
+//! The `assay` command: parses what was typed, does it, draws the answer, picks the exit status.
+//!
+//! Nothing here decides anything that a library could: the folders `attest`, `verify`, `policy`
+//! and `server` hold the work, `command` one file for each thing that can be typed.
+#![allow(unreachable_pub, reason = "in a command, `pub` is what a file shows to the other files")]
+
+mod advice;
+mod cli;
+mod clock;
+mod command;
+mod context;
+mod error;
+mod exit;
+mod gather;
+mod home;
+#[cfg(feature = "server")]
+mod http;
+mod keys;
+mod moment;
+mod page;
+mod predicate_name;
+mod progress;
+mod publish;
+mod render;
+mod setup;
+#[cfg(feature = "server")]
+mod source;
+mod target;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::render::Printer;
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(error) => Printer::usage(&error),
+    }
+    .into()
+}
+
+fn run(cli: &Cli) -> Exit {
+    let global = &cli.global;
+    let printer = Printer::new(global.color, global.json, global.quiet);
+    let cx = Context { now: clock::now(), global, printer };
+    match command::execute(&cli.command, &cx) {
+        Ok(answer) => printer.answer(&*answer),
+        Err(error) => printer.error(&error),
+    }
+}

@@ -166,19 +166,6 @@ impl<S: Storage> App<S> {
         self.keeper.catch_up(&self.register, self.keeping(now)).await
     }
 
-    /// Runs what may write to the register, and takes what it wrote into account. When either does
-    /// not come to its end, no verdict counts until a later [`App::catch_up`] succeeds: nobody
-    /// knows what was written.
-    pub(crate) async fn write<T>(&self, now: Timestamp, job: impl Future<Output = T>) -> T {
-        let unaccounted = Unaccounted::new(&self.verdicts);
-        let result = job.await;
-        match self.catch_up(now).await {
-            Ok(_) => unaccounted.accounted(),
-            Err(error) => tracing::error!(%error, "what was written is not taken into account"),
-        }
-        result
-    }
-
     /// Judges again what time has ended.
     ///
     /// # Errors

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use attest::ArtifactId;
-use attest::predicate::PROVENANCE;
 use verify::Attestation;
 
 use super::Question;
@@ -19,8 +18,6 @@ use super::steps::{self, Flaw};
 use super::together;
 use crate::model::Step;
 
-/// The name of the rule that the chain ends at the artifact.
-const REACHES: &str = "chain";
 /// The most statements of one step that are read; more is an error, not a choice.
 pub(crate) const MAX_STATEMENTS: usize = 1024;
 

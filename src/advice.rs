@@ -1,0 +1,250 @@
+//! The line of advice for each error: what to do next, never what went wrong.
+
+use std::io;
+use std::path::Path;
+
+use attest::KeyError;
+use attest::content::ContentError;
+use attest::hash::HashError;
+use attest::root::OpenError;
+
+use crate::error::{Action, Error};
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { action, source, .. } => return for_system(*action, source.kind()),
+            Self::NotAFolder(_) => "name a folder, or move the file away".into(),
+            Self::NotAFile(_) => "name a file in it".into(),
+            Self::ForeignFolder { path, .. } => format!(
+                "if you believe what its owner believes, name it outright with `--dir {}`",
+                path.display()
+            ),
+            Self::NoFolder => {
+                "name one with `--dir DIR`; `assay run`, `assay attest` and `assay key generate` \
+                 make one here"
+                    .into()
+            }
+            Self::NoFolderAt(_) => {
+                "name the `.assay` folder itself; `assay run`, `assay attest` and `assay key \
+                 generate` make it"
+                    .into()
+            }
+            Self::TooLarge { .. } => "name its digest instead of taking it in".into(),
+            Self::NotText(_) => "check that this is the file you mean".into(),
+            Self::Key { source, .. } => return for_key(source),
+            Self::NoKey { known, .. } if known.is_empty() => {
+                "make one with `assay key generate`".into()
+            }
+            Self::NoKey { known, .. } => {
+                format!("the keys here are {}; a file is named with its ending", list(known))
+            }
+            Self::WhichKey { known } => {
+                format!("name one with `--key` or `ASSAY_KEY`: {}", list(known))
+            }
+            Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
+            Self::KeyName(_) => {
+                "use letters, digits, `-`, `_`, `.` and `@`, or `--output FILE`".into()
+            }
+            Self::Prompt(_) => "set `ASSAY_KEY_PASSPHRASE`".into(),
+            Self::PassphrasesDiffer => "run the command again".into(),
+            Self::EmptyPassphrase => "leave `--passphrase` out for a key without one".into(),
+            Self::Trust { .. } => {
+                "correct the file; `assay trust add` writes entries of the right shape".into()
+            }
+            Self::Document { .. } => "correct the file; nothing was signed".into(),
+            Self::NotASbom(_) => "write it as JSON: it has `bomFormat` or `spdxVersion`; for another format use `--type` and `--predicate`".into(),
+            Self::NotAScan(_) => {
+                "for another format use `assay attest --type URI --predicate FILE`".into()
+            }
+            Self::Policy { .. } => "correct the file and try it with `assay policy check`".into(),
+            Self::NoPolicy(_) => {
+                "name one with `--policy FILE`, or put the register's own there".into()
+            }
+            #[cfg(feature = "server")]
+            // The recorder's errors say themselves what to do.
+            Self::Record(_) => return None,
+            #[cfg(feature = "server")]
+            Self::Parameters { .. } => "write `{\"NAME\": VALUE}`, or use `--param`".into(),
+            #[cfg(feature = "server")]
+            Self::Parameter(_) => "write it as `--param NAME=VALUE`".into(),
+            #[cfg(feature = "server")]
+            Self::Name(_) => "use lower-case letters, digits and `-`".into(),
+            Self::NothingToTrust => "see `assay trust add --help`".into(),
+            Self::PastUntil => "give a later date, or a length of time such as `365d`".into(),
+            Self::Content { path, source } => return for_content(source, path),
+            Self::NothingToAttest => "see `assay attest --help`".into(),
+            Self::PastExpiry => "give a later date, or a length of time such as `90d`".into(),
+            Self::FutureWindow => "give an earlier date, or a length of time such as `24h`".into(),
+            Self::Statement(_) => "nothing was signed; give the subject another `--name`, or correct the document".into(),
+            Self::Bundle { .. } => {
+                "give Sigstore bundles of version 0.3, as `assay` writes them".into()
+            }
+            Self::Json(_) => "leave `--json` out, and report this".into(),
+            Self::Output(_) => "check where the output goes: a full disk, a closed file".into(),
+            Self::Ambiguous { choices, .. } => format!("say which: {}", list(choices)),
+            #[cfg(feature = "server")]
+            Self::NoRegister(_) => {
+                "`assay run` and `assay attest` make one; or name a service with `--server`".into()
+            }
+            #[cfg(feature = "server")]
+            Self::Register { .. } | Self::Read(_) | Self::Submit(_) => return None,
+            #[cfg(feature = "server")]
+            Self::NoReceipt | Self::NotHere => "check with `assay find`, and report this".into(),
+            #[cfg(feature = "server")]
+            Self::Unsent { source, .. } => {
+                let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
+                format!("{first}run `assay log submit` to register what is kept")
+            }
+            #[cfg(feature = "server")]
+            Self::Checkpoint(_) | Self::Proof(_) | Self::NotSigned { .. } => {
+                "believe nothing that it says; keep the register as it is and ask who runs it"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::NoBundle(_) => "it was erased, or only its hash was ever submitted".into(),
+            #[cfg(feature = "server")]
+            Self::NotAParameter(_) => "write it as `NAME=VALUE`".into(),
+            #[cfg(not(feature = "server"))]
+            Self::NoBundles => "name them with `--bundle`".into(),
+            #[cfg(feature = "server")]
+            Self::Follow(_) => {
+                "nothing is decided on a register that cannot be read whole; restore its folder \
+                 from a backup"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::NoTrust(_) => "say whom to believe with `assay trust add`".into(),
+            #[cfg(feature = "server")]
+            Self::TooManyPages(_) => "add another condition, such as `--since`".into(),
+            #[cfg(feature = "server")]
+            Self::UntrustedLog { key, .. } => {
+                format!("if it is yours, run `assay trust add --log {key}`")
+            }
+            #[cfg(feature = "server")]
+            Self::Seen(_) | Self::Judge(_) => {
+                "nothing was decided, and nothing may be taken for allowed".into()
+            }
+            #[cfg(feature = "server")]
+            Self::NoVerifier(_) => {
+                "run `assay trust add --verifier URI --key NAME` for the key that promotes, or \
+                 choose another with `--key`"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::PolicyOfAService => {
+                "leave `--policy` out; `assay check --policy` asks for an opinion".into()
+            }
+            #[cfg(feature = "server")]
+            Self::Serve(source) => return for_serve(source),
+            #[cfg(feature = "server")]
+            Self::TwoStages(_) => "give each namespace once".into(),
+            #[cfg(feature = "server")]
+            Self::Token { .. } => "make one with `openssl rand -base64 32`".into(),
+            #[cfg(feature = "server")]
+            Self::Runtime(_) => "check the limits of this user (`ulimit -a`)".into(),
+            #[cfg(feature = "server")]
+            Self::ServerUrl { .. } => {
+                "give a URL such as `https://assay.example`, or `http://127.0.0.1:8080` on this \
+                 machine"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::NoCertificates => {
+                "install the package `ca-certificates`, or set `SSL_CERT_FILE`".into()
+            }
+            #[cfg(feature = "server")]
+            Self::Unreachable { .. } => {
+                "check that the service runs there (`assay serve`) and that its address is right"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::Refused { next, status: 401, .. } if next.is_none() => TOKEN.into(),
+            #[cfg(feature = "server")]
+            Self::Refused { next, .. } => return next.clone(),
+            #[cfg(feature = "server")]
+            Self::Unreadable { .. } => {
+                "check that this is an Assay service of the same version".into()
+            }
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+const TOKEN: &str = "name the file with the service's token in `ASSAY_TOKEN_FILE`";
+
+fn for_system(action: Action, kind: io::ErrorKind) -> Option<String> {
+    Some(match (kind, action) {
+        (io::ErrorKind::NotFound, Action::Read) => "check the path".into(),
+        (io::ErrorKind::NotFound, _) => "make the folder that it is to stand in".into(),
+        (io::ErrorKind::PermissionDenied, Action::Read) => {
+            "give this user read access, or run as its owner".into()
+        }
+        (io::ErrorKind::PermissionDenied, _) => {
+            "give this user write access to the folder, or choose another".into()
+        }
+        (io::ErrorKind::AlreadyExists, _) => "choose another name, or move the file away".into(),
+        (io::ErrorKind::StorageFull, _) => "make room on the disk and run it again".into(),
+        _ => return None,
+    })
+}
+
+/// Of a path that was typed where an artifact is meant, and is not there.
+fn not_there(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    if name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return format!("a digest is written `sha256:{name}`");
+    }
+    "check the path; a digest is written `sha256:` and 64 hex digits".into()
+}
+
+#[cfg(feature = "server")]
+fn for_serve(error: &server::ServeError) -> Option<String> {
+    use server::ServeError;
+
+    Some(match error {
+        ServeError::NeedsToken(_) => {
+            "name a file with a token with `--token-file`, or let everybody write with `--open`"
+                .into()
+        }
+        ServeError::Listen { .. } => {
+            "choose another address with `--listen`; port 0 takes any that is free".into()
+        }
+        ServeError::Gate(_) => {
+            "run `assay trust add --verifier URI --key NAME` for the key that promotes".into()
+        }
+        _ => return None,
+    })
+}
+
+fn for_content(error: &ContentError, path: &Path) -> Option<String> {
+    match error {
+        ContentError::Hash(HashError::Open(OpenError::NotFound { .. })) => Some(not_there(path)),
+        ContentError::Hash(HashError::Open(OpenError::Io { source, .. })) => {
+            for_system(Action::Read, source.kind())
+        }
+        // These say themselves what to do.
+        _ => None,
+    }
+}
+
+fn for_key(error: &KeyError) -> Option<String> {
+    Some(match error {
+        KeyError::PassphraseNeeded => {
+            "set `ASSAY_KEY_PASSPHRASE`, or run it on a terminal to be asked".into()
+        }
+        KeyError::PassphraseWrong => "try the passphrase again".into(),
+        KeyError::Pem { .. } => {
+            "give a PEM file: private keys in PKCS#8, public ones as SubjectPublicKeyInfo".into()
+        }
+        KeyError::Algorithm(_) | KeyError::Malformed(_) | KeyError::Weak => {
+            "make a key with `assay key generate`".into()
+        }
+        _ => return None,
+    })
+}
+
+fn list(items: &[impl ToString]) -> String {
+    items.iter().map(|item| format!("`{}`", item.to_string())).collect::<Vec<_>>().join(", ")
+}

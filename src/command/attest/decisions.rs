@@ -1,0 +1,207 @@
+//! What people decide: approvals, waivers, revocations.
+//!
+//! Nothing here says who decides: the key that signs does.
+
+use std::path::PathBuf;
+
+use ::attest::predicate::{Approval, Revocation, RevocationEffect, RevocationKind, Scope, Waiver};
+use ::attest::{ArtifactId, Predicate, ResourceDescriptor, Sha256, StageName, Statement};
+use clap::Args;
+
+use super::SignArgs;
+use super::subject::{SubjectArgs, describe};
+use crate::context::Context;
+use crate::error::Error;
+use crate::keys;
+use crate::moment::Moment;
+use crate::target::Target;
+
+/// Approve an artifact for a stage, until a time
+#[derive(Args, Debug)]
+pub struct ApprovalArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+
+    /// The stage that it is approved for
+    #[arg(long)]
+    stage: StageName,
+
+    /// Until when: `2027-03-01` or `90d`
+    #[arg(long, value_name = "TIME")]
+    expires: Moment,
+
+    /// Digest of the policy that the approval goes with
+    #[arg(long, value_name = "DIGEST")]
+    policy: Option<Sha256>,
+
+    /// Say no instead: a rejection
+    #[arg(long)]
+    reject: bool,
+
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+
+    #[command(flatten)]
+    pub sign: SignArgs,
+}
+
+impl ApprovalArgs {
+    /// The statement to sign.
+    pub fn statement(&self, cx: &Context<'_>) -> Result<Statement, Error> {
+        let approval = Approval {
+            approver: None,
+            decision: if self.reject { "REJECTED" } else { "APPROVED" }.into(),
+            approved_on: Some(cx.now),
+            scope: Scope {
+                stage: Some(self.stage.to_string()),
+                policy: self.policy.map(|digest| digest.to_string()),
+                rule: None,
+                expires_on: Some(later(self.expires, cx)?),
+            },
+            reviewed: Vec::new(),
+            comment: self.comment.clone(),
+        };
+        let subject = vec![self.subject.descriptor(cx)?];
+        Ok(Statement { subject, predicate: Predicate::Approval(approval) })
+    }
+}
+
+/// Except an artifact from a rule at a stage, until a time
+#[derive(Args, Debug)]
+pub struct WaiverArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+
+    /// The rule, as the finding names it
+    #[arg(long)]
+    rule: String,
+
+    /// The stage
+    #[arg(long)]
+    stage: StageName,
+
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Who asked for it
+    #[arg(long, value_name = "WHO")]
+    requested_by: Option<String>,
+
+    /// Digest of the policy that the waiver goes with
+    #[arg(long, value_name = "DIGEST")]
+    policy: Option<Sha256>,
+
+    /// Until when: `2027-03-01` or `14d`
+    #[arg(long, value_name = "TIME")]
+    expires: Moment,
+
+    #[command(flatten)]
+    pub sign: SignArgs,
+}
+
+impl WaiverArgs {
+    /// The statement to sign.
+    pub fn statement(&self, cx: &Context<'_>) -> Result<Statement, Error> {
+        let waiver = Waiver {
+            requester: self.requested_by.as_ref().map(|who| serde_json::json!({ "id": who })),
+            scope: Scope {
+                stage: Some(self.stage.to_string()),
+                policy: self.policy.map(|digest| digest.to_string()),
+                rule: Some(self.rule.clone()),
+                expires_on: Some(later(self.expires, cx)?),
+            },
+            reason: self.reason.clone(),
+        };
+        let subject = vec![self.subject.descriptor(cx)?];
+        Ok(Statement { subject, predicate: Predicate::Waiver(waiver) })
+    }
+}
+
+/// Say that an artifact, a key or an attestation is no longer good
+#[derive(Args, Debug)]
+pub struct RevocationArgs {
+    #[command(flatten)]
+    what: Revoked,
+
+    /// Its name in the statement; otherwise the path or digest as given
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Also everything that was made from it
+    #[arg(long)]
+    descendants: bool,
+
+    #[command(flatten)]
+    pub sign: SignArgs,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Revoked {
+    /// An artifact: a file, a folder, an OCI image layout or a digest
+    #[arg(long, value_name = "PATH|DIGEST")]
+    subject: Option<Target>,
+
+    /// A key, from now on: its public half or its identity
+    #[arg(long, value_name = "FILE|ID")]
+    revoked_key: Option<String>,
+
+    /// An attestation, by the digest that `assay verify` shows
+    #[arg(long, value_name = "DIGEST")]
+    attestation: Option<Sha256>,
+}
+
+impl RevocationArgs {
+    /// The statement to sign.
+    pub fn statement(&self, cx: &Context<'_>) -> Result<Statement, Error> {
+        let (kind, subject) = match &self.what {
+            Revoked { revoked_key: Some(key), .. } => {
+                (RevocationKind::Key, self.named(key_digest(key)?))
+            }
+            Revoked { attestation: Some(body), .. } => {
+                (RevocationKind::Attestation, self.named(*body))
+            }
+            Revoked { subject: Some(target), .. } => {
+                (RevocationKind::Artifact, describe(target, self.name.as_deref(), cx)?)
+            }
+            Revoked { .. } => return Err(Error::NothingToAttest),
+        };
+        let effect = if self.descendants {
+            RevocationEffect::Descendants
+        } else {
+            RevocationEffect::SubjectOnly
+        };
+        let revocation = Revocation {
+            revoker: None,
+            revoked_on: Some(cx.now),
+            kind,
+            reason: self.reason.clone(),
+            effect,
+            description: None,
+        };
+        Ok(Statement { subject: vec![subject], predicate: Predicate::Revocation(revocation) })
+    }
+
+    fn named(&self, digest: Sha256) -> ResourceDescriptor {
+        let name = self.name.clone().unwrap_or_else(|| digest.to_string());
+        ResourceDescriptor::of(name, &ArtifactId::file(digest))
+    }
+}
+
+fn key_digest(key: &str) -> Result<Sha256, Error> {
+    match key.parse() {
+        Ok(digest) => Ok(digest),
+        Err(_) => Ok(keys::read_public(&PathBuf::from(key))?.id().digest()),
+    }
+}
+
+/// A time to come: what ends before it begins is a slip of the pen.
+fn later(moment: Moment, cx: &Context<'_>) -> Result<::attest::Timestamp, Error> {
+    moment.after(cx.now).filter(|time| *time > cx.now).ok_or(Error::PastExpiry)
+}

@@ -1,0 +1,136 @@
+//! `assay attest`: signs what somebody says of an artifact, and registers it.
+//!
+//! Any predicate can be said; the shortcuts are for those that we understand. A document that
+//! was made elsewhere (a bill of materials, a scan) is signed as it is, byte for byte.
+
+mod decisions;
+mod documents;
+mod operations;
+mod subject;
+
+use std::path::PathBuf;
+
+use ::attest::Statement;
+use clap::{Args, Subcommand};
+
+use self::subject::describe;
+use crate::context::Context;
+use crate::error::Error;
+use crate::home;
+use crate::predicate_name;
+use crate::publish;
+use crate::render::Answer;
+use crate::target::Target;
+
+/// Sign a statement about an artifact and register it
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
+)]
+pub struct AttestArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+
+    #[command(flatten)]
+    any: AnyArgs,
+}
+
+/// A predicate of any type. Every option is needed unless a shortcut is used instead, which is
+/// why those that must be there are optional here.
+#[derive(Args, Debug)]
+struct AnyArgs {
+    /// Type of the predicate
+    #[arg(long = "type", value_name = "URI", required = true)]
+    predicate_type: Option<String>,
+
+    /// The predicate: a JSON document, signed as it is
+    #[arg(long, value_name = "FILE", required = true)]
+    predicate: Option<PathBuf>,
+
+    /// What it is about: a file, a folder, an OCI image layout or a digest
+    #[arg(long, value_name = "PATH|DIGEST", required = true)]
+    subject: Option<Target>,
+
+    /// The subject's name in the statement; otherwise the path or digest as given
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Name or file of the key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    key: Option<String>,
+
+    /// Write the bundle here
+    #[arg(long, short, value_name = "FILE", required = !cfg!(feature = "server"))]
+    output: Option<PathBuf>,
+}
+
+/// How a statement is signed and where it goes.
+#[derive(Args, Debug)]
+pub struct SignArgs {
+    /// Name or file of the key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    pub key: Option<String>,
+
+    /// Also write the bundle here
+    #[cfg(feature = "server")]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Write the bundle here
+    #[cfg(not(feature = "server"))]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Sbom(documents::SbomArgs),
+    Vulnerabilities(documents::VulnerabilitiesArgs),
+    TestResult(operations::TestResultArgs),
+    Approval(decisions::ApprovalArgs),
+    Waiver(decisions::WaiverArgs),
+    Revocation(decisions::RevocationArgs),
+    Deployment(operations::DeploymentArgs),
+    Monitoring(operations::MonitoringArgs),
+}
+
+pub fn attest(args: &AttestArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    let Some(what) = &args.what else { return args.any.attest(cx) };
+    let (payload, sign) = match what {
+        What::Sbom(args) => (args.payload(cx)?, &args.sign),
+        What::Vulnerabilities(args) => (args.payload(cx)?, &args.sign),
+        What::TestResult(args) => (payload(args.statement(cx)?)?, &args.sign),
+        What::Approval(args) => (payload(args.statement(cx)?)?, &args.sign),
+        What::Waiver(args) => (payload(args.statement(cx)?)?, &args.sign),
+        What::Revocation(args) => (payload(args.statement(cx)?)?, &args.sign),
+        What::Deployment(args) => (payload(args.statement(cx)?)?, &args.sign),
+        What::Monitoring(args) => (payload(args.statement(cx)?)?, &args.sign),
+    };
+    publish::attest(payload, sign, cx)
+}
+
+impl AnyArgs {
+    fn attest(&self, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+        let (Some(predicate_type), Some(predicate), Some(subject)) =
+            (&self.predicate_type, &self.predicate, &self.subject)
+        else {
+            return Err(Error::NothingToAttest);
+        };
+        let document = home::read(predicate)?;
+        let subject = describe(subject, self.name.as_deref(), cx)?;
+        let predicate_type = predicate_name::full(predicate_type);
+        let payload = documents::payload(predicate, subject, &predicate_type, &document)?;
+        #[cfg(feature = "server")]
+        let output = self.output.clone();
+        #[cfg(not(feature = "server"))]
+        let output = self.output.clone().ok_or(Error::NothingToAttest)?;
+        publish::attest(payload, &SignArgs { key: self.key.clone(), output }, cx)
+    }
+}
+
+/// The bytes to sign of a typed statement.
+fn payload(statement: Statement) -> Result<Vec<u8>, Error> {
+    Ok(statement.with_nonce()?.to_json()?)
+}

@@ -1,0 +1,438 @@
+//! `assay log`: what the register holds, and the proofs that it does.
+//!
+//! A proof is checked before it is shown, against the tree that the register signed. Whether the
+//! register itself is trusted is said beside it.
+
+use std::path::PathBuf;
+
+use ::attest::predicate::BuildKind;
+use ::attest::{
+    Bundle, Checkpoint, CheckpointError, KeyId, Predicate, PublicKey, ResourceDescriptor,
+    Statement, Timestamp, VerifierKey,
+};
+use ::verify::Trust;
+use ::verify::merkle::{verify_consistency, verify_inclusion};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
+
+use crate::context::Context;
+use crate::error::{Action, Error};
+use crate::home::{self, Existing, Readers};
+use crate::keys;
+use crate::page::{Page, Tone};
+use crate::predicate_name;
+use crate::render::{Answer, to_json};
+use crate::source::Source;
+
+/// Look into the register and prove what it holds
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub struct LogArgs {
+    #[command(subcommand)]
+    command: LogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    Head(HeadArgs),
+    Entry(EntryArgs),
+    Prove(ProveArgs),
+    Submit(SubmitArgs),
+}
+
+/// Show the newest checkpoint: how many entries there are, and their root
+#[derive(Args, Debug)]
+struct HeadArgs {}
+
+/// Show an entry
+#[derive(Args, Debug)]
+struct EntryArgs {
+    /// Its position, from 0
+    index: u64,
+
+    /// Also write its bundle here
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Prove that an entry is in the register, or that the register has only grown
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  assay log prove 7                   entry 7 is in the newest tree
+  assay log prove 7 --size 10         entry 7 is in the tree of the first 10 entries
+  assay log prove --from 10           the newest tree extends that of the first 10 entries")]
+struct ProveArgs {
+    /// Position of the entry, from 0
+    #[arg(required_unless_present = "from")]
+    index: Option<u64>,
+
+    /// Size of the tree; otherwise the newest
+    #[arg(long, value_name = "SIZE", conflicts_with = "from")]
+    size: Option<u64>,
+
+    /// Size of the earlier tree
+    #[arg(long, value_name = "SIZE", conflicts_with = "index")]
+    from: Option<u64>,
+
+    /// Size of the later tree; otherwise the newest
+    #[arg(long, value_name = "SIZE", requires = "from")]
+    to: Option<u64>,
+}
+
+/// Register bundles that were signed before: those kept when the register was out of reach
+#[derive(Args, Debug)]
+struct SubmitArgs {
+    /// The bundles; otherwise those kept in the `.assay` folder
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    if let LogCommand::Submit(args) = &args.command {
+        return Ok(Box::new(args.submit(cx)?));
+    }
+    let source = Source::open(cx)?;
+    match &args.command {
+        LogCommand::Submit(args) => Ok(Box::new(args.submit(cx)?)),
+        LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&source, cx)?)),
+        LogCommand::Entry(args) => Ok(Box::new(args.entry(&source, cx)?)),
+        LogCommand::Prove(ProveArgs { index: Some(index), size, .. }) => {
+            Ok(Box::new(inclusion(*index, *size, &source, cx)?))
+        }
+        LogCommand::Prove(ProveArgs { from, to, .. }) => {
+            Ok(Box::new(consistency(from.unwrap_or_default(), *to, &source, cx)?))
+        }
+    }
+}
+
+/// The newest checkpoint.
+#[derive(Clone, Debug, Serialize)]
+struct Head {
+    version: &'static str,
+    origin: String,
+    size: u64,
+    root: ::attest::Sha256,
+    /// The verifier key, if the register or the trust file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// Whether the trust file names the log, and its key signed this.
+    trusted: bool,
+    note: String,
+}
+
+impl Head {
+    fn of(source: &Source, cx: &Context<'_>) -> Result<Self, Error> {
+        Self::of_note(source.checkpoint()?, source.verifier(), cx)
+    }
+
+    fn of_note(note: String, own: Option<&VerifierKey>, cx: &Context<'_>) -> Result<Self, Error> {
+        let trust = known_trust(cx)?;
+        let origin = Checkpoint::claimed_origin(&note).unwrap_or_default().to_owned();
+        let log = trust.as_ref().and_then(|trust| trust.log(&origin));
+        let signed = log.and_then(|log| Checkpoint::open(&note, log.key()).ok());
+        let trusted = signed.is_some();
+        let opened = match (signed, own) {
+            (Some(checkpoint), _) => checkpoint,
+            (None, Some(key)) => Checkpoint::open(&note, key).map_err(Error::Checkpoint)?,
+            // Nobody to check it with: what it says is shown, and that it is not trusted.
+            (None, None) => claimed(&note).map_err(Error::Checkpoint)?,
+        };
+        let key = log.map(|log| log.key().to_string()).or_else(|| own.map(ToString::to_string));
+        let Checkpoint { origin, size, root } = opened;
+        Ok(Self { version: "assay/head/v1", origin, size, root, key, trusted, note })
+    }
+}
+
+/// What a note says, read without believing it.
+fn claimed(note: &str) -> Result<Checkpoint, CheckpointError> {
+    let text = note.split_once("\n\n").map_or(note, |(text, _)| text);
+    format!("{text}\n").parse()
+}
+
+impl Answer for Head {
+    fn draw(&self, page: &mut Page) {
+        page.put(Tone::Faint, "origin   ").line(&self.origin);
+        page.put(Tone::Faint, "entries  ").put(Tone::Strong, self.size).end();
+        page.put(Tone::Faint, "root     ").line(self.root);
+        if let Some(key) = &self.key {
+            page.put(Tone::Faint, "key      ").line(key);
+        }
+        page.put(Tone::Faint, "trusted  ");
+        if self.trusted {
+            page.put(Tone::Good, "yes").end();
+        } else {
+            page.put(Tone::Warn, "no").line(": `assay trust add --log KEY` if you believe it");
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+impl EntryArgs {
+    fn entry(&self, source: &Source, cx: &Context<'_>) -> Result<Shown, Error> {
+        let EntryDocument { entry, bundle, .. } = source.entry(self.index)?;
+        if let Some(path) = &self.output {
+            let bundle = bundle.as_ref().ok_or(Error::NoBundle(self.index))?;
+            home::write(path, &bundle.0.to_json(), Readers::All, Existing::Replaced)?;
+        }
+        let signed_by = signer_name(entry.signer.as_ref(), known_trust(cx)?.as_ref());
+        let statement = bundle.as_ref().and_then(statement_of);
+        Ok(Shown { version: "assay/entry/v1", entry, signed_by, bundle, statement })
+    }
+}
+
+/// An entry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    version: &'static str,
+    entry: EntryView,
+    /// The trust file's name for the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<BundleDocument>,
+    #[serde(skip)]
+    statement: Option<Statement>,
+}
+
+impl Answer for Shown {
+    fn draw(&self, page: &mut Page) {
+        let entry = &self.entry;
+        let word = entry.predicate_type.as_deref().map_or("no statement", predicate_name::short);
+        page.put(Tone::Strong, format_args!("entry {}", entry.index)).text("  ").line(word);
+        let field = |page: &mut Page, name: &str, value: &str| {
+            page.put(Tone::Faint, format_args!("  {name:<10}")).line(value);
+        };
+        field(page, "time", &entry.time.to_string());
+        let signer = entry.signer.map_or("a certificate".into(), |key| key.to_string());
+        match &self.signed_by {
+            Some(name) => field(page, "signer", &format!("{name} ({signer})")),
+            None => field(page, "signer", &format!("not trusted ({signer})")),
+        }
+        let statement = self.statement.as_ref();
+        let kind = statement.and_then(kind_of);
+        for (name, value) in [
+            ("step", entry.step.as_ref().map(ToString::to_string)),
+            ("kind", kind.map(|kind| kind.as_str().to_owned())),
+            ("stage", entry.stage.as_ref().map(ToString::to_string)),
+        ] {
+            if let Some(value) = value {
+                field(page, name, &value);
+            }
+        }
+        if let Some(body) = entry.body {
+            let erased = if entry.state == BodyState::Erased { " (erased)" } else { "" };
+            field(page, "body", &format!("{body}{erased}"));
+        }
+        let Some(statement) = statement else { return };
+        for subject in &statement.subject {
+            field(page, "subject", &named(subject));
+        }
+        for material in statement.materials() {
+            field(page, "material", &named(material));
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+fn named(descriptor: &ResourceDescriptor) -> String {
+    let artifact = descriptor.artifact();
+    let artifact = artifact.map_or("nothing identifies it".into(), |found| found.to_string());
+    let role = descriptor.role().map(|role| format!("  ({role})")).unwrap_or_default();
+    format!("{}  {artifact}{role}", descriptor.label())
+}
+
+/// What a bundle's statement says; nothing about whether it is true.
+pub fn statement_of(bundle: &BundleDocument) -> Option<Statement> {
+    Statement::parse(&bundle.0.envelope.payload).ok()
+}
+
+/// The kind of step that a statement says it is.
+pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
+    match &statement.predicate {
+        Predicate::Provenance(provenance) => provenance.kind(),
+        Predicate::Evaluation(_) => Some(BuildKind::Evaluation),
+        _ => None,
+    }
+}
+
+/// A proof that was checked.
+#[derive(Serialize)]
+struct Proof<T> {
+    version: &'static str,
+    #[serde(flatten)]
+    proof: T,
+    #[serde(skip)]
+    head: Head,
+    #[serde(skip)]
+    sentence: String,
+}
+
+fn inclusion(
+    index: u64,
+    size: Option<u64>,
+    source: &Source,
+    cx: &Context<'_>,
+) -> Result<Proof<Inclusion>, Error> {
+    let head = Head::of(source, cx)?;
+    let proof = source.inclusion(index, size.unwrap_or(head.size))?;
+    verify_inclusion(index, proof.size, &proof.leaf_hash, &proof.hashes, &proof.root)
+        .map_err(Error::Proof)?;
+    is_signed(proof.size, &proof.root, &head, source)?;
+    let sentence = format!("entry {index} is among the first {}", proof.size);
+    Ok(Proof { version: "assay/inclusion/v1", proof, head, sentence })
+}
+
+fn consistency(
+    from: u64,
+    to: Option<u64>,
+    source: &Source,
+    cx: &Context<'_>,
+) -> Result<Proof<Consistency>, Error> {
+    let head = Head::of(source, cx)?;
+    let proof = source.consistency(from, to.unwrap_or(head.size))?;
+    verify_consistency(from, proof.to, &proof.hashes, &proof.from_root, &proof.to_root)
+        .map_err(Error::Proof)?;
+    is_signed(proof.to, &proof.to_root, &head, source)?;
+    let sentence = format!("the first {} entries begin with the first {from}", proof.to);
+    Ok(Proof { version: "assay/consistency/v1", proof, head, sentence })
+}
+
+/// The tree is the signed one, or the signed one extends it.
+fn is_signed(
+    size: u64,
+    root: &::attest::Sha256,
+    head: &Head,
+    source: &Source,
+) -> Result<(), Error> {
+    let signed = if size == head.size {
+        *root == head.root
+    } else {
+        let proof = source.consistency(size, head.size)?;
+        verify_consistency(size, head.size, &proof.hashes, root, &head.root).is_ok()
+    };
+    if signed { Ok(()) } else { Err(Error::NotSigned { size }) }
+}
+
+impl<T> Proof<T> {
+    fn draw_with(&self, page: &mut Page, hashes: &[::attest::Sha256]) {
+        page.put(Tone::Good, "proven").text(": ").line(&self.sentence);
+        let field = |page: &mut Page, name: &str, value: &str| {
+            page.put(Tone::Faint, format_args!("  {name:<8}")).line(value);
+        };
+        let trusted = if self.head.trusted { "trusted" } else { "not trusted" };
+        field(page, "by", &format!("{} ({trusted}), {} entries", self.head.origin, self.head.size));
+        field(page, "root", &self.head.root.to_string());
+        for hash in hashes {
+            field(page, "hash", &hash.to_string());
+        }
+    }
+}
+
+impl Answer for Proof<Inclusion> {
+    fn draw(&self, page: &mut Page) {
+        self.draw_with(page, &self.proof.hashes);
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+impl Answer for Proof<Consistency> {
+    fn draw(&self, page: &mut Page) {
+        self.draw_with(page, &self.proof.hashes);
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+impl SubmitArgs {
+    fn submit(&self, cx: &Context<'_>) -> Result<Submitted, Error> {
+        let home = cx.home()?;
+        let kept = self.files.is_empty();
+        let files = if kept { home::files_in(&home.unsent())? } else { self.files.clone() };
+        let mut submitted = Submitted { version: "assay/submitted/v1", entries: Vec::new() };
+        if files.is_empty() {
+            return Ok(submitted);
+        }
+        let source = Source::open_or_create(&home, cx)?;
+        let mut known = keys::public_keys(&home);
+        known.extend(known_trust(cx)?.iter().flat_map(Trust::keys).map(|key| key.key().clone()));
+        for path in files {
+            let bundle = Bundle::parse(&home::read(&path)?)
+                .map_err(|source| Error::Bundle { path: path.clone(), source })?;
+            let pae = bundle.envelope.pae();
+            let signatures = &bundle.envelope.signatures;
+            let signed = |key: &&PublicKey| {
+                signatures.iter().any(|signature| key.verify(&pae, &signature.sig).is_ok())
+            };
+            let verifiers: Vec<PublicKey> = known.iter().filter(signed).cloned().collect();
+            let receipt = source.submit(&bundle.envelope, &verifiers, cx.now)?;
+            if kept {
+                // Registered: what is kept here would only be sent again.
+                std::fs::remove_file(&path)
+                    .map_err(|error| Error::io(Action::Write, &path, error))?;
+            }
+            submitted.entries.push(SubmittedEntry { path, index: receipt.index });
+        }
+        Ok(submitted)
+    }
+}
+
+/// Bundles that were registered.
+#[derive(Serialize)]
+struct Submitted {
+    version: &'static str,
+    entries: Vec<SubmittedEntry>,
+}
+
+#[derive(Serialize)]
+struct SubmittedEntry {
+    path: PathBuf,
+    index: u64,
+}
+
+impl Answer for Submitted {
+    fn draw(&self, page: &mut Page) {
+        if self.entries.is_empty() {
+            page.line("nothing is waiting to be registered");
+        }
+        for SubmittedEntry { path, index } in &self.entries {
+            page.text("registered as ").put(Tone::Strong, format_args!("entry {index}"));
+            page.text(": ").line(path.display());
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+/// The folder's trust file, if there is one: it gives names to keys.
+pub fn known_trust(cx: &Context<'_>) -> Result<Option<Trust>, Error> {
+    match cx.found_home()? {
+        Some(home) if home.trust().exists() => Ok(Some(cx.trust(None)?)),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The trust file's name for a key.
+pub fn signer_name(id: Option<&KeyId>, trust: Option<&Trust>) -> Option<String> {
+    Some(trust?.key(id?)?.name().to_owned())
+}
+
+/// A time, without what nobody reads.
+pub fn short_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}

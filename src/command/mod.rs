@@ -1,0 +1,53 @@
+//! One file a command: its arguments, and a function that turns them into an answer.
+
+pub mod attest;
+pub mod check;
+pub mod completions;
+#[cfg(feature = "server")]
+pub mod find;
+pub mod key;
+#[cfg(feature = "server")]
+pub mod lineage;
+#[cfg(feature = "server")]
+pub mod log;
+pub mod man;
+pub mod policy;
+#[cfg(feature = "server")]
+pub mod promote;
+#[cfg(feature = "server")]
+pub mod run;
+#[cfg(feature = "server")]
+pub mod serve;
+pub mod trust;
+pub mod verify;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::error::Error;
+use crate::render::Answer;
+
+/// Does what was typed.
+pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    match command {
+        Command::Attest(args) => attest::attest(args, cx),
+        #[cfg(feature = "server")]
+        Command::Find(args) => find::find(args, cx),
+        #[cfg(feature = "server")]
+        Command::Log(args) => log::log(args, cx),
+        Command::Verify(args) => verify::verify(args, cx),
+        #[cfg(feature = "server")]
+        Command::Lineage(args) => lineage::lineage(args, cx),
+        Command::Check(args) => check::check(args, cx),
+        #[cfg(feature = "server")]
+        Command::Promote(args) => promote::promote(args, cx),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::serve(args, cx),
+        Command::Policy(args) => policy::policy(args),
+        #[cfg(feature = "server")]
+        Command::Run(args) => run::run(args, cx),
+        Command::Key(args) => key::key(args, cx),
+        Command::Trust(args) => trust::trust(args, cx),
+        Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => man::man(args),
+    }
+}

@@ -1,0 +1,103 @@
+//! `assay policy`: looks at a policy by itself, before anything is judged by it.
+
+use std::path::{Path, PathBuf};
+
+use ::attest::Sha256;
+use ::policy::{Mode, Policy};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::home;
+use crate::page::{Page, Tone};
+use crate::render::{Answer, to_json};
+
+/// Look at a policy
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    Check(CheckArgs),
+}
+
+/// Read a policy strictly and say what it asks for
+#[derive(Args, Debug)]
+struct CheckArgs {
+    /// The policy
+    file: PathBuf,
+}
+
+pub fn policy(args: &PolicyArgs) -> Result<Box<dyn Answer>, Error> {
+    let PolicyCommand::Check(args) = &args.command;
+    let policy = read(&args.file)?;
+    Ok(Box::new(Summary::of(&policy)))
+}
+
+/// Reads a policy.
+pub fn read(path: &Path) -> Result<Policy, Error> {
+    let text = home::read_text(path)?;
+    Policy::parse(&text)
+        .map_err(|source| Error::Policy { path: path.into(), source: Box::new(source) })
+}
+
+#[derive(Serialize)]
+struct Summary {
+    version: &'static str,
+    name: String,
+    #[serde(rename = "policyVersion")]
+    policy_version: u64,
+    uri: String,
+    digest: Sha256,
+    stages: Vec<StageView>,
+}
+
+#[derive(Serialize)]
+struct StageView {
+    name: String,
+    mode: Mode,
+}
+
+impl Summary {
+    fn of(policy: &Policy) -> Self {
+        let stages =
+            policy.stages().map(|(stage, mode)| StageView { name: stage.to_string(), mode });
+        Self {
+            version: "assay/policy/v1",
+            name: policy.name().into(),
+            policy_version: policy.version(),
+            uri: policy.uri().into(),
+            digest: policy.digest(),
+            stages: stages.collect(),
+        }
+    }
+}
+
+impl Answer for Summary {
+    fn draw(&self, page: &mut Page) {
+        page.put(Tone::Strong, &self.name).line(format_args!(" version {}", self.policy_version));
+        page.put(Tone::Faint, "digest  ").line(self.digest);
+        page.put(Tone::Faint, "uri     ").line(&self.uri);
+        for stage in &self.stages {
+            page.put(Tone::Faint, "stage   ").put(Tone::Strong, &stage.name);
+            page.line(format_args!(" {}", mode_word(stage.mode)));
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+/// What a mode means, in a word.
+pub const fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "audits",
+        Mode::Warn => "warns",
+        Mode::Enforce => "enforces",
+    }
+}

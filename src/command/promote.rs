@@ -1,0 +1,135 @@
+//! `assay promote`: checks an artifact, and signs and registers that it passed.
+
+use std::path::PathBuf;
+
+use ::attest::StageName;
+use ::policy::Report;
+use clap::Args;
+use serde::Serialize;
+use server::judge::{self, Gate, Grounds, IfDenied};
+use server::wire::{Promoted, PromotionRequest, ReceiptDocument};
+
+use super::check::{names, policy};
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::keys::{self, KeyFile};
+use crate::page::{Page, Tone};
+use crate::render::{Answer, to_json};
+use crate::source::Source;
+use crate::target::Target;
+use crate::verdict::{self, Names};
+
+/// Check an artifact for a stage, and sign and register that it passed
+///
+/// What does not pass is not promoted, and nothing is signed.
+#[derive(Args, Debug)]
+pub struct PromoteArgs {
+    /// The artifact: a file, a folder, an OCI image layout or a digest
+    #[arg(value_name = "PATH|DIGEST")]
+    artifact: Target,
+
+    /// The stage to promote it to
+    #[arg(long)]
+    stage: StageName,
+
+    /// The policy; otherwise that of the register
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// The trust file; otherwise `trust.yaml` in the `.assay` folder
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// Name or file of the gate's key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE", env = keys::KEY, hide_env = true)]
+    key: Option<String>,
+}
+
+pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    let source = Source::open(cx)?;
+    let artifact = args.artifact.resolve(|candidates| source.known(candidates))?;
+    let Promoted { report, entry } = match &source {
+        Source::Folder(folder) => {
+            let trust = cx.trust(args.trust.as_deref())?;
+            let policy = policy(args.policy.as_ref(), cx)?;
+            let followed = source.follow_to_judge(&trust, cx)?;
+            let gate = args.gate(&trust, cx)?;
+            let grounds =
+                Grounds { trust: &trust, policy: &policy, followed: &followed, now: cx.now };
+            let promotion = folder
+                .wait(judge::promote(
+                    folder.register(),
+                    &artifact,
+                    &args.stage,
+                    &grounds,
+                    &gate,
+                    IfDenied::SignNothing,
+                ))
+                .map_err(Error::judge)?;
+            Promoted {
+                report: promotion.decision.report(),
+                entry: promotion.registered.map(ReceiptDocument::from),
+            }
+        }
+        // A served register is promoted by its own policy, with its own gate's key.
+        Source::Service(_) if args.policy.is_some() => return Err(Error::PolicyOfAService),
+        Source::Service(service) => {
+            let question = PromotionRequest { artifact, stage: args.stage.clone() };
+            service.post("/v1/promote", &question)?
+        }
+    };
+    let names = names(&report, &source, cx)?;
+    Ok(Box::new(Promotion {
+        version: "assay/promotion/v1",
+        report,
+        entry,
+        name: args.artifact.name(),
+        names,
+    }))
+}
+
+impl PromoteArgs {
+    fn gate(&self, trust: &::verify::Trust, cx: &Context<'_>) -> Result<Gate, Error> {
+        let file = KeyFile::find(&cx.home()?, self.key.as_deref())?
+            .ok_or_else(|| Error::NoKey { name: keys::LOCAL.into(), known: Vec::new() })?;
+        Gate::new(file.open(cx.printer)?, trust).map_err(Error::judge)
+    }
+}
+
+/// A decision, and where it was registered.
+#[derive(Serialize)]
+struct Promotion {
+    version: &'static str,
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<ReceiptDocument>,
+    #[serde(skip)]
+    name: Option<String>,
+    #[serde(skip)]
+    names: Names,
+}
+
+impl Answer for Promotion {
+    fn exit(&self) -> Exit {
+        if self.report.passed && self.entry.is_some() { Exit::Success } else { Exit::Denied }
+    }
+
+    fn draw(&self, page: &mut Page) {
+        match &self.entry {
+            Some(entry) => {
+                page.put(Tone::Good, "promoted").text(" to ").text(&self.report.stage);
+                page.line(format_args!(": entry {}", entry.index));
+            }
+            None => {
+                page.put(Tone::Bad, "not promoted").text(" to ").text(&self.report.stage);
+                page.line("; nothing was signed");
+            }
+        }
+        verdict::draw(&self.report, self.name.as_deref(), &self.names, page);
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}

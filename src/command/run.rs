@@ -1,0 +1,282 @@
+//! `assay run`: runs a step and leaves a signed, registered statement of what went in and out.
+//!
+//! The command keeps its input, output and exit status; what is said here goes to standard error.
+//! The key is opened only after every process that the command started has ended.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use ::attest::hash::Progress;
+use ::attest::predicate::BuildKind;
+use ::attest::record::parameters;
+use ::attest::record::{
+    Material, Observer, Plan, Process, ProductName, RecordError, Recorder, Recording,
+};
+use ::attest::{Statement, StepName};
+use clap::Args;
+use serde::Serialize;
+
+use crate::clock;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::home::{self, Existing, Home, Readers};
+use crate::keys::KeyFile;
+use crate::page::Page;
+use crate::progress::Bar;
+use crate::publish::{self, Registered};
+use crate::render::{Answer, Printer, Stream, to_json};
+use crate::setup;
+use crate::source::Source;
+
+/// Run a step and attest what went in and what came out
+///
+/// The step's input, output and exit status stay its own. A step that fails leaves no statement
+/// unless `--attest-failure` is given.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  assay run --kind training --material train.csv --product model.bin -- python train.py
+  assay run --kind evaluation --step evaluate --metrics metrics.json \\
+      --material model=model.bin --material holdout-dataset=holdout.csv -- python evaluate.py")]
+pub struct RunArgs {
+    /// What kind of step it is: data-preparation, training, fine-tuning, evaluation, build or
+    /// packaging
+    #[arg(long)]
+    kind: BuildKind,
+
+    /// What the policy calls the step; otherwise its kind
+    #[arg(long, value_name = "NAME")]
+    step: Option<StepName>,
+
+    /// A file or folder that goes in, with what it is to the step; may be given several times
+    #[arg(long = "material", value_name = "[ROLE=]PATH")]
+    materials: Vec<OsString>,
+
+    /// A file or folder that comes out; may be given several times
+    #[arg(long = "product", value_name = "PATH")]
+    products: Vec<PathBuf>,
+
+    /// A parameter of the step; may be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    param: Vec<String>,
+
+    /// A file with parameters, JSON or YAML; `--param` goes before it
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+
+    /// A file with numbers that the step writes: `{"sampleSize": 50, "metrics": {"accuracy": 0.97}}`
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+
+    /// What to call the product, with its version
+    #[arg(long, value_name = "NAME@VERSION")]
+    name: Option<ProductName>,
+
+    /// Also record this environment variable; nothing else of the environment is
+    #[arg(long = "env", value_name = "VARIABLE")]
+    environment: Vec<String>,
+
+    /// The folder below which everything lies; otherwise the working directory
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    /// Attest a step that failed, too
+    #[arg(long)]
+    attest_failure: bool,
+
+    /// Name or file of the key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    key: Option<String>,
+
+    /// Also write the bundle here
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    let plan = args.plan()?;
+    // What is missing is said before the step runs, which may take hours.
+    let (home, key) = setup::key(args.key.as_deref(), cx)?;
+    let watcher = Watcher { bar: Bar::default(), printer: cx.printer };
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let started = match Recorder::start(plan, &environment, cx.now, &watcher) {
+        Ok(started) => started,
+        Err(error) => return failed_to_start(error, cx),
+    };
+    let ended = match started.run(&watcher) {
+        Ok(ended) => ended,
+        Err(error) => return failed_to_start(error, cx),
+    };
+    let status = ended.status();
+    let registered = ended
+        .finish(clock::now(), &watcher)
+        .map_err(record)
+        .and_then(|recording| args.publish(recording, &home, &key, cx));
+    match registered {
+        Ok(registered) => Ok(Box::new(Ran::new(status, registered))),
+        // The step's own failure is what its caller has to see.
+        Err(error) if status != 0 => {
+            cx.printer.error(&error);
+            Ok(Box::new(Ran::new(status, None)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn record(source: RecordError) -> Error {
+    Error::Record(Box::new(source))
+}
+
+/// A command that cannot be started ends as a shell says it: 127 when there is none, 126 when it
+/// cannot be run.
+fn failed_to_start(error: RecordError, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    match error.exit_status() {
+        Some(status) => {
+            cx.printer.error(&record(error));
+            Ok(Box::new(Ran::new(status, None)))
+        }
+        None => Err(record(error)),
+    }
+}
+
+impl RunArgs {
+    fn plan(&self) -> Result<Plan, Error> {
+        let step = match &self.step {
+            Some(step) => step.clone(),
+            None => self.kind.as_str().parse().map_err(Error::Name)?,
+        };
+        let mut plan = Plan::new(self.kind, step, self.command.clone());
+        for material in &self.materials {
+            plan.materials.push(Material::parse(material));
+        }
+        plan.products.clone_from(&self.products);
+        plan.parameters = self.parameters()?;
+        plan.metrics.clone_from(&self.metrics);
+        plan.name.clone_from(&self.name);
+        plan.environment.clone_from(&self.environment);
+        plan.attest_failure = self.attest_failure;
+        if let Some(root) = &self.root {
+            plan.root.clone_from(root);
+        }
+        Ok(plan)
+    }
+
+    fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
+        let mut found = BTreeMap::new();
+        if let Some(path) = &self.params {
+            let text = home::read_text(path)?;
+            found = parameters::parse(&text).map_err(|source| Error::Parameters {
+                path: path.clone(),
+                source: Box::new(source),
+            })?;
+        }
+        for text in &self.param {
+            let (name, value) =
+                parameters::parse_one(text).map_err(|source| Error::Parameter(Box::new(source)))?;
+            found.insert(name, value);
+        }
+        Ok(found)
+    }
+
+    fn publish(
+        &self,
+        recording: Recording,
+        home: &Home,
+        key: &KeyFile,
+        cx: &Context<'_>,
+    ) -> Result<Option<Registered>, Error> {
+        let Some(statement) = recording.statement else { return Ok(None) };
+        let source = Source::open_or_create(home, cx)?;
+        let registered = publish::submit(payload(statement)?, key, home, &source, cx)?;
+        if let Some(path) = &self.output {
+            let bundle = registered.bundle.get().as_bytes();
+            home::write(path, bundle, Readers::All, Existing::Replaced)?;
+        }
+        Ok(Some(registered))
+    }
+}
+
+fn payload(statement: Statement) -> Result<Vec<u8>, Error> {
+    Ok(statement.with_nonce()?.to_json()?)
+}
+
+/// Shows hashing, and what keeps the step from being over.
+struct Watcher {
+    bar: Bar,
+    printer: Printer,
+}
+
+impl Progress for Watcher {
+    fn start(&self, bytes: u64) {
+        self.bar.start(bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.advance(bytes);
+    }
+
+    fn finish(&self) {
+        self.bar.finish();
+    }
+}
+
+impl Observer for Watcher {
+    fn still_running(&self, processes: &[Process]) {
+        let names: Vec<String> =
+            processes.iter().map(|process| format!("{} ({})", process.name, process.id)).collect();
+        self.printer.note(&format!(
+            "the command has ended; waiting for what it started: {}",
+            names.join(", ")
+        ));
+    }
+}
+
+/// How the step ended, and what was registered of it.
+#[derive(Serialize)]
+struct Ran {
+    version: &'static str,
+    status: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered: Option<Registered>,
+}
+
+impl Ran {
+    const fn new(status: i32, registered: Option<Registered>) -> Self {
+        Self { version: "assay/run/v1", status, registered }
+    }
+}
+
+impl Answer for Ran {
+    fn exit(&self) -> Exit {
+        Exit::Child(u8::try_from(self.status).unwrap_or(u8::MAX))
+    }
+
+    fn stream(&self) -> Stream {
+        Stream::Error
+    }
+
+    fn draw(&self, page: &mut Page) {
+        match &self.registered {
+            Some(registered) => {
+                page.text("assay: ");
+                registered.draw(page);
+            }
+            None => {
+                page.line(format_args!(
+                    "assay: the command ended with {}; nothing was attested",
+                    self.status
+                ));
+            }
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}

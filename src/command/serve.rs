@@ -1,0 +1,192 @@
+//! `assay serve`: the register of the folder, its judge and its gate, over HTTP.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ::attest::StageName;
+use clap::Args;
+use serde::Serialize;
+use server::{ServeConfig, Token};
+
+use super::check::policy;
+use crate::clock;
+use crate::context::Context;
+use crate::error::Error;
+use crate::home::{self, Home};
+use crate::keys::{self, KeyFile};
+use crate::page::Page;
+use crate::render::{Answer, Color, Printer, to_json};
+use crate::setup;
+use crate::source::Source;
+
+/// Serve the folder's register over HTTP: submit, check, promote, search, admit
+///
+/// It is asked until it is told to stop (SIGTERM, or Ctrl-C). Meanwhile other commands on the
+/// folder go through it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  assay serve
+  assay serve --listen 0.0.0.0:8080 --token-file token --policy policy.yaml --key gate")]
+pub struct ServeArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The file with the token that writers have to send
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Let everybody write, from any machine
+    #[arg(long, conflicts_with = "token_file")]
+    open: bool,
+
+    /// The policy to judge by; otherwise `policy.yaml` in the `.assay` folder, if it is there
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// The trust file; otherwise `trust.yaml` in the `.assay` folder
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// Name or file of the gate's key, which signs promotions; without it there are none
+    #[arg(long, value_name = "NAME|FILE", env = keys::KEY, hide_env = true)]
+    key: Option<String>,
+
+    /// The stage that a namespace of a cluster stands for; others get the strictest
+    #[arg(long = "namespace", value_name = "NAMESPACE=STAGE")]
+    namespaces: Vec<Namespace>,
+}
+
+/// A namespace and its stage.
+#[derive(Clone, Debug)]
+struct Namespace(String, StageName);
+
+impl FromStr for Namespace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, stage) = text.split_once('=').ok_or("write it as `NAMESPACE=STAGE`")?;
+        let stage = stage.parse::<StageName>().map_err(|error| error.to_string())?;
+        Ok(Self(name.to_owned(), stage))
+    }
+}
+
+pub fn serve(args: &ServeArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    let home = match cx.found_home()? {
+        Some(home) => home,
+        None => Home::make(cx.global.dir.as_deref())?,
+    };
+    if !home.register().join("journal").is_dir() {
+        // Made as any first use makes it, so that the trust file knows the register.
+        let (home, _) = setup::key(args.key.as_deref(), cx)?;
+        drop(Source::open_or_create(&home, cx)?);
+    }
+    let config = args.config(&home, cx)?;
+    log_to_standard_error(cx.global.color);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
+    runtime.block_on(server::serve(config)).map_err(|source| Error::Serve(Box::new(source)))?;
+    Ok(Box::new(Stopped))
+}
+
+impl ServeArgs {
+    fn config(&self, home: &Home, cx: &Context<'_>) -> Result<ServeConfig, Error> {
+        let policy = match &self.policy {
+            None if !home.policy().exists() => None,
+            named => Some(policy(named.as_ref(), cx)?),
+        };
+        let gate = match self.key.as_deref() {
+            Some(name) => KeyFile::find(home, Some(name))?,
+            None => None,
+        };
+        let printer = cx.printer;
+        Ok(ServeConfig {
+            address: self.listen,
+            register: home.register(),
+            seen: home.seen(),
+            trust: cx.trust(self.trust.as_deref())?,
+            policy,
+            gate: gate.map(|file| file.open(cx.printer)).transpose()?,
+            namespaces: self.namespaces()?,
+            token: self.token()?,
+            open: self.open,
+            clock: clock::now,
+            ready: Box::new(move |address| ready(printer, address)),
+        })
+    }
+
+    fn namespaces(&self) -> Result<BTreeMap<String, StageName>, Error> {
+        let mut map = BTreeMap::new();
+        for Namespace(name, stage) in &self.namespaces {
+            if map.insert(name.clone(), stage.clone()).is_some_and(|other| other != *stage) {
+                return Err(Error::TwoStages(name.clone()));
+            }
+        }
+        Ok(map)
+    }
+
+    fn token(&self) -> Result<Option<Token>, Error> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let text = zeroize::Zeroizing::new(home::read_text(path)?);
+        match text.parse::<Token>() {
+            Ok(token) => Ok(Some(token)),
+            Err(error) => Err(Error::Token { path: path.clone(), why: error.to_string() }),
+        }
+    }
+}
+
+/// Says where it listens, once it does.
+fn ready(printer: Printer, address: SocketAddr) {
+    printer.answer(&Listening { version: "assay/serving/v1", url: format!("http://{address}") });
+}
+
+#[derive(Serialize)]
+struct Listening {
+    version: &'static str,
+    url: String,
+}
+
+impl Answer for Listening {
+    fn draw(&self, page: &mut Page) {
+        page.text("listening on ").line(&self.url);
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+/// A service that was told to stop.
+struct Stopped;
+
+impl Answer for Stopped {
+    fn draw(&self, page: &mut Page) {
+        page.line("stopped");
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        Ok(r#"{"version":"assay/stopped/v1"}"#.into())
+    }
+}
+
+/// What happens goes to standard error; `ASSAY_LOG` says how much of it.
+fn log_to_standard_error(color: Color) {
+    use tracing_subscriber::EnvFilter;
+
+    let ansi = match color {
+        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        Color::Always => true,
+        Color::Never => false,
+    };
+    let filter = EnvFilter::try_from_env("ASSAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // Somebody who has set up a log already keeps it.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

@@ -1,0 +1,351 @@
+//! `assay trust`: whom this folder believes, and about what at most.
+
+use std::path::PathBuf;
+
+use ::attest::{KeyId, PublicKey, Timestamp, VerifierKey};
+use ::verify::{Custody, May, Trust, TrustedKey, Window};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::home::{self, Existing, Home, Readers};
+use crate::keys::{self, KeyFile};
+use crate::moment::Moment;
+use crate::page::{Page, Tone};
+use crate::predicate_name;
+use crate::render::{Answer, to_json};
+
+/// Say whom to believe about what, or show it
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub struct TrustArgs {
+    #[command(subcommand)]
+    command: TrustCommand,
+
+    /// The trust file; otherwise `trust.yaml` in the `.assay` folder
+    #[arg(long, global = true, value_name = "FILE")]
+    trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum TrustCommand {
+    Add(Box<AddArgs>),
+    List(ListArgs),
+}
+
+/// Trust a key, a log, or a key's verdicts
+///
+/// What a key may sign is said list by list; a list left out allows nothing, and `*` anything.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  assay trust add data.pub --name data --owner data-team \\
+      --step prepare --predicate https://slsa.dev/provenance/v1 --artifact 'data/*'
+  assay trust add gate.pub --name gate --owner release \\
+      --predicate https://slsa.dev/verification_summary/v1 --artifact '*' --stage '*'
+  assay trust add --verifier https://assay.example/gate --key gate
+  assay trust add --log assay.local/4be1…+5d2e…+AT…")]
+struct AddArgs {
+    /// The key: its public half in PEM, or the name of a key in the `.assay` folder
+    #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier"])]
+    public: Option<String>,
+
+    /// What to call the key in policies and reports
+    #[arg(long, requires = "public")]
+    name: Option<String>,
+
+    /// Who answers for it; "two persons" counts owners
+    #[arg(long, requires = "public")]
+    owner: Option<String>,
+
+    /// A step whose statements it may sign
+    #[arg(long = "step", value_name = "STEP", requires = "public")]
+    steps: Vec<String>,
+
+    /// A type of statement that it may sign: a URI, or `evaluation/v0.1` for one of Assay's own
+    #[arg(long = "predicate", value_name = "URI", requires = "public")]
+    predicates: Vec<String>,
+
+    /// A pattern for the names of artifacts that it may speak of
+    #[arg(long = "artifact", value_name = "GLOB", requires = "public")]
+    artifacts: Vec<String>,
+
+    /// A stage that it may promote to
+    #[arg(long = "stage", value_name = "STAGE", requires = "public")]
+    stages: Vec<String>,
+
+    /// From when on it is trusted
+    #[arg(long, value_name = "TIME", requires = "public")]
+    from: Option<Moment>,
+
+    /// Until when it is trusted: `2027-03-01` or `365d`
+    #[arg(long, value_name = "TIME", requires = "public")]
+    until: Option<Moment>,
+
+    /// Whether the steps it signs for can read the key
+    #[arg(long, value_parser = ["shared", "separate"], default_value = "shared")]
+    custody: String,
+
+    /// Trust a log, by its verifier key (`assay log head` shows it)
+    #[arg(long, value_name = "VKEY", conflicts_with_all = ["public", "verifier"])]
+    log: Option<VerifierKey>,
+
+    /// Accept verdicts under this id when `--key` signed them
+    #[arg(long, value_name = "URI", requires = "key", conflicts_with = "public")]
+    verifier: Option<String>,
+
+    /// The name of the key that signs a verifier's verdicts
+    #[arg(long, value_name = "NAME", requires = "verifier")]
+    key: Option<String>,
+}
+
+/// Show whom to believe about what
+#[derive(Args, Debug)]
+struct ListArgs {}
+
+pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    match &args.command {
+        TrustCommand::Add(add) => Ok(Box::new(add.run(args.trust.clone(), cx)?)),
+        TrustCommand::List(ListArgs {}) => {
+            let trust = cx.trust(args.trust.as_deref())?;
+            Ok(Box::new(Listing::of(&trust, cx.now)))
+        }
+    }
+}
+
+impl AddArgs {
+    fn run(&self, named: Option<PathBuf>, cx: &Context<'_>) -> Result<Added, Error> {
+        let path = match named {
+            Some(path) => path,
+            None => self.home(cx)?.trust(),
+        };
+        let broken = |source| Error::Trust { path: path.clone(), source };
+        let mut trust = if path.exists() {
+            Trust::parse(&home::read_text(&path)?).map_err(broken)?
+        } else {
+            Trust::empty()
+        };
+        let added = match (&self.log, &self.verifier, &self.key, &self.public) {
+            (Some(log), ..) => {
+                trust.add_log(log).map_err(broken)?;
+                format!("log {}", log.name())
+            }
+            (_, Some(id), Some(key), _) => {
+                trust.add_verifier(id, key).map_err(broken)?;
+                format!("verifier {id} with key {key}")
+            }
+            (.., Some(public)) => {
+                let key = self.public_key(public, cx)?;
+                let name = self.name.clone().unwrap_or_else(|| stem(public));
+                let owner = self.owner.clone().unwrap_or_else(|| name.clone());
+                let window = Window {
+                    from: self.from.and_then(|moment| moment.after(cx.now)),
+                    until: self.until.map(|until| self.end(until, cx)).transpose()?,
+                };
+                let custody = match self.custody.as_str() {
+                    "separate" => Custody::Separate,
+                    _ => Custody::Shared,
+                };
+                let may = self.may().map_err(broken)?;
+                trust.add_key(&name, &key, &owner, &may, window, custody).map_err(broken)?;
+                format!("key {name}")
+            }
+            _ => return Err(Error::NothingToTrust),
+        };
+        home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
+        let digest = trust.digest().to_string();
+        Ok(Added { version: "assay/trust-added/v1", added, path, digest })
+    }
+
+    fn home(&self, cx: &Context<'_>) -> Result<Home, Error> {
+        match cx.found_home()? {
+            Some(home) => Ok(home),
+            None => Home::make(cx.global.dir.as_deref()),
+        }
+    }
+
+    fn end(&self, until: Moment, cx: &Context<'_>) -> Result<Timestamp, Error> {
+        until.after(cx.now).filter(|end| *end > cx.now).ok_or(Error::PastUntil)
+    }
+
+    fn may(&self) -> Result<May, ::verify::TrustError> {
+        let predicates: Vec<String> =
+            self.predicates.iter().map(|name| predicate_name::full(name)).collect();
+        May::of(
+            &texts(&self.steps),
+            &texts(&predicates),
+            &texts(&self.artifacts),
+            &texts(&self.stages),
+        )
+    }
+
+    fn public_key(&self, public: &str, cx: &Context<'_>) -> Result<PublicKey, Error> {
+        if keys::is_name(public)
+            && !PathBuf::from(public).exists()
+            && let Some(home) = cx.found_home()?
+            && let Some(file) = KeyFile::find(&home, Some(public))?
+        {
+            return file.public(cx.printer);
+        }
+        keys::read_public(public.as_ref())
+    }
+}
+
+fn texts(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+fn stem(public: &str) -> String {
+    let stem = PathBuf::from(public);
+    stem.file_stem().map_or_else(|| public.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+#[derive(Serialize)]
+struct Added {
+    version: &'static str,
+    added: String,
+    path: PathBuf,
+    digest: String,
+}
+
+impl Answer for Added {
+    fn draw(&self, page: &mut Page) {
+        page.text("trusting ").put(Tone::Strong, &self.added).end();
+        page.line(format_args!("written to {}", self.path.display()));
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listing {
+    version: &'static str,
+    digest: String,
+    keys: Vec<KeyRow>,
+    logs: Vec<LogRow>,
+    verifiers: Vec<VerifierRow>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyRow {
+    name: String,
+    owner: String,
+    id: KeyId,
+    algorithm: &'static str,
+    custody: &'static str,
+    steps: Vec<String>,
+    predicates: Vec<String>,
+    artifacts: Vec<String>,
+    stages: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_from: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Timestamp>,
+    valid: bool,
+}
+
+#[derive(Serialize)]
+struct LogRow {
+    origin: String,
+    key: String,
+}
+
+#[derive(Serialize)]
+struct VerifierRow {
+    id: String,
+    key: String,
+}
+
+impl Listing {
+    fn of(trust: &Trust, now: Timestamp) -> Self {
+        let logs = trust.logs().iter();
+        let verifiers = trust.verifiers().iter();
+        Self {
+            version: "assay/trust/v1",
+            digest: trust.digest().to_string(),
+            keys: trust.keys().iter().flat_map(|key| rows(key, now)).collect(),
+            logs: logs
+                .map(|log| LogRow { origin: log.origin().into(), key: log.key().to_string() })
+                .collect(),
+            verifiers: verifiers
+                .map(|verifier| VerifierRow {
+                    id: verifier.id().into(),
+                    key: verifier.name().into(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
+    let row = |grant: &::verify::Grant| KeyRow {
+        name: grant.name().into(),
+        owner: key.owner().into(),
+        id: key.id(),
+        algorithm: key.key().algorithm().as_str(),
+        custody: key.custody().as_str(),
+        steps: grant.may().steps.list(),
+        predicates: grant.may().predicates.list(),
+        artifacts: grant.may().artifacts.list().to_vec(),
+        stages: grant.may().stages.list(),
+        valid_from: grant.window().from,
+        valid_until: grant.window().until,
+        valid: grant.is_valid(now),
+    };
+    key.grants().iter().map(row).collect()
+}
+
+impl Answer for Listing {
+    fn draw(&self, page: &mut Page) {
+        if self.keys.is_empty() && self.logs.is_empty() {
+            page.line("nobody is trusted");
+            return;
+        }
+        let heads = ["KEY", "OWNER", "STEPS", "PREDICATES", "ARTIFACTS", "STAGES", "UNTIL"];
+        let rows: Vec<Vec<String>> = self.keys.iter().map(KeyRow::cells).collect();
+        page.table(&heads, &rows);
+        for log in &self.logs {
+            page.end().put(Tone::Faint, "log       ").text(&log.key).end();
+        }
+        for verifier in &self.verifiers {
+            page.put(Tone::Faint, "verifier  ")
+                .text(&verifier.id)
+                .text(" with key ")
+                .text(&verifier.key)
+                .end();
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+impl KeyRow {
+    fn cells(&self) -> Vec<String> {
+        let all = |list: &[String]| {
+            if list.is_empty() { "-".to_owned() } else { list.join(" ") }
+        };
+        let predicates: Vec<String> =
+            self.predicates.iter().map(|name| predicate_name::short(name).to_owned()).collect();
+        let until = match (self.valid_until, self.valid) {
+            (Some(until), true) => until.to_string(),
+            (_, false) => "not valid now".into(),
+            (None, true) => "-".into(),
+        };
+        vec![
+            self.name.clone(),
+            self.owner.clone(),
+            all(&self.steps),
+            all(&predicates),
+            all(&self.artifacts),
+            all(&self.stages),
+            until,
+        ]
+    }
+}

@@ -1,0 +1,422 @@
+//! What can keep the command from answering, each with a line of advice.
+//!
+//! An error is never an answer: whatever stands here ends with status 2. A check that failed is
+//! not an error but a finding, and lives in the report.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attest::content::ContentError;
+use attest::json::JsonError;
+use attest::{ArtifactId, BundleError, KeyError, StatementError};
+use policy::PolicyError;
+use verify::TrustError;
+
+/// What was being done with a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Reading it.
+    Read,
+    /// Writing it.
+    Write,
+    /// Making a folder.
+    Make,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Make => "make the folder",
+        })
+    }
+}
+
+/// Why the command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was being done.
+        action: Action,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file stands where a folder is needed.
+    #[error("`{}` is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// A folder stands where a file is needed.
+    #[error("`{}` is a folder, not a file", .0.display())]
+    NotAFile(PathBuf),
+    /// The `.assay` folder belongs to somebody else.
+    #[error("folder `{}` belongs to another user ({owner})", path.display())]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The user id that owns it.
+        owner: u32,
+    },
+    /// There is no `.assay` folder.
+    #[error("no `.assay` folder here or above")]
+    NoFolder,
+    /// There is no `.assay` folder where one was named.
+    #[error("there is no folder `{}`", .0.display())]
+    NoFolderAt(PathBuf),
+    /// A document is larger than is read.
+    #[error("`{}` is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A document is not UTF-8.
+    #[error("`{}` is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+    /// A key file is not a key, or does not open.
+    #[error("cannot use key `{}`", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// No key has this name.
+    #[error("no key `{name}`")]
+    NoKey {
+        /// What was asked for.
+        name: String,
+        /// The keys that there are.
+        known: Vec<String>,
+    },
+    /// Several keys, and none was named.
+    #[error("there are several keys and none is called `local`")]
+    WhichKey {
+        /// The keys that there are.
+        known: Vec<String>,
+    },
+    /// A key would be overwritten.
+    #[error("key `{}` exists already", .0.display())]
+    KeyExists(PathBuf),
+    /// A name for a key that cannot be a file's.
+    #[error("`{0}` cannot be the name of a key")]
+    KeyName(String),
+    /// The terminal gave no passphrase.
+    #[error("cannot ask for the passphrase")]
+    Prompt(#[source] io::Error),
+    /// The passphrase was not typed the same way twice.
+    #[error("the two passphrases differ")]
+    PassphrasesDiffer,
+    /// An empty passphrase protects nothing.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
+    /// The trust file is not one.
+    #[error("cannot use trust file `{}`", path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TrustError,
+    },
+    /// A document is not the JSON that is asked for.
+    #[error("cannot use `{}`", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: JsonError,
+    },
+    /// A document is no bill of materials that we know.
+    #[error("`{}` is neither a CycloneDX nor an SPDX document", .0.display())]
+    NotASbom(PathBuf),
+    /// A document is no vulnerability scan.
+    #[error("`{}` has no `scanner` with a `result` list", .0.display())]
+    NotAScan(PathBuf),
+    /// Neither a shortcut nor a type was given.
+    #[error("there is nothing to attest")]
+    NothingToAttest,
+    /// The policy is not one.
+    #[error("cannot use policy `{}`", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<PolicyError>,
+    },
+    /// There is no policy to judge by.
+    #[error("there is no policy: none was named, and `{}` is not there", .0.display())]
+    NoPolicy(PathBuf),
+    /// A step cannot be recorded.
+    #[cfg(feature = "server")]
+    #[error("cannot record the step")]
+    Record(#[source] Box<attest::record::RecordError>),
+    /// A file has no parameters.
+    #[cfg(feature = "server")]
+    #[error("cannot use the parameters in `{}`", path.display())]
+    Parameters {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<attest::record::parameters::ParametersError>,
+    },
+    /// A parameter is not one.
+    #[cfg(feature = "server")]
+    #[error("cannot use the parameter")]
+    Parameter(#[source] Box<attest::record::parameters::ParametersError>),
+    /// A name is not one.
+    #[cfg(feature = "server")]
+    #[error("cannot use the name")]
+    Name(#[source] attest::NameError),
+    /// Neither a key, a log nor a verifier was given.
+    #[error("there is nobody to trust")]
+    NothingToTrust,
+    /// Trust that ends before it begins.
+    #[error("the time given with `--until` is not in the future")]
+    PastUntil,
+    /// A path has no digest.
+    #[error("cannot take the digest of `{}`", path.display())]
+    Content {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: ContentError,
+    },
+    /// Something ends before it begins.
+    #[error("the time given with `--expires` is not in the future")]
+    PastExpiry,
+    /// A window that has not begun.
+    #[error("the time given with `--since` is not in the past")]
+    FutureWindow,
+    /// A statement cannot be made of what was given.
+    #[error("cannot make the statement")]
+    Statement(#[from] StatementError),
+    /// A file is not a bundle.
+    #[error("cannot use bundle `{}`", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
+    /// An answer cannot be written as JSON.
+    #[error("cannot write the answer as JSON")]
+    Json(#[source] serde_json::Error),
+    /// Standard output cannot be written to.
+    #[error("cannot write the answer")]
+    Output(#[source] io::Error),
+    /// A digest without a kind stands for several artifacts.
+    #[error("`{digest}` is the digest of several artifacts")]
+    Ambiguous {
+        /// The digest as typed.
+        digest: String,
+        /// The artifacts that it may mean.
+        choices: Vec<ArtifactId>,
+    },
+    /// The URL of a service cannot be used.
+    #[cfg(feature = "server")]
+    #[error("cannot use the server `{url}`: {why}")]
+    ServerUrl {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The system's certificates cannot be found.
+    #[cfg(feature = "server")]
+    #[error("no certificates to check servers with")]
+    NoCertificates,
+    /// A service did not answer.
+    #[cfg(feature = "server")]
+    #[error("no answer from `{url}`")]
+    Unreachable {
+        /// The service.
+        url: String,
+        /// Why.
+        source: Box<ureq::Error>,
+    },
+    /// A service refused, and says why.
+    #[cfg(feature = "server")]
+    #[error("`{url}` refuses ({status}): {detail}")]
+    Refused {
+        /// The service.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the service says.
+        detail: String,
+        /// What the service says to do.
+        next: Option<String>,
+    },
+    /// A service answered something else than the interface says.
+    #[cfg(feature = "server")]
+    #[error("cannot read the answer of `{url}`: {why}")]
+    Unreadable {
+        /// The service.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The folder has no register.
+    #[cfg(feature = "server")]
+    #[error("there is no register in `{}`", .0.display())]
+    NoRegister(PathBuf),
+    /// The register in the folder cannot be used.
+    #[cfg(feature = "server")]
+    #[error("cannot use register `{}`", path.display())]
+    Register {
+        /// The register's folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<server::register::FolderError>,
+    },
+    /// The register does not answer.
+    #[cfg(feature = "server")]
+    #[error("cannot read the register")]
+    Read(#[source] Box<server::register::ReadError>),
+    /// The register does not take a statement.
+    #[cfg(feature = "server")]
+    #[error("the register does not take the statement")]
+    Submit(#[source] Box<server::register::SubmitError>),
+    /// The register took a statement and gave nothing back.
+    #[cfg(feature = "server")]
+    #[error("the register gave no receipt")]
+    NoReceipt,
+    /// A statement was signed and not registered.
+    #[cfg(feature = "server")]
+    #[error("signed, but not registered; the bundle is kept as `{}`", path.display())]
+    Unsent {
+        /// Where the bundle is.
+        path: PathBuf,
+        /// Why it was not registered.
+        source: Box<Error>,
+    },
+    /// A checkpoint is not what it should be.
+    #[cfg(feature = "server")]
+    #[error("the register's checkpoint is not good")]
+    Checkpoint(#[source] attest::CheckpointError),
+    /// A proof proves nothing.
+    #[cfg(feature = "server")]
+    #[error("the register's proof is wrong")]
+    Proof(#[source] verify::merkle::ProofError),
+    /// A tree is not one that the register signed.
+    #[cfg(feature = "server")]
+    #[error("the tree of {size} entries is not under the register's checkpoint")]
+    NotSigned {
+        /// Its size.
+        size: u64,
+    },
+    /// An entry has no statement.
+    #[cfg(feature = "server")]
+    #[error("entry {0} has no statement")]
+    NoBundle(u64),
+    /// A query that cannot be asked.
+    #[cfg(feature = "server")]
+    #[error("`{0}` is not a parameter with its value")]
+    NotAParameter(String),
+    /// The register cannot be read to its end.
+    #[cfg(feature = "server")]
+    #[error("cannot follow the register")]
+    Follow(#[source] Box<server::register::RegisterFollowError>),
+    /// The folder has no trust file.
+    #[cfg(feature = "server")]
+    #[error("there is no trust file `{}`", .0.display())]
+    NoTrust(PathBuf),
+    /// An answer that is spread too thin.
+    #[cfg(feature = "server")]
+    #[error("too little was found on {0} pages")]
+    TooManyPages(usize),
+    /// The system gives no threads or handles to wait with.
+    #[cfg(feature = "server")]
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// There is nothing to look into.
+    #[cfg(not(feature = "server"))]
+    #[error("no bundles were given")]
+    NoBundles,
+    /// The trust file does not name the folder's own register.
+    #[cfg(feature = "server")]
+    #[error("the trust file does not name the register `{origin}`")]
+    UntrustedLog {
+        /// The register.
+        origin: String,
+        /// Its verifier key.
+        key: String,
+    },
+    /// A service is asked for what only a register that is open here can give.
+    #[cfg(feature = "server")]
+    #[error("the register is not open here")]
+    NotHere,
+    /// What is seen now does not fit what was seen before.
+    #[cfg(feature = "server")]
+    #[error("cannot go on from what was seen before")]
+    Seen(#[source] Box<server::seen::SeenError>),
+    /// A question that could not be asked.
+    #[cfg(feature = "server")]
+    #[error("cannot decide")]
+    Judge(#[source] Box<server::judge::JudgeError>),
+    /// The key is not that of a verifier.
+    #[cfg(feature = "server")]
+    #[error(
+        "the trust file names no verifier with this key ({0}), so that nobody would believe what it promotes"
+    )]
+    NoVerifier(attest::KeyId),
+    /// A service promotes by its own policy.
+    #[cfg(feature = "server")]
+    #[error("a service promotes by its own policy, not by one that it is given")]
+    PolicyOfAService,
+    /// The service does not run.
+    #[cfg(feature = "server")]
+    #[error("cannot serve")]
+    Serve(#[source] Box<server::ServeError>),
+    /// A namespace with two stages.
+    #[cfg(feature = "server")]
+    #[error("namespace `{0}` is given two stages")]
+    TwoStages(String),
+    /// A file does not hold a token.
+    #[cfg(feature = "server")]
+    #[error("cannot use the token in `{}`: {why}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`].
+    pub fn io(action: Action, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.into(), source }
+    }
+
+    /// An error of the judge, with its own word for what a user can mend.
+    #[cfg(feature = "server")]
+    pub fn judge(source: server::judge::JudgeError) -> Self {
+        match source {
+            server::judge::JudgeError::NoVerifier { key } => Self::NoVerifier(key),
+            source => Self::Judge(Box::new(source)),
+        }
+    }
+
+    /// The error and what caused it, in one line.
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            let cause = error.to_string();
+            // Some errors say what caused them; nobody has to read it twice.
+            if !text.ends_with(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+            source = error.source();
+        }
+        text
+    }
+}

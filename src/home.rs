@@ -1,0 +1,236 @@
+//! The `.assay` folder: where it is found, what lies where in it, and how files get into it.
+//!
+//! Found like git's: here or in a folder above. A folder that somebody else owns is refused
+//! unless it was named outright, because the trust file in it decides whom we believe.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Action, Error};
+
+/// The folder's name.
+pub const FOLDER: &str = ".assay";
+/// How far up the folder is looked for.
+const MAX_LEVELS: usize = 256;
+/// How many files of a folder are looked at.
+#[cfg(feature = "server")]
+const MAX_FILES: usize = 10_000;
+/// The largest document that is read into memory: a trust file, a policy, a predicate, a bundle.
+pub const MAX_DOCUMENT: u64 = 64 << 20;
+
+/// The folder that holds keys, trust and the register.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// Finds the folder: the one named by `--dir`, else `.assay` here or above.
+    ///
+    /// `None` when there is none yet.
+    pub fn find(named: Option<&Path>) -> Result<Option<Self>, Error> {
+        if let Some(path) = named {
+            return match fs::metadata(path) {
+                Ok(found) if found.is_dir() => Ok(Some(Self { path: path.into() })),
+                Ok(_) => Err(Error::NotAFolder(path.into())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Error::io(Action::Read, path, error)),
+            };
+        }
+        let here = working_directory()?;
+        for folder in here.ancestors().take(MAX_LEVELS) {
+            let path = folder.join(FOLDER);
+            let found = match fs::symlink_metadata(&path) {
+                Ok(found) => found,
+                Err(_) => continue,
+            };
+            if !found.is_dir() {
+                return Err(Error::NotAFolder(path));
+            }
+            if found.uid() != rustix::process::geteuid().as_raw() {
+                return Err(Error::ForeignFolder { path, owner: found.uid() });
+            }
+            return Ok(Some(Self { path }));
+        }
+        Ok(None)
+    }
+
+    /// The folder that a first use makes: the one named by `--dir`, else `.assay` here.
+    pub fn make(named: Option<&Path>) -> Result<Self, Error> {
+        let path = match named {
+            Some(path) => path.to_owned(),
+            None => working_directory()?.join(FOLDER),
+        };
+        let home = Self { path };
+        for folder in [home.path.clone(), home.keys()] {
+            private_folder(&folder)?;
+        }
+        Ok(home)
+    }
+
+    /// Private and public keys, `NAME.pem` and `NAME.pub`.
+    pub fn keys(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
+    /// Whom this user believes.
+    pub fn trust(&self) -> PathBuf {
+        self.path.join("trust.yaml")
+    }
+
+    /// The register's own policy, if it has one.
+    pub fn policy(&self) -> PathBuf {
+        self.path.join("policy.yaml")
+    }
+
+    /// High-water marks of the registers that were seen.
+    #[cfg(feature = "server")]
+    pub fn seen(&self) -> PathBuf {
+        self.path.join("seen.json")
+    }
+
+    /// Bundles that were signed but could not be registered.
+    #[cfg(feature = "server")]
+    pub fn unsent(&self) -> PathBuf {
+        self.path.join("unsent")
+    }
+
+    /// The register.
+    #[cfg(feature = "server")]
+    pub fn register(&self) -> PathBuf {
+        self.path.join("register")
+    }
+}
+
+/// The working directory.
+pub fn working_directory() -> Result<PathBuf, Error> {
+    std::env::current_dir().map_err(|error| Error::io(Action::Read, Path::new("."), error))
+}
+
+/// Makes a folder, with those above it, that only its owner may enter.
+pub fn private_folder(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).map_err(|error| Error::io(Action::Make, path, error))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(|error| Error::io(Action::Make, path, error))
+}
+
+/// The files of a folder, sorted; none when there is no folder.
+#[cfg(feature = "server")]
+pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |error| Error::io(Action::Read, folder, error);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries.take(MAX_FILES) {
+        let path = entry.map_err(failed)?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads a document whole, up to [`MAX_DOCUMENT`] bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |error| Error::io(Action::Read, path, error);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(Error::NotAFile(path.into()));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        return Err(Error::TooLarge { path: path.into(), limit: MAX_DOCUMENT });
+    }
+    Ok(bytes)
+}
+
+/// Reads a text document whole, up to [`MAX_DOCUMENT`] bytes.
+pub fn read_text(path: &Path) -> Result<String, Error> {
+    String::from_utf8(read(path)?).map_err(|_| Error::NotText(path.into()))
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Readers {
+    /// Only its owner (mode 0600).
+    Owner,
+    /// Everybody (mode 0644, less the process's mask).
+    All,
+}
+
+/// What happens to a file that is there already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Existing {
+    /// It is kept, and writing is an error.
+    Kept,
+    /// It is replaced as a whole.
+    Replaced,
+}
+
+/// Writes a file whole or not at all: to a new name, synced, then moved into place.
+pub fn write(path: &Path, bytes: &[u8], readers: Readers, existing: Existing) -> Result<(), Error> {
+    let failed = |error| Error::io(Action::Write, path, error);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mode = match readers {
+        Readers::Owner => 0o600,
+        Readers::All => 0o644,
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".assay-")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    match existing {
+        Existing::Kept => file.persist_noclobber(path),
+        Existing::Replaced => file.persist(path),
+    }
+    .map_err(|error| failed(error.error))?;
+    // The name is durable only when its folder is.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_private_and_never_overwritten_unless_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        write(&path, b"one", Readers::Owner, Existing::Kept).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+        let error = write(&path, b"two", Readers::Owner, Existing::Kept).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+
+        write(&path, b"two", Readers::Owner, Existing::Replaced).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing left over");
+    }
+
+    #[test]
+    fn a_folder_named_outright_is_found_or_not_yet_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        assert!(Home::find(Some(folder.path())).unwrap().is_some());
+        assert!(Home::find(Some(&folder.path().join("none"))).unwrap().is_none());
+        assert!(matches!(Home::find(Some(&file)), Err(Error::NotAFolder(_))));
+    }
+}

@@ -1,0 +1,248 @@
+//! Signing keys on disk: which one is meant, how it is made, and how it is opened.
+//!
+//! A key file is `keys/NAME.pem` in the folder, readable by its owner only, with its public half
+//! in `keys/NAME.pub`. A passphrase comes from the environment or from the terminal, and is
+//! never shown. Nothing here keeps a key open longer than its caller needs it.
+
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use attest::{Algorithm, KeyError, PublicKey, SigningKey};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::home::{self, Existing, Home, Readers};
+use crate::render::Printer;
+
+/// The key that a first use makes.
+pub const LOCAL: &str = "local";
+/// Holds the passphrase of an encrypted key.
+pub const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
+/// The environment variable that names a key.
+pub const KEY: &str = "ASSAY_KEY";
+/// How many key files are looked at when none is named.
+const MAX_KEYS: usize = 1_000;
+
+/// A key file that is known to be there and has not been opened.
+#[derive(Clone, Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+}
+
+impl KeyFile {
+    /// The key that `name` means: a file, or the key of that name in the folder. Without a name,
+    /// the only key of the folder, or the one called `local`; `None` when the folder has no key.
+    pub fn find(home: &Home, name: Option<&str>) -> Result<Option<Self>, Error> {
+        let known = names(home);
+        if let Some(name) = name {
+            let path = home.keys().join(format!("{name}.pem"));
+            if is_name(name) && path.is_file() {
+                return Ok(Some(Self { path }));
+            }
+            let path = PathBuf::from(name);
+            if path.is_file() {
+                return Ok(Some(Self { path }));
+            }
+            return Err(Error::NoKey { name: name.into(), known });
+        }
+        let name = match known.as_slice() {
+            [] => return Ok(None),
+            [only] => only.clone(),
+            several if several.iter().any(|name| name == LOCAL) => LOCAL.to_owned(),
+            _ => return Err(Error::WhichKey { known }),
+        };
+        Ok(Some(Self { path: home.keys().join(format!("{name}.pem")) }))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name by which to speak of it.
+    pub fn name(&self) -> String {
+        self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// Opens the key. Asks for its passphrase on the terminal when the environment has none.
+    pub fn open(&self, printer: Printer) -> Result<SigningKey, Error> {
+        let failed = |source| Error::Key { path: self.path.clone(), source };
+        if let Ok(found) = fs::metadata(&self.path)
+            && found.permissions().mode() & 0o077 != 0
+        {
+            printer.warn(&format!(
+                "key `{}` can be read by others; run `chmod 600 {}`",
+                self.path.display(),
+                self.path.display()
+            ));
+        }
+        let pem = Zeroizing::new(home::read_text(&self.path)?);
+        match SigningKey::from_pem(&pem, None) {
+            Err(KeyError::PassphraseNeeded) => {}
+            other => return other.map_err(failed),
+        }
+        let prompt = format!("Passphrase of `{}`: ", self.path.display());
+        let passphrase = passphrase(&prompt)?.ok_or(KeyError::PassphraseNeeded).map_err(failed)?;
+        SigningKey::from_pem(&pem, Some(&passphrase)).map_err(failed)
+    }
+
+    /// The public half: from `NAME.pub` beside the key, else by opening the key.
+    pub fn public(&self, printer: Printer) -> Result<PublicKey, Error> {
+        let path = self.path.with_extension("pub");
+        if path.is_file() {
+            return read_public(&path);
+        }
+        Ok(self.open(printer)?.public().clone())
+    }
+}
+
+/// Reads a public key in PEM.
+pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
+    let pem = home::read_text(path)?;
+    PublicKey::from_pem(&pem).map_err(|source| Error::Key { path: path.into(), source })
+}
+
+/// Writes a fresh key and its public half beside it; an existing file is never touched.
+pub fn make(
+    path: &Path,
+    algorithm: Algorithm,
+    passphrase: Option<&str>,
+) -> Result<PublicKey, Error> {
+    if path.exists() {
+        return Err(Error::KeyExists(path.into()));
+    }
+    let failed = |source| Error::Key { path: path.into(), source };
+    let key = SigningKey::generate(algorithm).map_err(failed)?;
+    let pem = key.to_pem(passphrase).map_err(failed)?;
+    home::write(path, pem.as_bytes(), Readers::Owner, Existing::Kept)?;
+    let public = key.public().clone();
+    home::write(
+        &path.with_extension("pub"),
+        public.to_pem().as_bytes(),
+        Readers::All,
+        Existing::Replaced,
+    )?;
+    Ok(public)
+}
+
+/// The passphrase from the environment, else from the terminal; `None` when there is neither.
+pub fn passphrase(prompt: &str) -> Result<Option<Zeroizing<String>>, Error> {
+    if let Some(found) = environment_passphrase() {
+        return Ok(Some(found));
+    }
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    rpassword::prompt_password(prompt).map(|text| Some(Zeroizing::new(text))).map_err(Error::Prompt)
+}
+
+/// A passphrase for a new key, typed twice.
+pub fn new_passphrase() -> Result<Zeroizing<String>, Error> {
+    let ask =
+        |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(Error::Prompt);
+    let passphrase = ask("New passphrase: ")?;
+    if passphrase.is_empty() {
+        return Err(Error::EmptyPassphrase);
+    }
+    if ask("The same again: ")? != passphrase {
+        return Err(Error::PassphrasesDiffer);
+    }
+    Ok(passphrase)
+}
+
+/// The passphrase from the environment; an empty one is none.
+pub fn environment_passphrase() -> Option<Zeroizing<String>> {
+    std::env::var(PASSPHRASE).ok().map(Zeroizing::new).filter(|text| !text.is_empty())
+}
+
+/// The names of the folder's keys, sorted.
+pub fn names(home: &Home) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(home.keys()) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .take(MAX_KEYS)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|file| Some(file.strip_suffix(".pem")?.to_owned()))
+        .filter(|name| is_name(name))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The public halves that lie in the folder; what cannot be read is left out.
+#[cfg(feature = "server")]
+pub fn public_keys(home: &Home) -> Vec<PublicKey> {
+    let paths = names(home).into_iter().map(|name| home.keys().join(format!("{name}.pub")));
+    paths.filter_map(|path| read_public(&path).ok()).collect()
+}
+
+/// A key's name is one path component of plain characters.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && !text.starts_with('.')
+        && text
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "-_.@".contains(character))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Color;
+
+    fn home(folder: &Path, keys: &[&str]) -> Home {
+        let home = Home::make(Some(folder)).unwrap();
+        for name in keys {
+            let path = home.keys().join(format!("{name}.pem"));
+            make(&path, Algorithm::Ed25519, None).unwrap();
+        }
+        home
+    }
+
+    #[test]
+    fn which_key_is_meant() {
+        type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, Result<Option<&'a str>, ()>);
+        let cases: [Case<'_>; 8] = [
+            ("no key yet", &[], None, Ok(None)),
+            ("the only key", &["alice"], None, Ok(Some("alice"))),
+            ("local among several", &["alice", "local"], None, Ok(Some("local"))),
+            ("several without local", &["alice", "bob"], None, Err(())),
+            ("named", &["alice", "bob"], Some("bob"), Ok(Some("bob"))),
+            ("named, not there", &["alice"], Some("bob"), Err(())),
+            ("not a name", &["alice"], Some("../keys/alice"), Err(())),
+            ("empty", &["alice"], Some(""), Err(())),
+        ];
+        for (case, keys, name, want) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let home = home(folder.path(), keys);
+            let found = KeyFile::find(&home, name).map_err(|_| ()).map(|found| {
+                found.map(|found| found.path.file_stem().unwrap().to_str().unwrap().to_owned())
+            });
+            assert_eq!(found, want.map(|name| name.map(str::to_owned)), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_private_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path(), &["alice"]);
+        let path = home.keys().join("alice.pem");
+        let before = fs::read(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(make(&path, Algorithm::P256, None), Err(Error::KeyExists(_))));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn the_public_half_is_the_keys_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path(), &["alice"]);
+        let printer = Printer::new(Color::Never, false, true);
+        let file = KeyFile::find(&home, None).unwrap().unwrap();
+        let written = file.public(printer).unwrap();
+        fs::remove_file(home.keys().join("alice.pub")).unwrap();
+        assert_eq!(file.public(printer).unwrap(), written);
+    }
+}

@@ -1,0 +1,76 @@
+//! Short words for types of statements, in both directions.
+
+use attest::NAMESPACE;
+use attest::predicate::{
+    CYCLONEDX, PROVENANCE, SCAI, SPDX, TEST_RESULT, VERIFICATION_SUMMARY, VULNERABILITIES,
+};
+
+/// Words for types that are not Assay's own.
+const WORDS: [(&str, &str); 7] = [
+    ("provenance", PROVENANCE),
+    ("promotion", VERIFICATION_SUMMARY),
+    ("test-result", TEST_RESULT),
+    ("cyclonedx", CYCLONEDX),
+    ("spdx", SPDX),
+    ("vulnerabilities", VULNERABILITIES),
+    ("scai", SCAI),
+];
+
+/// Words for Assay's own types.
+const OWN: [&str; 6] =
+    ["evaluation", "deployment", "monitoring", "approval", "waiver", "revocation"];
+
+/// The version of Assay's own types.
+const OWN_VERSION: &str = "/v0.1";
+
+/// The word for a type, else the type itself.
+pub fn short(predicate_type: &str) -> &str {
+    if let Some((word, _)) = WORDS.iter().find(|(_, full)| *full == predicate_type) {
+        return word;
+    }
+    predicate_type
+        .strip_prefix(NAMESPACE)
+        .and_then(|rest| rest.strip_prefix("attestation/")?.strip_suffix(OWN_VERSION))
+        .filter(|word| OWN.contains(word))
+        .unwrap_or(predicate_type)
+}
+
+/// The type that a word stands for, else the text itself.
+pub fn full(text: &str) -> String {
+    if let Some((_, full)) = WORDS.iter().find(|(word, _)| *word == text) {
+        return (*full).to_owned();
+    }
+    if OWN.contains(&text) {
+        return format!("{NAMESPACE}attestation/{text}{OWN_VERSION}");
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use attest::predicate::{EVALUATION, REVOCATION};
+
+    use super::*;
+
+    #[test]
+    fn words_and_types_are_one_to_one() {
+        for (word, _) in WORDS {
+            assert_eq!(short(&full(word)), word);
+        }
+        for word in OWN {
+            assert_eq!(short(&full(word)), word);
+        }
+        assert_eq!(full("evaluation"), EVALUATION);
+        assert_eq!(full("revocation"), REVOCATION);
+    }
+
+    #[test]
+    fn what_is_not_known_stays_whole() {
+        for text in ["https://example.com/x", "evaluation/v0.1", "*", ""] {
+            assert_eq!(full(text), text);
+            assert_eq!(short(text), text);
+        }
+        let near = format!("{EVALUATION}.1");
+        assert_eq!(short(&near), near);
+    }
+}

@@ -1,0 +1,208 @@
+//! Signing a statement and handing it to a register.
+//!
+//! A statement that was signed is never lost: when the register does not take it, the bundle is
+//! kept in the folder, and the error says where.
+
+#[cfg(feature = "server")]
+use std::path::Path;
+use std::path::PathBuf;
+
+use attest::envelope::IN_TOTO;
+use attest::{ArtifactId, Bundle, Envelope, Sha256, Statement};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::command::attest::SignArgs;
+use crate::context::Context;
+use crate::error::Error;
+use crate::home::{self, Existing, Readers};
+use crate::keys::KeyFile;
+use crate::page::{Page, Tone};
+use crate::predicate_name;
+use crate::render::{Answer, Stream, to_json};
+use crate::setup;
+#[cfg(feature = "server")]
+use crate::source::Source;
+
+/// Signs `payload` with the key that the options name, and registers it.
+#[cfg(feature = "server")]
+pub fn attest(
+    payload: Vec<u8>,
+    sign: &SignArgs,
+    cx: &Context<'_>,
+) -> Result<Box<dyn Answer>, Error> {
+    let (home, key) = setup::key(sign.key.as_deref(), cx)?;
+    let source = Source::open_or_create(&home, cx)?;
+    let registered = submit(payload, &key, &home, &source, cx)?;
+    if let Some(path) = &sign.output {
+        home::write(path, registered.bundle.get().as_bytes(), Readers::All, Existing::Replaced)?;
+    }
+    Ok(Box::new(registered))
+}
+
+/// Signs `payload` with the key that the options name, and writes the bundle.
+#[cfg(not(feature = "server"))]
+pub fn attest(
+    payload: Vec<u8>,
+    sign: &SignArgs,
+    cx: &Context<'_>,
+) -> Result<Box<dyn Answer>, Error> {
+    let (home, key) = setup::key(sign.key.as_deref(), cx)?;
+    setup::trust(&home, None, cx)?;
+    let (envelope, name) = signed(payload, &key, cx)?;
+    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new() };
+    home::write(&sign.output, &bundle.to_json(), Readers::All, Existing::Replaced)?;
+    Ok(Box::new(Registered::of(&bundle, name, Some(sign.output.clone()))?))
+}
+
+/// Signs `payload` and registers it; what cannot be registered is kept in the folder.
+#[cfg(feature = "server")]
+pub fn submit(
+    payload: Vec<u8>,
+    key: &KeyFile,
+    home: &home::Home,
+    source: &Source,
+    cx: &Context<'_>,
+) -> Result<Registered, Error> {
+    let opened = key.open(cx.printer)?;
+    let public = opened.public().clone();
+    let envelope = sign(payload, key, &opened)?;
+    drop(opened);
+    let receipt = match source.submit(&envelope, &[public], crate::clock::now()) {
+        Ok(receipt) => receipt,
+        Err(source) => return Err(keep(envelope, &home.unsent(), source)),
+    };
+    let mut registered = Registered::of(&receipt.bundle, key.name(), None)?;
+    registered.index = Some(receipt.index);
+    registered.duplicate = receipt.duplicate;
+    Ok(registered)
+}
+
+/// Keeps what was signed and not registered, and says where.
+#[cfg(feature = "server")]
+fn keep(envelope: Envelope, folder: &Path, source: Error) -> Error {
+    let body = envelope.body();
+    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new() };
+    let path = folder.join(format!("{}.json", attest::digest::to_hex(body.as_bytes())));
+    let kept = home::private_folder(folder)
+        .and_then(|()| home::write(&path, &bundle.to_json(), Readers::Owner, Existing::Replaced));
+    match kept {
+        Ok(()) => Error::Unsent { path, source: Box::new(source) },
+        Err(error) => error,
+    }
+}
+
+#[cfg(not(feature = "server"))]
+fn signed(payload: Vec<u8>, key: &KeyFile, cx: &Context<'_>) -> Result<(Envelope, String), Error> {
+    let opened = key.open(cx.printer)?;
+    Ok((sign(payload, key, &opened)?, key.name()))
+}
+
+fn sign(payload: Vec<u8>, key: &KeyFile, opened: &attest::SigningKey) -> Result<Envelope, Error> {
+    Envelope::sign(IN_TOTO, payload, &[opened])
+        .map_err(|source| Error::Key { path: key.path().into(), source })
+}
+
+fn hint(envelope: &Envelope) -> Option<String> {
+    envelope.signatures.first().and_then(|signature| signature.keyid.clone())
+}
+
+/// A statement that was signed, and where it went.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registered {
+    version: &'static str,
+    /// Its position in the register, if it went to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// Whether the register had it already.
+    pub duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    body: Sha256,
+    predicate_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    subjects: Vec<Subject>,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf>,
+    /// The statement with its proof.
+    pub bundle: Box<RawValue>,
+}
+
+#[derive(Debug, Serialize)]
+struct Subject {
+    name: String,
+    artifact: Option<ArtifactId>,
+}
+
+impl Registered {
+    fn of(bundle: &Bundle, key: String, path: Option<PathBuf>) -> Result<Self, Error> {
+        let statement = Statement::parse(&bundle.envelope.payload)?;
+        let proof = bundle.entries.iter().find_map(|entry| entry.proof.as_ref());
+        let origin = proof
+            .and_then(|proof| attest::Checkpoint::claimed_origin(&proof.checkpoint))
+            .map(str::to_owned);
+        let subjects = statement.subject.iter().map(|subject| Subject {
+            name: subject.label().to_owned(),
+            artifact: subject.artifact().ok(),
+        });
+        let json = String::from_utf8_lossy(&bundle.to_json()).into_owned();
+        Ok(Self {
+            version: "assay/registered/v1",
+            index: None,
+            duplicate: false,
+            origin,
+            body: bundle.envelope.body(),
+            predicate_type: statement.predicate_type().into(),
+            step: statement.step().map(|step| step.to_string()),
+            subjects: subjects.collect(),
+            key,
+            path,
+            bundle: RawValue::from_string(json).map_err(Error::Json)?,
+        })
+    }
+
+    /// What was said of what, in one line.
+    pub fn sentence(&self) -> String {
+        let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name.as_str()).collect();
+        let what = match (&self.step, predicate_name::short(&self.predicate_type)) {
+            (Some(step), word) => format!("{word} of step {step}"),
+            (None, word) => word.to_owned(),
+        };
+        let about = match names.as_slice() {
+            [] => String::new(),
+            [first] => format!(" about {first}"),
+            [first, second] => format!(" about {first} and {second}"),
+            [first, rest @ ..] => format!(" about {first} and {} others", rest.len()),
+        };
+        format!("{what}{about}, signed with {}", self.key)
+    }
+}
+
+impl Answer for Registered {
+    fn stream(&self) -> Stream {
+        Stream::Output
+    }
+
+    fn draw(&self, page: &mut Page) {
+        match (self.index, &self.path) {
+            (Some(index), _) => {
+                let verb = if self.duplicate { "already registered as" } else { "registered as" };
+                page.text(verb).text(" ").put(Tone::Strong, format_args!("entry {index}"));
+            }
+            (None, Some(path)) => {
+                page.text("written to ").put(Tone::Strong, path.display());
+            }
+            (None, None) => {
+                page.text("signed");
+            }
+        }
+        page.text(": ").line(self.sentence());
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}

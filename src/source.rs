@@ -1,0 +1,382 @@
+//! Where evidence is kept and asked for: the register in the folder, or a service.
+//!
+//! While `assay serve` runs on the folder, the folder's register is asked through the service. An
+//! async runtime is made only for a register that is opened here, and lives as long as it.
+
+use std::path::Path;
+
+use attest::{ArtifactId, Bundle, Checkpoint, Envelope, PublicKey, Timestamp, VerifierKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use server::register::{
+    Embedded, FolderError, Holder, LockError, PATIENCE, Query, ReadError, Receipt, Register,
+    RegisterFollowError, Term, open, open_or_create, served_by,
+};
+use server::seen::Seen;
+use server::wire::{
+    ArtifactBundles, BundleDocument, Consistency, EntryDocument, EntryView, Found, Inclusion,
+    Receipts, Submission,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::home::Home;
+use crate::http::Service;
+use crate::render::Printer;
+use crate::setup;
+use verify::{Direction, FollowError, Followed, Trust};
+
+/// A register to ask.
+pub enum Source {
+    /// The one in the folder, opened here.
+    Folder(Box<Folder>),
+    /// One behind HTTP.
+    Service(Service),
+}
+
+/// A register that is open in this process.
+pub struct Folder {
+    runtime: Runtime,
+    register: Register<Embedded>,
+}
+
+impl Folder {
+    /// The register.
+    pub const fn register(&self) -> &Register<Embedded> {
+        &self.register
+    }
+
+    /// Waits for what the register is asked.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+}
+
+impl Source {
+    /// The register that the options name, which must be there.
+    pub fn open(cx: &Context<'_>) -> Result<Self, Error> {
+        if let Some(url) = &cx.global.server {
+            return Ok(Self::Service(Service::at(url)?));
+        }
+        let path = cx.home()?.register();
+        Self::of_folder(&path, cx.printer, |path, runtime| {
+            runtime.block_on(open(path, &Holder::command(), PATIENCE))
+        })
+    }
+
+    /// The register that the options name; the folder's is made if it is not there, and trusted.
+    pub fn open_or_create(home: &Home, cx: &Context<'_>) -> Result<Self, Error> {
+        if let Some(url) = &cx.global.server {
+            setup::trust(home, None, cx)?;
+            return Ok(Self::Service(Service::at(url)?));
+        }
+        let path = home.register();
+        let existed = path.join("journal").is_dir();
+        let source = Self::of_folder(&path, cx.printer, |path, runtime| {
+            runtime.block_on(open_or_create(path, &Holder::command(), PATIENCE))
+        })?;
+        let made = match &source {
+            Self::Folder(folder) if !existed => {
+                cx.printer.note(&format!("made register {}", folder.register.origin()));
+                Some(folder.register.verifier())
+            }
+            Self::Folder(_) | Self::Service(_) => None,
+        };
+        setup::trust(home, made, cx)?;
+        Ok(source)
+    }
+
+    fn of_folder(
+        path: &Path,
+        printer: Printer,
+        opened: impl FnOnce(&Path, &Runtime) -> Result<Register<Embedded>, FolderError>,
+    ) -> Result<Self, Error> {
+        if let Ok(Some(Holder { url: Some(url), .. })) = served_by(path) {
+            return Ok(Self::Service(Service::at(&url)?));
+        }
+        let runtime = Builder::new_current_thread().build().map_err(Error::Runtime)?;
+        match opened(path, &runtime) {
+            Ok(register) => {
+                say_what_was_mended(&register, printer);
+                Ok(Self::Folder(Box::new(Folder { runtime, register })))
+            }
+            Err(FolderError::Lock(LockError::Served { url: Some(url), .. })) => {
+                Ok(Self::Service(Service::at(&url)?))
+            }
+            Err(error) if error.is_not_found() => Err(Error::NoRegister(path.into())),
+            Err(source) => Err(Error::Register { path: path.into(), source: Box::new(source) }),
+        }
+    }
+
+    /// Registers an envelope, and gives the receipt of its first signature.
+    pub fn submit(
+        &self,
+        envelope: &Envelope,
+        verifiers: &[PublicKey],
+        now: Timestamp,
+    ) -> Result<Receipt, Error> {
+        match self {
+            Self::Folder(folder) => {
+                let submitted = folder.wait(folder.register.submit(envelope, verifiers, now));
+                let receipts = submitted.map_err(|source| Error::Submit(Box::new(source)))?;
+                receipts.into_iter().next().ok_or(Error::NoReceipt)
+            }
+            Self::Service(service) => submit_over_http(service, envelope, verifiers),
+        }
+    }
+}
+
+/// A register that was not closed well is mended when it is opened; its owner should know.
+fn say_what_was_mended(register: &Register<Embedded>, printer: Printer) {
+    let (recovery, rebuilt) = (register.storage().recovery(), register.storage().rebuilt());
+    if recovery.commits > 0 {
+        printer.warn(&format!(
+            "the register was not closed well; {} commits were taken over",
+            recovery.commits
+        ));
+    }
+    if let Some(aside) = &recovery.aside {
+        printer.warn(&format!(
+            "the register ended in a write that was never finished; its bytes are kept in `{aside}`"
+        ));
+    }
+    if let Some(why) = rebuilt.why {
+        printer.warn(&format!("the register's index was made anew from its journal: {why}"));
+    }
+}
+
+fn submit_over_http(
+    service: &Service,
+    envelope: &Envelope,
+    verifiers: &[PublicKey],
+) -> Result<Receipt, Error> {
+    let envelope = serde_json::from_slice(&envelope.to_json()).map_err(Error::Json)?;
+    let body =
+        Submission { envelope, verifiers: verifiers.iter().map(Submission::verifier).collect() };
+    let answer: Receipts = service.post("/v1/entries", &body)?;
+    let receipt = answer.entries.into_iter().next();
+    receipt.map(Receipt::from).ok_or_else(|| service.unreadable("it has no receipt".into()))
+}
+
+impl Source {
+    /// Which of some artifacts the register has heard of.
+    pub fn known(&self, candidates: &[ArtifactId]) -> Result<Vec<ArtifactId>, Error> {
+        let mut known = Vec::new();
+        for artifact in candidates {
+            for term in [Term::Subject(*artifact), Term::Material(*artifact)] {
+                let query = Query { terms: vec![term], limit: 1, ..Query::default() };
+                if !self.find(&query)?.entries.is_empty() {
+                    known.push(*artifact);
+                    break;
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Searches, one page.
+    pub fn find(&self, query: &Query) -> Result<Found, Error> {
+        match self {
+            Self::Folder(folder) => {
+                Ok(Found::from(folder.wait(folder.register.find(query)).map_err(read)?))
+            }
+            Self::Service(service) => service.get("/v1/find", &pairs(query)),
+        }
+    }
+
+    /// The newest checkpoint, as a signed note.
+    pub fn checkpoint(&self) -> Result<String, Error> {
+        match self {
+            Self::Folder(folder) => folder.wait(folder.register.checkpoint()).map_err(read),
+            Self::Service(service) => service.text("/checkpoint"),
+        }
+    }
+
+    /// What checks the checkpoints, if the register is here to say so itself.
+    pub fn verifier(&self) -> Option<&VerifierKey> {
+        match self {
+            Self::Folder(folder) => Some(folder.register.verifier()),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+fn read(source: ReadError) -> Error {
+    Error::Read(Box::new(source))
+}
+
+/// The query as the service reads it.
+fn pairs(query: &Query) -> Vec<(&'static str, String)> {
+    let mut pairs: Vec<_> = query
+        .terms
+        .iter()
+        .map(|term| match term {
+            Term::Subject(artifact) => ("subject", artifact.to_string()),
+            Term::Material(artifact) => ("material", artifact.to_string()),
+            Term::Name(name) => ("name", name.clone()),
+            Term::Signer(key) => ("signer", key.to_string()),
+            Term::Type(name) => ("type", name.clone()),
+            Term::Step(step) => ("step", step.clone()),
+            Term::Stage(stage) => ("stage", stage.clone()),
+            Term::Parameter { name, value } => ("parameter", format!("{name}={value}")),
+        })
+        .collect();
+    pairs.extend(query.from.map(|time| ("from", time.to_string())));
+    pairs.extend(query.until.map(|time| ("until", time.to_string())));
+    if query.start > 0 {
+        pairs.push(("start", query.start.to_string()));
+    }
+    pairs.push(("limit", query.limit.to_string()));
+    pairs
+}
+
+impl Source {
+    /// The entry at a position, with its bundle if it has one.
+    pub fn entry(&self, index: u64) -> Result<EntryDocument, Error> {
+        let folder = match self {
+            Self::Folder(folder) => folder,
+            Self::Service(service) => return service.get(&format!("/v1/entries/{index}"), &[]),
+        };
+        let entry = folder.wait(folder.register.entry(index)).map_err(read)?;
+        let bundle = match folder.wait(folder.register.bundle(index)) {
+            Ok(bundle) => Some(BundleDocument(bundle)),
+            Err(ReadError::NoBody(_)) => None,
+            Err(error) => return Err(read(error)),
+        };
+        let leaf = STANDARD.encode(entry.leaf.bytes());
+        Ok(EntryDocument { entry: EntryView::of(&entry), leaf, bundle })
+    }
+
+    /// Proves that the entry at `index` is in the tree of `size` entries.
+    pub fn inclusion(&self, index: u64, size: u64) -> Result<Inclusion, Error> {
+        let folder = match self {
+            Self::Folder(folder) => folder,
+            Self::Service(service) => {
+                let query = [("index", index.to_string()), ("size", size.to_string())];
+                return service.get("/v1/proofs/inclusion", &query);
+            }
+        };
+        let proof = folder.wait(folder.register.inclusion(index, size)).map_err(read)?;
+        Ok(Inclusion::new(proof, self.checkpoint()?))
+    }
+
+    /// Proves that the tree of `to` entries extends the tree of `from` entries.
+    pub fn consistency(&self, from: u64, to: u64) -> Result<Consistency, Error> {
+        let folder = match self {
+            Self::Folder(folder) => folder,
+            Self::Service(service) => {
+                let query = [("from", from.to_string()), ("to", to.to_string())];
+                return service.get("/v1/proofs/consistency", &query);
+            }
+        };
+        let proof = folder.wait(folder.register.consistency(from, to)).map_err(read)?;
+        Ok(Consistency::new(proof, self.checkpoint()?))
+    }
+}
+
+/// How many pages of statements about one artifact are read; what is left is not complete.
+const MAX_PAGES: usize = 4;
+
+impl Source {
+    /// Reads every entry of a register that is open here and that `trust` names; `None` of one
+    /// that is not, whose answers are its claims.
+    pub fn follow(&self, trust: &Trust) -> Result<Option<Followed>, Error> {
+        let Self::Folder(folder) = self else { return Ok(None) };
+        match folder.wait(folder.register.follow(trust)) {
+            Ok(followed) => Ok(Some(followed)),
+            Err(RegisterFollowError::Follow(FollowError::UnknownLog(_))) => Ok(None),
+            Err(error) => Err(Error::Follow(Box::new(error))),
+        }
+    }
+
+    /// The statements that speak of an artifact, as [`verify::Trace::wanted`] asks for them.
+    pub fn bundles(
+        &self,
+        artifact: &ArtifactId,
+        direction: Direction,
+    ) -> Result<(Vec<Bundle>, Option<Checkpoint>), Error> {
+        let (mut bundles, mut complete) = self.bundles_as(artifact, "subject")?;
+        if direction == Direction::Down {
+            let (more, also) = self.bundles_as(artifact, "material")?;
+            bundles.extend(more);
+            complete = complete.filter(|_| also.is_some());
+        }
+        Ok((bundles, complete))
+    }
+
+    fn bundles_as(
+        &self,
+        artifact: &ArtifactId,
+        place: &'static str,
+    ) -> Result<(Vec<Bundle>, Option<Checkpoint>), Error> {
+        let mut bundles = Vec::new();
+        let mut start = 0;
+        for _ in 0..MAX_PAGES {
+            let (page, next, complete_to) = self.bundles_page(artifact, place, start)?;
+            bundles.extend(page);
+            match next {
+                Some(next) => start = next,
+                None => return Ok((bundles, Some(complete_to))),
+            }
+        }
+        Ok((bundles, None))
+    }
+
+    fn bundles_page(
+        &self,
+        artifact: &ArtifactId,
+        place: &'static str,
+        start: u64,
+    ) -> Result<(Vec<Bundle>, Option<u64>, Checkpoint), Error> {
+        match self {
+            Self::Folder(folder) => {
+                let term = match place {
+                    "material" => Term::Material(*artifact),
+                    _ => Term::Subject(*artifact),
+                };
+                let found = folder.wait(folder.register.bundles_with(term, start)).map_err(read)?;
+                Ok((found.bundles, found.next, found.complete_to))
+            }
+            Self::Service(service) => {
+                let query = [("as", place.to_owned()), ("start", start.to_string())];
+                let path = format!("/v1/artifacts/{artifact}/bundles");
+                let found: ArtifactBundles = service.get(&path, &query)?;
+                let bundles = found.bundles.into_iter().map(|bundle| bundle.0).collect();
+                Ok((bundles, found.next, found.complete_to.into()))
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Reads every entry of a register that is open here, before anything is judged by it: it
+    /// must be what it was, the clock must not have gone back, and the trust file must name it.
+    pub fn follow_to_judge(&self, trust: &Trust, cx: &Context<'_>) -> Result<Followed, Error> {
+        let Self::Folder(folder) = self else { return Err(Error::NotHere) };
+        let register = folder.register();
+        if trust.log(register.origin()).is_none() {
+            return Err(Error::UntrustedLog {
+                origin: register.origin().into(),
+                key: register.verifier().to_string(),
+            });
+        }
+        self.accept(cx)?;
+        let followed = folder.wait(register.follow(trust));
+        followed.map_err(|source| Error::Follow(Box::new(source)))
+    }
+
+    /// Holds the register against what was seen of it before, and the clock against when.
+    pub fn accept(&self, cx: &Context<'_>) -> Result<(), Error> {
+        // Without a folder there is nowhere to remember anything, and nothing was seen.
+        let Some(home) = cx.found_home()? else { return Ok(()) };
+        let path = home.seen();
+        let seen = match self {
+            Self::Folder(folder) => {
+                folder.wait(server::seen::accept(&path, folder.register(), cx.now))
+            }
+            Self::Service(_) => Seen::load(&path).and_then(|seen| seen.require_clock(cx.now)),
+        };
+        seen.map_err(|source| Error::Seen(Box::new(source)))
+    }
+}

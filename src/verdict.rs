@@ -1,0 +1,187 @@
+//! A decision as a page: the verdict, what stands against it and what would make it yes, what
+//! holds, how complete the evidence is, and until when all that is true.
+
+use std::collections::BTreeMap;
+
+use attest::{Sha256, StageName, StepName};
+use policy::{CompletenessKind, CompletenessReport, Finding, Outcome, Report, RuleResult};
+use verify::Lineage;
+
+use crate::command::policy::mode_word;
+use crate::page::{Glyphs, Page, Tone};
+use crate::predicate_name;
+
+/// What attestations are called on a page, by their bodies.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<Sha256, String>);
+
+impl Names {
+    /// Remembers what a bundle calls itself, and where it says that it stands.
+    #[cfg(feature = "server")]
+    pub fn add(&mut self, bundle: &attest::Bundle) {
+        let Ok(statement) = attest::Statement::parse(&bundle.envelope.payload) else { return };
+        let proof = bundle.entries.iter().find_map(|entry| entry.proof.as_ref());
+        let index = proof.map(|proof| proof.index);
+        let stage = statement.stage();
+        let name =
+            name(index, statement.predicate_type(), statement.step().as_ref(), stage.as_ref());
+        self.0.insert(bundle.envelope.body(), name);
+    }
+
+    /// Remembers the attestations of a lineage, believed and not.
+    pub fn add_lineage(&mut self, lineage: &Lineage) {
+        for one in lineage.rejected() {
+            let word = one.predicate_type.as_deref().unwrap_or("a statement");
+            self.0.insert(one.body, name(one.index, word, one.step.as_ref(), None));
+        }
+        for one in lineage.attestations() {
+            let stage = one.statement().stage();
+            let text = name(one.index, &one.predicate_type, one.step.as_ref(), stage.as_ref());
+            let signers: Vec<&str> =
+                one.signers.iter().map(|signer| signer.name.as_str()).collect();
+            self.0.insert(one.body(), format!("{text}, signed by {}", signers.join(", ")));
+        }
+    }
+
+    fn of(&self, body: &Sha256) -> String {
+        self.0.get(body).cloned().unwrap_or_else(|| body.to_string())
+    }
+}
+
+fn name(
+    index: Option<u64>,
+    predicate_type: &str,
+    step: Option<&StepName>,
+    stage: Option<&StageName>,
+) -> String {
+    let word = predicate_name::short(predicate_type);
+    let place = index.map_or("not logged".into(), |index| format!("entry {index}"));
+    match (step, stage) {
+        (Some(step), _) => format!("{place}, {word} of step {step}"),
+        (None, Some(stage)) => format!("{place}, {word} for {stage}"),
+        (None, None) => format!("{place}, {word}"),
+    }
+}
+
+/// Draws a decision.
+pub fn draw(report: &Report, name: Option<&str>, names: &Names, page: &mut Page) {
+    head(report, name, page);
+    for finding in &report.findings {
+        self::finding(finding, names, page);
+    }
+    for rule in report.rules.iter().filter(|rule| !denies(rule.outcome)) {
+        self::rule(rule, page);
+    }
+    foot(report, page);
+}
+
+fn head(report: &Report, name: Option<&str>, page: &mut Page) {
+    let only_errors = !report.findings.is_empty()
+        && report.findings.iter().all(|finding| finding.outcome == Outcome::Error);
+    match (report.passed, only_errors) {
+        (true, _) => page.put(Tone::Good, "allowed"),
+        (false, true) => page.put(Tone::Bad, "denied, as it could not be decided"),
+        (false, false) => page.put(Tone::Bad, "denied"),
+    };
+    page.text("  ").put(Tone::Strong, name.unwrap_or("artifact"));
+    page.text("  ").put(Tone::Faint, report.artifact).end();
+    let policy = &report.policy;
+    page.text(format_args!("  at {}, which {}", report.stage, mode_word(report.mode)));
+    page.text(format_args!(", by policy {} version {}", policy.name, policy.version));
+    if report.advisory {
+        page.text(" as given: an opinion");
+    }
+    page.end();
+    if report.admitted && !report.passed {
+        page.put(Tone::Warn, "  admitted all the same: the stage does not enforce").end();
+    }
+}
+
+const fn denies(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Fail | Outcome::Error)
+}
+
+/// What a line says at a glance.
+#[derive(Clone, Copy)]
+enum Mark {
+    Yes,
+    No,
+    Neither,
+}
+
+/// A mark where a terminal can show it; the word beside it says the same.
+const fn mark(glyphs: Glyphs, mark: Mark) -> &'static str {
+    match (glyphs, mark) {
+        (Glyphs::Unicode, Mark::Yes) => "✓ ",
+        (Glyphs::Unicode, Mark::No) => "✗ ",
+        (Glyphs::Unicode, Mark::Neither) => "· ",
+        (Glyphs::Ascii, _) => "",
+    }
+}
+
+fn finding(finding: &Finding, names: &Names, page: &mut Page) {
+    let tone = if finding.outcome == Outcome::Error { Tone::Warn } else { Tone::Bad };
+    let word = if finding.outcome == Outcome::Error { "error" } else { "fail" };
+    let mark = mark(page.glyphs(), Mark::No);
+    page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}")).put(Tone::Strong, &finding.rule);
+    page.text("  ").put(Tone::Faint, finding.code).end();
+    page.text("         ").line(&finding.message);
+    for body in &finding.evidence {
+        page.put(Tone::Faint, "         evidence: ").line(names.of(body));
+    }
+    if let Some(next) = &finding.next {
+        page.put(Tone::Faint, "         next: ").line(next);
+    }
+}
+
+fn rule(rule: &RuleResult, page: &mut Page) {
+    let (tone, word) = match rule.outcome {
+        Outcome::Pass => (Tone::Good, "pass"),
+        Outcome::Waived => (Tone::Warn, "waived"),
+        Outcome::NotApplicable => (Tone::Faint, "n/a"),
+        Outcome::Fail | Outcome::Error => (Tone::Bad, "fail"),
+    };
+    let kind = if rule.outcome == Outcome::Pass { Mark::Yes } else { Mark::Neither };
+    let mark = mark(page.glyphs(), kind);
+    page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}")).text(&rule.rule);
+    if let Some(detail) = &rule.detail {
+        page.text("  ").put(Tone::Faint, detail);
+    }
+    page.end();
+}
+
+fn foot(report: &Report, page: &mut Page) {
+    for rejected in &report.rejected {
+        let place =
+            rejected.index.map_or(rejected.body.to_string(), |index| format!("entry {index}"));
+        page.put(Tone::Warn, "  not believed: ").text(place).text(": ").line(&rejected.why);
+    }
+    for unexplored in &report.unexplored {
+        page.put(Tone::Warn, "  not looked at: ").text(unexplored.artifact);
+        page.text(": ").line(&unexplored.why);
+    }
+    let basis = &report.basis;
+    let level = format_args!("  SLSA Build L{} at most: {}", basis.slsa_build_level, basis.reason);
+    page.put(Tone::Faint, level).end();
+    page.put(Tone::Faint, format_args!("  {}", complete(&report.completeness))).end();
+    let until = match report.holds.until {
+        Some(until) => {
+            let until = until.strftime("%Y-%m-%d %H:%M:%SZ");
+            format!("  holds until {until} unless something new is registered")
+        }
+        None => "  holds until something new is registered".into(),
+    };
+    page.put(Tone::Faint, until).end();
+}
+
+fn complete(completeness: &CompletenessReport) -> String {
+    let origin = completeness.origin.as_deref().unwrap_or("the register");
+    let size = completeness.size.unwrap_or_default();
+    match completeness.kind {
+        CompletenessKind::Followed => format!("read all {size} entries of {origin}"),
+        CompletenessKind::Claimed => format!("complete to {size} entries, as {origin} claims"),
+        CompletenessKind::None => {
+            "nothing says that the evidence is all: something against it may be missing".into()
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a user meets: the command's words, answers and exit statuses.
+//!
+//! `tests/cmd/*.trycmd` are sessions in a folder of their own (`NAME.in`, copied). Keys, times
+//! and digests of statements differ in every run and stand as `[..]`; after
+//! `TRYCMD=overwrite cargo test --test command`, `tests/cmd/wild.py` puts these back. What has to
+//! be made or damaged first is done here.
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and may take the time"
+)]
+
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+#[test]
+fn sessions_go_as_written() {
+    trycmd::TestCases::new().env("NO_COLOR", "1").env("COLUMNS", "100").case("tests/cmd/*.trycmd");
+}
+
+/// Runs the command in a folder, with words separated by spaces.
+fn assay(folder: &Path, words: &str) -> Output {
+    command(folder, words).output().unwrap()
+}
+
+fn command(folder: &Path, words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.args(words.split(' ')).current_dir(folder).stdin(Stdio::null());
+    for name in ["ASSAY_DIR", "ASSAY_SERVER", "ASSAY_KEY", "ASSAY_TOKEN", "ASSAY_TOKEN_FILE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A folder with a model and a register of two statements about it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.bin"), "weights").unwrap();
+    fs::write(folder.path().join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
+    for _ in 0..2 {
+        expect(&assay(folder.path(), REVIEW), 0, "registered as entry");
+    }
+    folder
+}
+
+const REVIEW: &str =
+    "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
+const POLICY: &str = "check model.bin --stage staging --policy policy.yaml";
+
+/// Holds an answer against its exit status and some of its words; returns all it said.
+fn expect(output: &Output, status: i32, words: &str) -> String {
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    assert!(said.contains(words), "`{words}` is not in: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+fn policy(folder: &Path) {
+    let text = include_str!("cmd/bad-policy.in/good.yaml");
+    fs::write(folder.join("policy.yaml"), text).unwrap();
+}
+
+#[test]
+fn a_clock_that_went_back_decides_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    policy(folder);
+    expect(&assay(folder, POLICY), 1, "denied");
+
+    let seen = folder.join(".assay/seen.json");
+    let text = fs::read_to_string(&seen).unwrap();
+    let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(document["accepted"].is_string(), "{text}");
+    document["accepted"] = "2199-01-01T00:00:00Z".into();
+    fs::write(&seen, document.to_string()).unwrap();
+    for words in [POLICY, "promote model.bin --stage staging --policy policy.yaml"] {
+        let said = expect(&assay(folder, words), 2, "clock is behind");
+        assert!(said.contains("hint:"), "{said}");
+    }
+}
+
+#[test]
+fn a_register_that_went_back_decides_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    policy(folder);
+    copy(&folder.join(".assay/register"), &folder.join("yesterday"));
+    expect(&assay(folder, REVIEW), 0, "entry 2");
+    expect(&assay(folder, POLICY), 1, "denied");
+
+    fs::remove_dir_all(folder.join(".assay/register")).unwrap();
+    fs::rename(folder.join("yesterday"), folder.join(".assay/register")).unwrap();
+    expect(&assay(folder, POLICY), 2, "has 2 entries, but had 3 before");
+}
+
+#[test]
+fn a_damaged_journal_is_said_and_nothing_is_lost() {
+    let folder = folder();
+    let folder = folder.path();
+    let journal = segment(&folder.join(".assay/register/journal"));
+    let whole = fs::read(&journal).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+
+    // The end is missing: it was published, so that going on without it would lose it.
+    OpenOptions::new().write(true).open(&journal).unwrap().set_len(end as u64 - 8).unwrap();
+    let cut = fs::read(&journal).unwrap();
+    for words in ["log head", "find", "verify model.bin", REVIEW] {
+        expect(&assay(folder, words), 2, "error: ");
+    }
+    assert_eq!(fs::read(&journal).unwrap(), cut, "nothing was changed");
+
+    // A bit of the last statement is another: it is not shown as if it had been signed.
+    let mut flipped = whole.clone();
+    flipped[end - 40] ^= 1;
+    fs::write(&journal, &flipped).unwrap();
+    for words in ["find", "verify model.bin", "log entry 1"] {
+        expect(&assay(folder, words), 2, "damaged");
+    }
+    assert_eq!(fs::read(&journal).unwrap(), flipped, "nothing was changed");
+
+    fs::write(&journal, &whole).unwrap();
+    expect(&assay(folder, "verify model.bin"), 0, "read all 2 entries");
+    // What was signed while the register was of no use was kept, and goes in now.
+    let said = expect(&assay(folder, "log submit"), 0, "");
+    assert!(
+        said.contains("registered as entry 2") || said.contains("nothing is waiting"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_index_is_made_anew() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::remove_dir_all(folder.join(".assay/register/index")).unwrap();
+    expect(&assay(folder, "find"), 0, "2 entries");
+    fs::write(folder.join(".assay/register/index/conf"), "nonsense").unwrap();
+    expect(&assay(folder, "find"), 0, "2 entries");
+}
+
+#[test]
+fn deep_and_large_documents_are_bounded() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("deep.json"), "[".repeat(32 << 20)).unwrap();
+    File::create(folder.join("large.json")).unwrap().set_len(1 << 30).unwrap();
+    let cases = [("deep.json", "nested deeper than 64 levels"), ("large.json", "larger than")];
+    for (file, why) in cases {
+        let start = Instant::now();
+        for words in [
+            format!("attest --type https://example.com/x --predicate {file} --subject model.bin"),
+            format!("verify model.bin --bundle {file}"),
+        ] {
+            expect(&assay(folder, &words), 2, why);
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{file}");
+    }
+    for words in ["policy check large.json", "trust --trust large.json list"] {
+        expect(&assay(folder, words), 2, "larger than");
+    }
+    for words in ["policy check deep.json", "trust --trust deep.json list"] {
+        expect(&assay(folder, words), 2, "error: cannot use");
+    }
+}
+
+#[test]
+fn a_subject_without_a_digest_is_not_believed() {
+    let folder = folder();
+    let folder = folder.path();
+    let pem = fs::read_to_string(folder.join(".assay/keys/local.pem")).unwrap();
+    let key = attest::SigningKey::from_pem(&pem, None).unwrap();
+    let artifact = attest::ArtifactId::file(attest::Sha256::of(b"weights"));
+    let digest = artifact.digest().unwrap().to_string();
+    let digest = digest.trim_start_matches("sha256:");
+    let cases = [
+        ("with its digest", format!(r#"{{"sha256":"{digest}"}}"#), 0, "believed"),
+        ("without", "{}".to_owned(), 1, "not believed"),
+        (
+            "of a kind that nobody knows",
+            format!(r#"{{"md5":"{}"}}"#, &digest[..32]),
+            1,
+            "not believed",
+        ),
+    ];
+    for (name, digest, status, words) in cases {
+        let payload = format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"model.bin","digest":{digest}}}],"predicateType":"https://example.com/x","predicate":{{}}}}"#
+        );
+        let envelope =
+            attest::Envelope::sign("application/vnd.in-toto+json", payload.into_bytes(), &[&key]);
+        let bundle =
+            attest::Bundle { envelope: envelope.unwrap(), hint: None, entries: Vec::new() };
+        fs::write(folder.join("bundle.json"), bundle.to_json()).unwrap();
+        let said = expect(&assay(folder, "verify model.bin --bundle bundle.json"), status, words);
+        assert!(said.contains("believed"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_foreign_signer_is_shown_and_not_believed() {
+    let folder = folder();
+    let folder = folder.path();
+    let mine = fs::read(folder.join(".assay/trust.yaml")).unwrap();
+    expect(&assay(folder, "key generate stranger"), 0, "made");
+    expect(&assay(folder, &format!("{REVIEW} --key stranger")), 0, "entry 2");
+    assert_eq!(fs::read(folder.join(".assay/trust.yaml")).unwrap(), mine, "nobody new is trusted");
+    expect(&assay(folder, "verify model.bin"), 0, "no signature by a trusted key");
+    expect(&assay(folder, "find --signer stranger"), 0, "not trusted");
+}
+
+#[test]
+fn commands_go_through_the_service_of_the_folder() {
+    let folder = folder();
+    let folder = folder.path();
+    policy(folder);
+    fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+    let mut service = command(folder, "serve --listen 127.0.0.1:0 --key local")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let out = service.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+    let url = line.trim().strip_prefix("listening on ").expect("says where").to_owned();
+
+    let cases = [
+        (REVIEW.to_owned(), 0, "entry 2"),
+        ("log head".into(), 0, "entries  3"),
+        ("log prove 1".into(), 0, "proven"),
+        ("log entry 2".into(), 0, "model.bin"),
+        ("find --subject model.bin".into(), 0, "3 entries"),
+        ("verify model.bin".into(), 0, "claims"),
+        ("lineage model.bin".into(), 0, "entry 2"),
+        ("check model.bin --stage staging".into(), 1, "denied"),
+        ("check model.bin --stage staging --policy policy.yaml".into(), 1, "an opinion"),
+        ("promote model.bin --stage staging".into(), 1, "not promoted"),
+        (
+            "promote model.bin --stage staging --policy policy.yaml".into(),
+            2,
+            "hint: leave `--policy` out",
+        ),
+        ("serve --listen 127.0.0.1:0".into(), 2, "is served by process"),
+        (format!("log head --server {url}"), 0, "entries  3"),
+    ];
+    let said: Vec<(String, Output, i32, &str)> = cases
+        .into_iter()
+        .map(|(words, status, want)| {
+            let output = assay(folder, &words);
+            (words, output, status, want)
+        })
+        .collect();
+    // Told to stop as an operator would, by its own id.
+    let stop = Command::new("kill").arg(service.id().to_string()).status().unwrap();
+    assert!(stop.success());
+    assert!(service.wait().unwrap().success());
+    for (words, output, status, want) in said {
+        eprintln!("assay {words}");
+        expect(&output, status, want);
+    }
+    expect(&assay(folder, "log head"), 0, "entries  3");
+}
+
+fn segment(journal: &Path) -> std::path::PathBuf {
+    let mut segments: Vec<_> =
+        fs::read_dir(journal).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    segments.pop().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

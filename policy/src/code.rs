@@ -56,14 +56,10 @@ codes! {
     MetricSamples = "metric.samples",
     /// Nothing was measured on the data set of the rule.
     MetricDataset = "metric.dataset",
-    /// The hold-out is inside something that must not have it.
-    HoldoutLeak = "holdout.leak",
     /// Older than allowed, or nobody says how old.
     AgeExceeded = "age.exceeded",
     /// Dated later than now.
     AgeFuture = "age.future",
-    /// A stage is asked about in an order that the policy does not have.
-    StageOrder = "stage.order",
     /// A stage that must have been passed before was not.
     StageNotPassed = "stage.not-passed",
     /// The policy has no such stage.

@@ -257,6 +257,16 @@ fn background_writers_are_waited_for() {
     }
 }
 
+#[test]
+fn whoever_ends_us_ends_what_the_command_left_behind() {
+    let bench = Bench::new(&[("data", "1")]);
+    let script = "echo m > model; sleep 5 & (sleep 0.2; kill -TERM $PPID) &";
+    let plan = bench.plan(BuildKind::Training, &["data"], &["model"], script);
+    let told = Told::default();
+    assert_eq!(bench.watched(plan, &told).unwrap().status, 0);
+    assert_eq!(told.0.into_inner().unwrap(), [], "it took less than two seconds");
+}
+
 #[derive(Default)]
 struct Told(Mutex<Vec<Process>>);
 
@@ -314,6 +324,13 @@ fn the_command_sees_none_of_our_secrets() {
     let seen = fs::read_to_string(bench.at("model")).unwrap();
     assert!(seen.contains("OTHER=seen") && seen.contains("HF_TOKEN=hf_seen"), "{seen}");
     assert!(!seen.contains("ASSAY_") && !seen.contains("sesame"), "{seen}");
+    let peek = "tr '\\0' '\\n' 2> /dev/null < /proc/$PPID/environ > model; echo done >> model";
+    fs::remove_file(bench.at("model")).unwrap();
+    bench.train(peek).unwrap();
+    let peeked = fs::read_to_string(bench.at("model")).unwrap();
+    let all_powerful = rustix::process::geteuid().is_root();
+    assert!(all_powerful || peeked == "done\n", "only root can look into our own environment");
+
     let recorded = &provenance(&statement).build_definition.internal_parameters["environment"];
     assert_eq!(*recorded, json!({"HF_TOKEN": "[redacted]", "SEED": "7"}));
 }
@@ -391,7 +408,8 @@ fn a_failed_command_leaves_nothing_unless_asked() {
     assert_eq!(silent.status, 3);
     assert!(silent.statement.is_none());
 
-    for (script, status) in [(script, 3), ("kill -KILL $$", 137)] {
+    let broken = "ln -s x model; exit 3";
+    for (script, status) in [(script, 3), ("kill -KILL $$", 137), (broken, 3)] {
         fs::remove_file(bench.at("model")).unwrap_or_default();
         let mut plan = bench.plan(BuildKind::Training, &["data"], &["model"], script);
         plan.attest_failure = true;

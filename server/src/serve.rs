@@ -154,7 +154,7 @@ pub async fn serve_until(
             let _ = told.wait_for(|stop| *stop).await;
         });
     let mut server = tokio::spawn(server.into_future());
-    let keeping = tokio::spawn(keep(Arc::clone(&app), seen, move || ready(bound)));
+    let keeping = tokio::spawn(keep(Arc::clone(&app), seen.clone(), move || ready(bound)));
     tracing::info!(%bound, "listening");
 
     let ended = tokio::select! {
@@ -171,14 +171,19 @@ pub async fn serve_until(
     server.abort();
     keeping.abort();
     let drained = app.drain(GRACE).await;
-    // Closing the index works with the disk.
-    let _ = tokio::task::spawn_blocking(move || drop(app)).await;
+    // Closing the index works with the disk, too.
+    let marked = blocking(move || async move {
+        let marked = seen::accept(&seen, app.register(), app.now()).await;
+        drop(app);
+        Ok(marked?)
+    })
+    .await;
     match ended {
         Ok(Ok(result)) => result.map_err(ServeError::Run)?,
         Ok(Err(error)) => return Err(ServeError::Run(io::Error::other(error))),
         Err(_) => tracing::warn!("connections were still open"),
     }
-    if drained { Ok(()) } else { Err(ServeError::Unfinished) }
+    if drained { marked } else { Err(ServeError::Unfinished) }
 }
 
 /// Opens the register, and says in its lock where it is served.

@@ -14,12 +14,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use attest::{Algorithm, SigningKey, Timestamp};
+use attest::{Algorithm, Checkpoint, SigningKey, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use server::register::{self, FolderError, Holder, LockError, served_by};
 use server::seen::Seen;
+use server::wire::Receipts;
 use server::{ServeConfig, ServeError, serve_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -122,6 +124,11 @@ async fn what_was_acknowledged_is_there_after_it_stopped() {
     running.stop.send(()).unwrap();
     running.service.await.unwrap().unwrap();
     assert!(TcpStream::connect(running.address).is_err());
+    let answered = Receipts::deserialize(&answer).unwrap();
+    let entry = &answered.entries[0].bundle.0.entries[0];
+    let origin = Checkpoint::claimed_origin(&entry.proof.as_ref().unwrap().checkpoint).unwrap();
+    let mark = Seen::load(&home.path().join("seen.json")).unwrap().mark(origin).unwrap();
+    assert_eq!(mark.size, 1);
     assert_eq!(served_by(&home.path().join("register")).unwrap(), None);
     let register = register::open(&home.path().join("register"), &Holder::command(), SHORT).await;
     assert_eq!(register.unwrap().entry(0).await.unwrap().index, 0);

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, waitid, waitpid};
 
 use super::processes::{Reaper, children, name_of};
-use super::signals::Passing;
+use super::signals::{Passing, Phase, Progressing};
 use super::{Observer, Process, RecordError};
 
 /// What is waited for, as statements say it.
@@ -59,19 +59,24 @@ pub(super) fn run(
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let number = number.ok_or_else(|| RecordError::Wait(io::Error::other("no process id")))?;
     let left = || children().into_iter().filter(|child| !before.contains(child)).collect();
-    passing.during(number, &left, |ended| {
+    let phase = Progressing::new();
+    passing.during(number, &phase, &left, || {
         // Its number is nobody else's until its status is taken, so that no signal goes astray.
         let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(number), seen), Err(Errno::INTR)) {}
-        ended();
+        phase.reach(Phase::Ended);
         let status = wait_for(number).map_err(|errno| RecordError::Wait(errno.into()));
-        wait_for_others(&left, observer);
+        wait_for_others(&phase, &left, observer);
         status
     })
 }
 
 /// Waits for what the command left behind.
-fn wait_for_others(left: &(dyn Fn() -> Vec<Pid> + Sync), observer: &dyn Observer) {
+fn wait_for_others(
+    phase: &Progressing,
+    left: &(dyn Fn() -> Vec<Pid> + Sync),
+    observer: &dyn Observer,
+) {
     let Some(mut first) = left().first().copied() else { return };
     let (done, told) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -80,6 +85,7 @@ fn wait_for_others(left: &(dyn Fn() -> Vec<Pid> + Sync), observer: &dyn Observer
                 let running = left().into_iter().take(MAX_PROCESSES);
                 let running: Vec<Process> =
                     running.map(|id| Process::new(id.as_raw_pid(), name_of(id))).collect();
+                phase.reach(Phase::Told);
                 observer.still_running(&running);
             }
         });

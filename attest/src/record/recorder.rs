@@ -195,22 +195,28 @@ impl Ended {
         for name in paths.written() {
             match changed(&root, name, before.get(name)) {
                 Ok(listing) => drop(written.insert(name, listing)),
-                // What a failed command did not get to is not missing.
-                Err(RecordError::Missing { .. } | RecordError::Stale { .. }) if failed => {}
+                // Whatever a failed command left half done is no reason to forget its failure.
+                Err(_) if failed => {}
                 Err(error) => return Err(error),
             }
         }
+        let is_evaluation = statement::is_evaluation(&plan, status);
         let metrics = match paths.metrics.as_deref().and_then(|name| written.get(name)) {
-            Some(listing) => {
-                Some(read_metrics(&root, listing, statement::is_evaluation(&plan, status))?)
-            }
+            Some(listing) => match read_metrics(&root, listing, is_evaluation) {
+                Ok(metrics) => Some(metrics),
+                Err(_) if failed => None,
+                Err(error) => return Err(error),
+            },
             None => None,
         };
         let listings: Vec<&Listing> =
             paths.products.iter().filter_map(|name| written.get(name.as_str())).collect();
-        let contents = content::digest(&root, &listings, observer)?;
-        let products =
-            listings.iter().map(|listing| listing.name().to_owned()).zip(contents).collect();
+        let contents = match content::digest(&root, &listings, observer) {
+            Err(_) if failed => Vec::new(),
+            contents => contents?,
+        };
+        let names = listings.iter().map(|listing| listing.name().to_owned());
+        let products = names.zip(contents).collect();
         let outputs = Outputs { products, metrics, status, finished: now };
         let statement = statement::write(&plan, &paths, &inputs, &outputs)?;
         Ok(Recording { status, statement: Some(statement) })

@@ -4,7 +4,7 @@
 //! command. After the command, signals do again what they always do.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -21,6 +21,40 @@ const OF_TERMINALS: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::QUIT];
 
 /// Whether signals have their usual effect on us; false while a command runs.
 static USUAL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// How far a command is; it only goes on.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// It runs: signals are for it.
+    Running,
+    /// It has ended, and what it left behind is waited for.
+    Ended,
+    /// Somebody has been told of that.
+    Told,
+    /// What is left has been asked to end.
+    Asked,
+}
+
+/// The phase of a command, as several threads see it.
+#[derive(Debug)]
+pub(super) struct Progressing(AtomicU8);
+
+impl Progressing {
+    /// The phase of a command that is about to run.
+    pub(super) const fn new() -> Self {
+        Self(AtomicU8::new(Phase::Running as u8))
+    }
+
+    /// Goes on to `phase`; returns whether it was reached before.
+    pub(super) fn reach(&self, phase: Phase) -> bool {
+        self.0.fetch_max(phase as u8, Ordering::SeqCst) >= phase as u8
+    }
+
+    fn before(&self, phase: Phase) -> bool {
+        self.0.load(Ordering::SeqCst) < phase as u8
+    }
+}
 
 /// Signals that wait for a command to be passed to.
 pub(super) struct Passing {
@@ -54,34 +88,37 @@ impl Passing {
         Ok(Self { signals, usual })
     }
 
-    /// Does `work` while signals are passed to `command`; once `work` has called what it is
-    /// given, to what `left` says is left, which is thereby asked to end.
+    /// Does `work` while signals are passed to `command`. When `phase` says that it has ended,
+    /// what `left` gives is asked to end instead.
     pub(super) fn during<T>(
         mut self,
         command: Pid,
+        phase: &Progressing,
         left: &(dyn Fn() -> Vec<Pid> + Sync),
-        work: impl FnOnce(&dyn Fn()) -> T,
+        work: impl FnOnce() -> T,
     ) -> T {
         let handle = self.signals.handle();
-        let over = AtomicBool::new(false);
-        let asked = AtomicUsize::new(0);
         thread::scope(|scope| {
             let signals = &mut self.signals;
-            let (over, asked) = (&over, &asked);
             scope.spawn(move || {
                 for number in signals.forever() {
                     let signal = PASSED.into_iter().find(|signal| signal.as_raw() == number);
-                    match signal {
-                        Some(signal) if over.load(Ordering::SeqCst) => end(signal, asked, left),
-                        Some(signal) if !(OF_TERMINALS.contains(&signal) && in_front()) => {
-                            // Gone already is as good as told.
-                            let _ = kill_process(command, signal);
-                        }
-                        _ => {}
+                    let Some(signal) = signal else { continue };
+                    let typed = OF_TERMINALS.contains(&signal) && in_front();
+                    // What is typed has reached the command, and may have ended it: only what
+                    // is typed after somebody was told of the rest can be meant for the rest.
+                    if typed && phase.before(Phase::Told) {
+                        continue;
+                    }
+                    if phase.before(Phase::Ended) {
+                        // Gone already is as good as told.
+                        let _ = kill_process(command, signal);
+                    } else if !matches!(signal, Signal::USR1 | Signal::USR2) {
+                        end(phase, left);
                     }
                 }
             });
-            let found = work(&|| over.store(true, Ordering::SeqCst));
+            let found = work();
             handle.close();
             found
         })
@@ -95,12 +132,8 @@ impl Drop for Passing {
 }
 
 /// Asks what is left to end; whoever asks a second time means it.
-fn end(signal: Signal, asked: &AtomicUsize, left: &(dyn Fn() -> Vec<Pid> + Sync)) {
-    if matches!(signal, Signal::USR1 | Signal::USR2) {
-        return;
-    }
-    let earlier = asked.fetch_add(1, Ordering::SeqCst);
-    let signal = if earlier == 0 { Signal::TERM } else { Signal::KILL };
+fn end(phase: &Progressing, left: &(dyn Fn() -> Vec<Pid> + Sync)) {
+    let signal = if phase.reach(Phase::Asked) { Signal::KILL } else { Signal::TERM };
     for process in left() {
         let _ = kill_process(process, signal);
     }
@@ -117,4 +150,20 @@ fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_only_go_on() {
+        let phase = Progressing::new();
+        assert!(phase.before(Phase::Ended));
+        assert!(!phase.reach(Phase::Ended));
+        assert!(!phase.before(Phase::Ended) && phase.before(Phase::Told));
+        assert!(!phase.reach(Phase::Asked));
+        assert!(phase.reach(Phase::Told), "passed already");
+        assert!(phase.reach(Phase::Asked));
+    }
 }

@@ -314,3 +314,66 @@ fn object(value: Value) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Kind;
+    use crate::tree;
+
+    fn content(bytes: Vec<u8>) -> Content {
+        let artifact = ArtifactId::new(Kind::Tree, Sha256::of(&bytes));
+        let manifests = vec![ManifestBytes { media_type: tree::MEDIA_TYPE.into(), bytes }];
+        Content { artifact, manifests }
+    }
+
+    fn inputs() -> Inputs {
+        Inputs {
+            materials: Vec::new(),
+            locks: Vec::new(),
+            runtime: None,
+            hardware: Map::new(),
+            environment: BTreeMap::new(),
+            code: None,
+            started: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn outputs(products: Vec<(String, Content)>) -> Outputs {
+        let finished = jiff::Timestamp::UNIX_EPOCH;
+        Outputs { products, metrics: None, status: 0, finished }
+    }
+
+    #[test]
+    fn manifests_of_products_are_carried_or_refused() {
+        let half = MAX_PRODUCT_MANIFESTS / 2;
+        let cases: [(&[usize], Option<usize>); 4] = [
+            (&[10, 20], Some(2)),
+            (&[10, 10], Some(1)),
+            (&[half, half - 1], Some(2)),
+            (&[half, half + 1], None),
+        ];
+        for (sizes, want) in cases {
+            let product = |size: &usize| (format!("p{size}"), content(vec![b'x'; *size]));
+            let outputs = outputs(sizes.iter().map(product).collect());
+            let found = manifests(&inputs(), &outputs);
+            assert_eq!(found.as_ref().ok().map(BTreeMap::len), want, "{sizes:?}");
+            if let Err(error) = found {
+                assert!(error.to_string().contains("pack it into one file"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_replaces_the_path_which_is_kept_beside_it() {
+        let artifact = ArtifactId::file(Sha256::of(b"x"));
+        let plain = subject("out/model", &artifact, None);
+        assert_eq!(plain, ResourceDescriptor::of("out/model", &artifact));
+        let name: ProductName = "bc@1".parse().unwrap();
+        let named = subject("out/model", &artifact, Some(&name));
+        assert_eq!(named.label(), "bc");
+        assert_eq!(named.artifact(), Ok(artifact));
+        assert_eq!(named.annotations["path"], "out/model");
+        assert_eq!(named.annotations["version"], "1");
+    }
+}

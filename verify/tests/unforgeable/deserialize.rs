@@ -1,0 +1,5 @@
+use serde::Deserialize as _;
+
+fn main() {
+    let _ = verify::Verified::<u8>::deserialize;
+}

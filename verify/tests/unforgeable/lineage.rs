@@ -1,0 +1,5 @@
+fn forge(mut old: verify::Lineage) {
+    old.attestations.clear();
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+fn forge(mut old: verify::Negatives) {
+    old.revocations.clear();
+}
+
+fn main() {}

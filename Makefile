@@ -9,7 +9,14 @@ PROFILE ?= release
 EXAMPLE := examples/breast-cancer
 VENV    := target/venv
 VPYTHON := $(VENV)/bin/python
-BINARY  := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/assay
+BUILT   := $(or $(CARGO_TARGET_DIR),target)
+BINARY  := $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/assay
+LOG     := target/test.log
+
+# A pipe fails when any part of it does: what tests say is shown, and kept to be counted.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+KEEP        := 2>&1 | tee -a $(LOG)
 
 # Compiled Python beside the sources would make the tree that is being attested look changed.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -30,24 +37,27 @@ quickstart: tools $(VENV)/.ready
 	$(VPYTHON) $(EXAMPLE)/run.py --assay $(BINARY) --work target/quickstart
 
 # Tests come before clippy and before any plain build: that order compiles the dependencies once.
+# The quickstart runs with the binary that the tests were run with, before another replaces it.
 test: tools $(VENV)/.ready
+	@mkdir -p target && : > $(LOG)
 	@echo; echo "==> format"
 	$(CARGO) fmt --all --check
 	@echo; echo "==> tests of all crates"
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace $(KEEP)
+	@echo; echo "==> the example's programs"
+	PYTHONPYCACHEPREFIX=$(CURDIR)/target/pycache $(VPYTHON) -W error -m compileall -q -f $(EXAMPLE)
+	$(VPYTHON) -m unittest discover -s $(EXAMPLE) $(KEEP)
+	@echo; echo "==> the quickstart: one promotion and five attacks, a minute or two"
+	$(VPYTHON) $(EXAMPLE)/run.py --assay $(BUILT)/debug/assay --work target/quickstart-test --quiet $(KEEP)
 	@echo; echo "==> lints"
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@echo; echo "==> the verifier alone: no server, no async runtime, no database"
 	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
-	$(CARGO) test --locked --no-default-features
+	$(CARGO) test --locked --no-default-features $(KEEP)
 	@echo; echo "==> documentation"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
-	@echo; echo "==> the example's programs"
-	PYTHONPYCACHEPREFIX=$(CURDIR)/target/pycache $(VPYTHON) -W error -m compileall -q -f $(EXAMPLE)
-	$(VPYTHON) -m unittest discover -s $(EXAMPLE)
-	@echo; echo "==> the quickstart: one promotion and five attacks"
-	$(CARGO) build --locked
-	$(VPYTHON) $(EXAMPLE)/run.py --assay target/debug/assay --work target/quickstart-test --quiet
+	@awk '/^test result: ok/ {rust += $$4} /^Ran [0-9]+ tests? in/ {python += $$2} / answers as they should be/ {answers += $$1} \
+	  END {printf "\n==> all is well: %d tests in Rust, %d in Python, %d answers of the quickstart\n", rust, python, answers}' $(LOG)
 
 bench: tools
 	@echo; echo "==> measuring: ten minutes or less"

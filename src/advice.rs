@@ -71,6 +71,7 @@ impl Error {
             Self::Parameter(_) => "write it as `--param NAME=VALUE`".into(),
             #[cfg(feature = "server")]
             Self::Name(_) => "use lower-case letters, digits and `-`".into(),
+            Self::Metrics { .. } => "correct the file; nothing was signed".into(),
             Self::NothingToTrust => "see `assay trust add --help`".into(),
             Self::PastUntil => "give a later date, or a length of time such as `365d`".into(),
             Self::Content { path, source } => return for_content(source, path),
@@ -160,7 +161,7 @@ impl Error {
                     .into()
             }
             #[cfg(feature = "server")]
-            Self::Refused { next, status: 401, .. } if next.is_none() => TOKEN.into(),
+            Self::Refused { status: 401, .. } => TOKEN.into(),
             #[cfg(feature = "server")]
             Self::Refused { next, .. } => return next.clone(),
             #[cfg(feature = "server")]
@@ -172,7 +173,8 @@ impl Error {
 }
 
 #[cfg(feature = "server")]
-const TOKEN: &str = "name the file with the service's token in `ASSAY_TOKEN_FILE`";
+const TOKEN: &str =
+    "name the file with the service's token in `ASSAY_TOKEN_FILE`; its operator has it";
 
 fn for_system(action: Action, kind: io::ErrorKind) -> Option<String> {
     Some(match (kind, action) {

@@ -165,6 +165,14 @@ pub enum Error {
         /// Why.
         source: Box<attest::record::parameters::ParametersError>,
     },
+    /// A file has no numbers.
+    #[error("cannot use the metrics in `{}`", path.display())]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<attest::record::MetricsError>,
+    },
     /// A parameter is not one.
     #[cfg(feature = "server")]
     #[error("cannot use the parameter")]

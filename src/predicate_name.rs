@@ -35,6 +35,16 @@ pub fn short(predicate_type: &str) -> &str {
         .unwrap_or(predicate_type)
 }
 
+/// The word for a type in a sentence.
+pub fn spoken(predicate_type: &str) -> &str {
+    match predicate_type {
+        CYCLONEDX | SPDX => "bill of materials",
+        TEST_RESULT => "test result",
+        VULNERABILITIES => "vulnerability scan",
+        other => short(other),
+    }
+}
+
 /// The type that a word stands for, else the text itself.
 pub fn full(text: &str) -> String {
     if let Some((_, full)) = WORDS.iter().find(|(word, _)| *word == text) {

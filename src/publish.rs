@@ -167,7 +167,7 @@ impl Registered {
     /// What was said of what, in one line.
     pub fn sentence(&self) -> String {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name.as_str()).collect();
-        let what = match (&self.step, predicate_name::short(&self.predicate_type)) {
+        let what = match (&self.step, predicate_name::spoken(&self.predicate_type)) {
             (Some(step), word) => format!("{word} of step {step}"),
             (None, word) => word.to_owned(),
         };

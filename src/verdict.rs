@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use attest::{Sha256, StageName, StepName};
-use policy::{CompletenessKind, CompletenessReport, Finding, Outcome, Report, RuleResult};
+use policy::{Basis, CompletenessKind, CompletenessReport, Finding, Outcome, Report, RuleResult};
 use verify::Lineage;
 
 use crate::command::policy::mode_word;
@@ -54,7 +54,7 @@ fn name(
     step: Option<&StepName>,
     stage: Option<&StageName>,
 ) -> String {
-    let word = predicate_name::short(predicate_type);
+    let word = predicate_name::spoken(predicate_type);
     let place = index.map_or("not logged".into(), |index| format!("entry {index}"));
     match (step, stage) {
         (Some(step), _) => format!("{place}, {word} of step {step}"),
@@ -123,7 +123,10 @@ fn finding(finding: &Finding, names: &Names, page: &mut Page) {
     let tone = if finding.outcome == Outcome::Error { Tone::Warn } else { Tone::Bad };
     let word = if finding.outcome == Outcome::Error { "error" } else { "fail" };
     let mark = mark(page.glyphs(), Mark::No);
-    page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}")).put(Tone::Strong, &finding.rule);
+    page.text("  ")
+        .put(tone, mark)
+        .put(tone, format_args!("{word:<7}"))
+        .put(Tone::Strong, &finding.rule);
     page.text("  ").put(Tone::Faint, finding.code).end();
     page.text("         ").line(&finding.message);
     for body in &finding.evidence {
@@ -163,6 +166,9 @@ fn foot(report: &Report, page: &mut Page) {
     let basis = &report.basis;
     let level = format_args!("  SLSA Build L{} at most: {}", basis.slsa_build_level, basis.reason);
     page.put(Tone::Faint, level).end();
+    for (key, steps) in alone(&report.basis) {
+        page.put(Tone::Faint, format_args!("  rests on {key} alone: {}", steps.join(", "))).end();
+    }
     page.put(Tone::Faint, format_args!("  {}", complete(&report.completeness))).end();
     let until = match report.holds.until {
         Some(until) => {
@@ -172,6 +178,16 @@ fn foot(report: &Report, page: &mut Page) {
         None => "  holds until something new is registered".into(),
     };
     page.put(Tone::Faint, until).end();
+}
+
+/// The keys that could have said alone what was believed, each with its steps.
+fn alone(basis: &Basis) -> BTreeMap<String, Vec<&str>> {
+    let mut keys: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for key in &basis.single_keys {
+        let name = format!("key {} (of {})", key.name, key.owner);
+        keys.entry(name).or_default().push(key.step.as_deref().unwrap_or("other statements"));
+    }
+    keys
 }
 
 fn complete(completeness: &CompletenessReport) -> String {

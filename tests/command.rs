@@ -260,6 +260,8 @@ fn commands_go_through_the_service_of_the_folder() {
             (words, output, status, want)
         })
         .collect();
+    let question = "check model.bin --stage staging --json";
+    let served = report(&assay(folder, question));
     // Told to stop as an operator would, by its own id.
     let stop = Command::new("kill").arg(service.id().to_string()).status().unwrap();
     assert!(stop.success());
@@ -269,6 +271,11 @@ fn commands_go_through_the_service_of_the_folder() {
         expect(&output, status, want);
     }
     expect(&assay(folder, "log head"), 0, "entries  3");
+    assert_eq!(report(&assay(folder, question)), served, "both doors give one report");
+}
+
+fn report(output: &Output) -> serde_json::Value {
+    serde_json::from_str(&expect(output, 1, "assay/report/v1")).unwrap()
 }
 
 fn segment(journal: &Path) -> std::path::PathBuf {

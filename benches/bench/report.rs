@@ -1,5 +1,7 @@
 //! The rows, the table and the file.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 /// Where the rows go, for programs.
@@ -17,18 +19,24 @@ struct Row {
 
 /// All figures of a run.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     rows: Vec<Row>,
 }
 
 impl Report {
     /// A raw probe: a figure that others are compared with.
-    pub fn probe(&mut self, name: &'static str, value: f64, unit: &'static str) {
+    pub(crate) fn probe(&mut self, name: &'static str, value: f64, unit: &'static str) {
         self.rows.push(Row { name, value, unit, ratio: None, versus: None });
     }
 
     /// A figure of Assay, compared with a probe already reported in the same unit.
-    pub fn figure(&mut self, name: &'static str, value: f64, unit: &'static str, versus: &'static str) {
+    pub(crate) fn figure(
+        &mut self,
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        versus: &'static str,
+    ) {
         let probe = self.rows.iter().find(|row| row.name == versus).expect("the probe comes first");
         assert_eq!(probe.unit, unit, "{name} and {versus} are in different units");
         let ratio = Some(value / probe.value);
@@ -36,7 +44,7 @@ impl Report {
     }
 
     /// Prints the table and writes the file.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         println!("{}", machine());
         println!("{:<24} {:>12} {:<4} {:>8}  versus", "name", "value", "unit", "ratio");
         for row in &self.rows {
@@ -45,6 +53,7 @@ impl Report {
             println!("{:<24} {:>12.3} {:<4} {ratio:>8}  {versus}", row.name, row.value, row.unit);
         }
         let text = serde_json::to_string_pretty(&self.rows).unwrap();
+        std::fs::create_dir_all(Path::new(FILE).parent().unwrap()).unwrap();
         std::fs::write(FILE, text + "\n").unwrap();
         println!("written to target/bench.json");
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The median time of `count` runs after one that is not counted.
-pub fn median(count: usize, mut run: impl FnMut()) -> Duration {
+pub(crate) fn median(count: usize, mut run: impl FnMut()) -> Duration {
     run();
     let mut times: Vec<Duration> = (0..count)
         .map(|_| {
@@ -17,7 +17,11 @@ pub fn median(count: usize, mut run: impl FnMut()) -> Duration {
 
 /// The median of the differences of `count` pairs of runs, taken in turn so that a machine that
 /// slows down slows both.
-pub fn median_difference(count: usize, mut with: impl FnMut(), mut without: impl FnMut()) -> Duration {
+pub(crate) fn median_difference(
+    count: usize,
+    mut with: impl FnMut(),
+    mut without: impl FnMut(),
+) -> Duration {
     with();
     without();
     let mut times: Vec<Duration> = (0..count)

@@ -8,16 +8,19 @@ could not come so far.
 """
 
 import argparse
+import functools
 import json
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from quickstart.attacks import ATTACKS
-from quickstart.edits import edited_bundle, edited_register
+from quickstart.edits import EDITS
 from quickstart.judge import rows
+from quickstart.service import ServiceError
 from quickstart.story import Story
 from quickstart.table import Row, draw
 from quickstart.terminal import Terminal
@@ -40,16 +43,14 @@ def everything(work: Path, assay: Path, terminal: Terminal) -> list[Row]:
     story.record()
     table = story.promote_and_admit()
 
-    terminal.heading("Attacks, each on a copy, each beside a control without the tampering")
-    silent = Terminal(quiet=True)
-    cases = [(attack.name, lambda at, attack=attack: rows(attack, story.snapshots[attack.start].told(silent), at))
-             for attack in ATTACKS]
-    cases += [(name, lambda at, edit=edit: edit(story.snapshots["promoted"].told(silent), at))
-              for name, edit in (("a metric edited in a bundle", edited_bundle),
-                                 ("a metric edited in the register", edited_register))]
-    for number, (name, make) in enumerate(cases, start=1):
-        terminal.answer(f"{name} …")
-        table += make(work / "attacks" / str(number))
+    terminal.heading("7. Attacks, each on a copy, each beside a control without the tampering")
+    cases = [(attack.name, attack.start, functools.partial(rows, attack)) for attack in ATTACKS]
+    for number, (name, start, make) in enumerate([*cases, *EDITS], start=1):
+        terminal.begin(name)
+        began = time.monotonic()
+        found = make(story.snapshots[start].told(Terminal(quiet=True)), work / "attacks" / str(number))
+        terminal.end(all(row.right for row in found), f"{name} ({time.monotonic() - began:.0f} s)")
+        table += found
     return table
 
 
@@ -68,7 +69,7 @@ def main() -> int:
     try:
         clean(options.work)
         table = everything(options.work.resolve(), options.assay.resolve(strict=True), terminal)
-    except (CommandFailed, OSError) as error:
+    except (CommandFailed, ServiceError, OSError, subprocess.SubprocessError) as error:
         print(f"quickstart: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -80,8 +81,9 @@ def main() -> int:
         print(json.dumps({"rows": [row.as_json() for row in table], "wrong": wrong}, indent=1))
     else:
         print("\n" + draw(table, terminal))
-        said = f"{len(table) - wrong} of {len(table)} lines as they should be, {time.monotonic() - began:.0f} s"
+        said = f"{len(table) - wrong} of {len(table)} answers as they should be, in {time.monotonic() - began:.0f} s"
         print("\n" + terminal.paint("red" if wrong else "green", said))
+        terminal.remark(f"The workspace stays in {options.work / 'line'}: look around with `assay verify image`, `assay find`, …")
     return 1 if wrong else 0
 
 

@@ -41,6 +41,10 @@ class Pipeline(unittest.TestCase):
         policy = (HERE / "policy.yaml").read_text(encoding="utf-8")
         self.assertIn(self.first["data/holdout.csv"], policy)
 
+    def test_every_package_is_at_one_version(self) -> None:
+        for line in (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines():
+            self.assertRegex(line, r"^(#.*|[\w.-]+==[\w.]+)$")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -4,6 +4,8 @@
 //! statements are verified here, wherever they come from; without one, a service's own answer is
 //! shown.
 
+use std::collections::BTreeSet;
+
 use ::attest::ArtifactId;
 use ::verify::Direction;
 use clap::Args;
@@ -22,6 +24,8 @@ use crate::target::Target;
 
 /// Hex digits of a digest that are shown in a tree; `--json` has all.
 const SHORT: usize = 12;
+/// How many artifacts that stand above are named in one line.
+const MAX_ABOVE: usize = 6;
 
 /// Show what an artifact was made from, or what was made from it
 #[derive(Args, Debug)]
@@ -67,16 +71,19 @@ struct Tree {
 
 impl Answer for Tree {
     fn draw(&self, page: &mut Page) {
-        let rows = &self.family.rows;
-        // Whether the line of each depth above goes on below the current row.
+        let lines = lines(&self.family.rows);
+        // Whether the line of each depth above goes on below the current one.
         let mut open: Vec<bool> = Vec::new();
-        for (place, row) in rows.iter().enumerate() {
-            open.truncate(row.depth);
-            let after = rows.get(place + 1..).unwrap_or_default();
-            let next = after.iter().find(|other| other.depth <= row.depth);
-            let goes_on = next.is_some_and(|other| other.depth == row.depth);
-            branch(page, &open, row.depth, goes_on);
-            self.item(page, row);
+        for (place, line) in lines.iter().enumerate() {
+            open.truncate(line.depth);
+            let after = lines.get(place + 1..).unwrap_or_default();
+            let next = after.iter().find(|other| other.depth <= line.depth);
+            let goes_on = next.is_some_and(|other| other.depth == line.depth);
+            branch(page, &open, line.depth, goes_on);
+            match &line.text {
+                Text::Row(row) => self.item(page, row),
+                Text::Above(names) => above(page, names),
+            }
             open.push(goes_on);
         }
         if self.family.cut {
@@ -98,6 +105,73 @@ impl Answer for Tree {
     fn json(&self) -> serde_json::Result<String> {
         to_json(self)
     }
+}
+
+/// A line of the drawing.
+struct Line<'r> {
+    depth: usize,
+    text: Text<'r>,
+}
+
+enum Text<'r> {
+    /// A row of its own.
+    Row(&'r Row),
+    /// Artifacts of one statement that stand elsewhere with all that is theirs.
+    Above(Vec<&'r str>),
+}
+
+/// The rows as they are drawn: what a statement names twice is drawn once, and what stands
+/// above already is said in one line. What is revoked always has a line of its own.
+fn lines(rows: &[Row]) -> Vec<Line<'_>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    // The artifact of each depth on the way to the current row, and, below a statement, the
+    // artifacts that it has named so far with those to be said in one line.
+    let mut way: Vec<Option<ArtifactId>> = Vec::new();
+    let mut named: Vec<BTreeSet<ArtifactId>> = Vec::new();
+    let mut stand_above: Vec<Vec<&str>> = Vec::new();
+    for row in rows {
+        close(&mut lines, &mut stand_above, row.depth + 1);
+        way.truncate(row.depth);
+        named.truncate(row.depth + 1);
+        named.resize(row.depth + 1, BTreeSet::new());
+        stand_above.resize(row.depth + 1, Vec::new());
+        let Item::Artifact { artifact, name, revoked_by, repeated, .. } = &row.item else {
+            way.push(None);
+            lines.push(Line { depth: row.depth, text: Text::Row(row) });
+            continue;
+        };
+        let parent = row.depth.checked_sub(2).and_then(|depth| way.get(depth).copied().flatten());
+        way.push(Some(*artifact));
+        let fresh = named.last_mut().is_none_or(|named| named.insert(*artifact));
+        match stand_above.last_mut() {
+            Some(_) if *repeated && (!fresh || parent == Some(*artifact)) => {}
+            Some(names) if *repeated && revoked_by.is_none() => names.push(name),
+            _ => lines.push(Line { depth: row.depth, text: Text::Row(row) }),
+        }
+    }
+    close(&mut lines, &mut stand_above, 0);
+    lines
+}
+
+/// Ends the lists of artifacts at `depth` and below.
+fn close<'r>(lines: &mut Vec<Line<'r>>, stand_above: &mut Vec<Vec<&'r str>>, depth: usize) {
+    while stand_above.len() > depth {
+        let depth = stand_above.len() - 1;
+        if let Some(names) = stand_above.pop().filter(|names| !names.is_empty()) {
+            lines.push(Line { depth, text: Text::Above(names) });
+        }
+    }
+}
+
+/// Says what stands above.
+fn above(page: &mut Page, names: &[&str]) {
+    let (first, rest) = names.split_at(names.len().min(MAX_ABOVE));
+    let unnamed = |name: &&str| if name.is_empty() { "unnamed".into() } else { (*name).to_owned() };
+    page.put(Tone::Faint, first.iter().map(unnamed).collect::<Vec<String>>().join(", "));
+    if !rest.is_empty() {
+        page.put(Tone::Faint, format_args!(" and {} more", rest.len()));
+    }
+    page.put(Tone::Faint, "  (drawn above)").end();
 }
 
 /// Draws what leads to a row: one column for each depth above it but the first.
@@ -142,7 +216,7 @@ impl Tree {
                 }
             }
             Item::Statement { index, step, predicate_type, signers, .. } => {
-                let word = predicate_name::short(predicate_type);
+                let word = predicate_name::spoken(predicate_type);
                 match step {
                     Some(step) => page.text(step).text("  ").put(Tone::Faint, word),
                     None => page.text(word),

@@ -123,7 +123,7 @@ pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         // The step's own failure is what its caller has to see.
         Err(error) if status != 0 => {
             cx.printer.error(&error);
-            Ok(Box::new(Ran::new(status, None)))
+            Ok(Box::new(Unattested { status }))
         }
         Err(error) => Err(error),
     }
@@ -139,7 +139,7 @@ fn failed_to_start(error: RecordError, cx: &Context<'_>) -> Result<Box<dyn Answe
     match error.exit_status() {
         Some(status) => {
             cx.printer.error(&record(error));
-            Ok(Box::new(Ran::new(status, None)))
+            Ok(Box::new(Unattested { status }))
         }
         None => Err(record(error)),
     }
@@ -252,9 +252,35 @@ impl Ran {
     }
 }
 
+/// The exit status that stands for a command's.
+fn exit(status: i32) -> Exit {
+    Exit::Child(u8::try_from(status).unwrap_or(u8::MAX))
+}
+
+/// A step of which nothing can be said, for a reason that was given already.
+struct Unattested {
+    status: i32,
+}
+
+impl Answer for Unattested {
+    fn exit(&self) -> Exit {
+        exit(self.status)
+    }
+
+    fn stream(&self) -> Stream {
+        Stream::Error
+    }
+
+    fn draw(&self, _: &mut Page) {}
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(&Ran::new(self.status, None))
+    }
+}
+
 impl Answer for Ran {
     fn exit(&self) -> Exit {
-        Exit::Child(u8::try_from(self.status).unwrap_or(u8::MAX))
+        exit(self.status)
     }
 
     fn stream(&self) -> Stream {

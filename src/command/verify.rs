@@ -106,6 +106,7 @@ struct SignerView {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NotBelieved {
+    artifact: ArtifactId,
     body: Sha256,
     index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,7 +180,8 @@ impl CompletenessView {
 
 impl Verification {
     fn of(artifact: ArtifactId, name: Option<String>, lineage: &Lineage) -> Self {
-        let rejected = lineage.rejected().iter().filter(|rejected| rejected.artifact == artifact);
+        // A statement about several artifacts is listed under its first: none may be left out.
+        let rejected = lineage.rejected().iter();
         Self {
             version: "assay/verification/v1",
             artifact,
@@ -218,7 +220,7 @@ impl Believed {
     }
 
     fn sentence(&self) -> String {
-        let word = predicate_name::short(&self.predicate_type);
+        let word = predicate_name::spoken(&self.predicate_type);
         match (&self.step, &self.stage) {
             (Some(step), _) => format!("{word} of step {step}"),
             (None, Some(stage)) => format!("{word} for {stage}"),
@@ -230,6 +232,7 @@ impl Believed {
 impl NotBelieved {
     fn of(rejected: &Rejected) -> Self {
         Self {
+            artifact: rejected.artifact,
             body: rejected.body,
             index: rejected.index,
             predicate_type: rejected.predicate_type.clone(),
@@ -275,10 +278,14 @@ impl Answer for Verification {
             page.put(Tone::Warn, "not believed").end();
         }
         for rejected in &self.not_believed {
-            let word = rejected.predicate_type.as_deref().map(predicate_name::short);
+            let word = rejected.predicate_type.as_deref().map(predicate_name::spoken);
             page.text(format_args!("  {:<11}", place(rejected.index)))
                 .text(word.map(|word| format!("{word}: ")).unwrap_or_default())
                 .line(&rejected.why);
+            if rejected.artifact != self.artifact {
+                page.put(Tone::Faint, format_args!("             about {}", rejected.artifact))
+                    .end();
+            }
             page.put(Tone::Faint, format_args!("             {}", rejected.body)).end();
         }
         page.put(Tone::Faint, self.completeness.sentence()).end();

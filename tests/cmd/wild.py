@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 RULES = [
+    # The programs of this machine.
+    (r"file:sha256:[0-9a-f]+(?=  (\(runtime\)|runtime))", "file:sha256:[..]"),
     (r"assay\.local/[0-9a-f]{16}(\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{40,})?", "assay.local/[..]"),
     (r"(?<![a-z-]:)sha256:[0-9a-f]{64}", "sha256:[..]"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z", "[..]"),
 ]
-# Kept: digests of the files that the sessions come with.
+# Digests after a kind are kept: they are those of the files that the sessions come with.
 for path in sorted(Path(__file__).parent.glob("*.trycmd")):
     text = path.read_text(encoding="utf-8")
     inside = False

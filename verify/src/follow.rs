@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
-    APPROVAL, EVALUATION, MONITORING, REVOCATION, RevocationEffect, RevocationKind, TEST_RESULT,
-    VERIFICATION_SUMMARY,
+    APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, VERIFICATION_SUMMARY,
 };
 use attest::{
     Checkpoint, Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier,
@@ -304,16 +303,6 @@ impl Follower {
         if self.missing.len() < MAX_MISSING {
             self.missing.push(index);
         }
-    }
-}
-
-/// An unknown kind is the widest: whatever has the digest.
-const fn targets(kind: &RevocationKind) -> Targets {
-    let unknown = matches!(kind, RevocationKind::Unknown);
-    Targets {
-        artifact: unknown || matches!(kind, RevocationKind::Artifact),
-        attestation: unknown || matches!(kind, RevocationKind::Attestation),
-        key: unknown || matches!(kind, RevocationKind::Key),
     }
 }
 

@@ -123,10 +123,6 @@ impl Negatives {
         self.count
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.count
-    }
-
     /// Takes what the revocation `said` in the entry `index`, whose signer may revoke. What it
     /// does not say, or says in words that nobody knows, is the widest.
     pub(crate) fn take(

@@ -80,7 +80,10 @@ struct SliceJson<'a> {
 }
 
 /// Reads a metrics file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Measurement>, MetricsError> {
+///
+/// # Errors
+/// [`MetricsError`].
+pub fn parse(bytes: &[u8]) -> Result<Vec<Measurement>, MetricsError> {
     check(bytes)?;
     let file: FileJson<'_> = serde_json::from_slice(bytes).map_err(MetricsError::Shape)?;
     let mut found = Vec::new();

@@ -17,7 +17,7 @@ mod environment;
 mod error;
 mod hardware;
 mod locks;
-mod metrics;
+pub mod metrics;
 pub mod parameters;
 mod paths;
 mod plan;

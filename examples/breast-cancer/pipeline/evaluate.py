@@ -8,10 +8,19 @@ import argparse
 import json
 from pathlib import Path
 
-from sklearn.metrics import accuracy_score, recall_score
-
 from model import Model
 from table import read
+
+
+def accuracy(pairs: list[tuple[int, int]]) -> float:
+    """The share of samples whose guess is the answer."""
+    return round(sum(answer == guess for answer, guess in pairs) / len(pairs), 4)
+
+
+def recall(pairs: list[tuple[int, int]]) -> float:
+    """The share of malignant samples that were found."""
+    found = [guess for answer, guess in pairs if answer == 1]
+    return round(sum(found) / len(found), 4)
 
 
 def main() -> None:
@@ -26,27 +35,25 @@ def main() -> None:
     features, samples, answers = read(options.data)
     if features != model.features:
         raise SystemExit(f"{options.data} has other features than {options.model}")
-    guesses = [int(model.probability(sample) >= 0.5) for sample in samples]
+    pairs = [(answer, int(model.probability(sample) >= 0.5))
+             for sample, answer in zip(samples, answers, strict=True)]
 
     column = features.index("mean radius")
     slices = {"small": [], "large": []}
-    for sample, answer, guess in zip(samples, answers, guesses, strict=True):
-        slices["large" if sample[column] >= options.radius else "small"].append((answer, guess))
+    for sample, pair in zip(samples, pairs, strict=True):
+        slices["large" if sample[column] >= options.radius else "small"].append(pair)
 
     metrics = {
-        "sampleSize": len(samples),
-        "metrics": {
-            "accuracy": round(float(accuracy_score(answers, guesses)), 4),
-            "recall": round(float(recall_score(answers, guesses)), 4),
-        },
+        "sampleSize": len(pairs),
+        "metrics": {"accuracy": accuracy(pairs), "recall": recall(pairs)},
         "slices": [
             {
                 "feature": "mean radius",
                 "value": name,
-                "sampleSize": len(pairs),
-                "metrics": {"accuracy": round(float(accuracy_score(*zip(*pairs))), 4)},
+                "sampleSize": len(part),
+                "metrics": {"accuracy": accuracy(part)},
             }
-            for name, pairs in slices.items()
+            for name, part in slices.items()
         ],
     }
     options.metrics.parent.mkdir(parents=True, exist_ok=True)

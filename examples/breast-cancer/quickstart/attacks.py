@@ -1,4 +1,4 @@
-"""The attacks, each beside a control without the tampering.
+"""The attacks: what is done to the evidence, and what has to refuse it.
 
 A case is made three times, each on a copy of the workspace: without the tampering (allowed),
 with it (denied, by the finding that the case names and on the statement at fault), and, where one
@@ -17,20 +17,27 @@ from .workspace import Workspace
 HOLDOUT = "data/holdout.csv"
 
 
+def nothing(workspace: Workspace, tampered: bool = False) -> None:
+    """All is left as it is."""
+
+
 @dataclass(frozen=True)
 class Attack:
-    """One case: what is done to the evidence, and what has to refuse it."""
+    """One case."""
 
     name: str
     perform: Callable[[Workspace, bool], None]
     """Records what the case needs, with the tampering or without."""
     code: str
     fault: str
-    """The step whose newest statement the finding has to name; empty when nothing was said."""
+    """The step whose newest statement the finding has to name; empty when nothing was said, and
+    it is the image that has to be named."""
     start: str = "recorded"
     """The snapshot of the workspace that the case begins with."""
+    prepare: Callable[[Workspace], None] = nothing
+    """Done in all three, before anything is recorded."""
     rule: tuple[str, str] | None = None
-    """A line of the policy and what stands there instead when its rule is taken away."""
+    """A piece of the policy and what stands there instead when its rule is taken away."""
     skipped: tuple[str, ...] = ()
     """Stages that the tampered image is not promoted to."""
 
@@ -67,34 +74,31 @@ def evaluate_with_trainers_key(workspace: Workspace, tampered: bool) -> None:
     workspace.redo("build", "package")
 
 
-def evaluate_with_trainers_key_trusted(workspace: Workspace, tampered: bool) -> None:
-    """The same, when whoever keeps the trust file lets the trainer sign evaluations."""
-    workspace.trust(dataclasses.replace(KEYS["evaluator"], name="trainer-as-evaluator"), key="trainer")
-    evaluate_with_trainers_key(workspace, tampered)
-
-
-def nothing(workspace: Workspace, tampered: bool) -> None:
-    """All statements are honest: what is wrong is the order of the promotions."""
+def let_trainer_evaluate(workspace: Workspace) -> None:
+    """Have whoever keeps the trust file let the trainer's key sign evaluations."""
+    workspace.trust(dataclasses.replace(KEYS["evaluator"], name="trainer-too"), key="trainer")
 
 
 ATTACKS = (
-    Attack("a byte of the weights flipped", flip_a_byte, "flow.broken", "package"),
+    # No one rule refuses here: nothing that was said about the trained model is about this one.
+    Attack("a byte of the weights flipped", flip_a_byte, "step.missing", "package"),
     Attack(
         "hold-out used for training", train_on_holdout, "flow.forbidden", "train",
         rule=('  - {forbid: {from: prepare.products, select: "data/holdout.csv", to: train.materials}, strength: declared-files}\n', ""),
     ),
+    # It is the trust file that refuses, and no rule of the policy could let it pass.
     Attack(
         "evaluation by a key not trusted for it", evaluate_with_trainers_key, "step.signer", "evaluate",
         start="trained",
     ),
     Attack(
-        "evaluation by a key not in the policy", evaluate_with_trainers_key_trusted, "step.signer", "evaluate",
-        start="trained",
+        "evaluation by a key not in the policy", evaluate_with_trainers_key, "step.signer", "evaluate",
+        start="trained", prepare=let_trainer_evaluate,
         rule=("signers: {anyOf: [evaluator], threshold: 1, notSameAs: train}",
-              "signers: {anyOf: [evaluator, trainer-as-evaluator], threshold: 1}"),
+              "signers: {anyOf: [evaluator, trainer-too], threshold: 1}"),
     ),
     Attack(
-        "a stage skipped", nothing, "stage.order", "",
+        "a stage skipped", nothing, "stage.not-passed", "",
         rule=("production: {mode: enforce, after: [staging]}", "production: {mode: enforce}"),
         skipped=("staging",),
     ),

@@ -1,77 +1,128 @@
-"""Make a case, ask every door about it, and hold the answers against what had to come out."""
+"""Make a case, ask at every door about it, and hold the answers against what had to come out."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import verdict
 from .attacks import Attack
+from .doors import DOORS, Door
 from .line import STAGES
-from .service import Service, ServiceError
+from .service import ServiceError
 from .table import Row
 from .verdict import Verdict
-from .workspace import EXAMPLE, Workspace
+from .workspace import EXAMPLE, CommandFailed, Workspace
 
 LAST = STAGES[-1]
+AT_A_TIME = 2
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What has to come out."""
+
+    answer: str
+    code: str = ""
+    """The finding that has to be there."""
+    fault: str = ""
+    """What it has to name: the body of a statement, or an artifact."""
+    shown: str = ""
+    """How the table calls that."""
+
+
+ALLOWED = Expected("allowed")
 
 
 def rows(attack: Attack, base: Workspace, folder: Path) -> list[Row]:
-    """All rows of an attack: the control, the attack, and the attack without the one rule."""
-    policy = (EXAMPLE / "policy.yaml").read_text(encoding="utf-8")
+    """All rows of an attack: itself, the control, and the attack without the one rule."""
+    policy = the_policy()
 
-    def made(name: str, tampered: bool, text: str) -> Workspace:
-        workspace = base.copy(folder / name)
+    def at(door: str, name: str, tampered: bool, text: str) -> Row:
+        def judge(opened: Door) -> tuple[Expected, list[Verdict]]:
+            attack.perform(opened.workspace, tampered)
+            for stage in STAGES[:-1]:
+                if not (tampered and stage in attack.skipped):
+                    opened.promote(stage)
+            expected = denied(attack, opened.workspace) if name == "attack" else ALLOWED
+            return expected, opened.ask(LAST)
+
+        workspace = base.copy(folder / f"{name}-{door}")
         workspace.use_policy(text)
-        attack.perform(workspace, tampered)
-        for stage in STAGES[:-1]:
-            if not (tampered and stage in attack.skipped):
-                workspace.promote(stage)
-        return workspace
+        attack.prepare(workspace)
+        return tried(titles[name], door, Expected("denied" if name == "attack" else "allowed"),
+                     DOORS[door](workspace), judge)
 
-    found = judge(f"{attack.name}: control", made("control", False, policy), "allowed", "", None)
-    attacked = made("attack", True, policy)
-    fault = attacked.newest(attack.fault) if attack.fault else None
-    found += judge(attack.name, attacked, "denied", attack.code, fault)
+    titles = {"control": f"{attack.name}: control", "attack": attack.name,
+              "without": f"{attack.name}: without the rule"}
+    cases = [(door, "attack", True, policy) for door in DOORS]
+    cases += [(door, "control", False, policy) for door in DOORS]
     if attack.rule:
-        before, after = attack.rule
-        if policy.count(before) != 1:
-            raise ValueError(f"the policy does not have exactly one `{before}`")
-        without = made("without", True, policy.replace(before, after))
-        found += judge(f"{attack.name}: without the rule", without, "allowed", "", None)
-    return found
+        cases += [(door, "without", True, without(policy, *attack.rule)) for door in DOORS]
+    # Each has a workspace of its own, so that two can be made at a time.
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return list(pool.map(lambda case: at(*case), cases))
 
 
-def judge(case: str, workspace: Workspace, expected: str, code: str, fault: int | None) -> list[Row]:
-    """One row for the command and one for HTTP."""
-    image = workspace.image()
-
-    def asked_over_http() -> list[Verdict]:
-        try:
-            with workspace.serve() as service:
-                return verdict.http(service, image, LAST)
-        except ServiceError as error:
-            return [Verdict("serve", "undecided", said=str(error))]
-
-    doors: list[tuple[str, Callable[[], list[Verdict]]]] = [
-        ("command", lambda: verdict.command(workspace, LAST)),
-        ("HTTP", asked_over_http),
-    ]
-    return [row(case, door, expected, code, fault, ask()) for door, ask in doors]
+def denied(attack: Attack, workspace: Workspace) -> Expected:
+    """What the attack has to come to: its code, and the statement at fault."""
+    if not attack.fault:
+        return Expected("denied", attack.code, workspace.image(), "the image")
+    entry = workspace.newest(attack.fault)
+    return Expected("denied", attack.code, entry["body"], f"entry {entry['index']}, {attack.fault}")
 
 
-def row(case: str, door: str, expected: str, code: str, fault: int | None, verdicts: list[Verdict]) -> Row:
+def the_policy() -> str:
+    return (EXAMPLE / "policy.yaml").read_text(encoding="utf-8")
+
+
+def without(policy: str, rule: str, instead: str) -> str:
+    """The policy with exactly one piece replaced."""
+    if policy.count(rule) != 1:
+        raise ValueError(f"the policy does not have exactly one `{rule}`")
+    return policy.replace(rule, instead)
+
+
+def tried(case: str, door: str, otherwise: Expected, opening: AbstractContextManager[Door],
+          judge: Callable[[Door], tuple[Expected, list[Verdict]]]) -> Row:
+    """The row of a case at a door. Whatever goes wrong on the way is an answer, to be held against
+    what is expected `otherwise`."""
+    try:
+        with opening as opened:
+            return row(case, door, *judge(opened))
+    except (CommandFailed, ServiceError, OSError, KeyError, subprocess.SubprocessError) as error:
+        return row(case, door, otherwise, [Verdict("case", "undecided", said=f"{type(error).__name__}: {error}")])
+
+
+def row(case: str, door: str, expected: Expected, verdicts: Sequence[Verdict]) -> Row:
     """Holds what a door said against what had to come out."""
-    answers = {verdict.answer for verdict in verdicts}
-    got = answers.pop() if len(answers) == 1 else ", ".join(f"{v.asked} {v.answer}" for v in verdicts)
-    reports = [verdict for verdict in verdicts if verdict.evidence or verdict.codes]
-    named = all(code in verdict.codes for verdict in reports) and bool(reports)
-    at_fault = fault is None or all(fault in verdict.evidence.get(code, ()) for verdict in reports)
+    reports = [verdict for verdict in verdicts if verdict.reported]
+    # Admission has no third answer: what cannot be decided, it refuses.
+    refusals = [verdict for verdict in verdicts if not verdict.reported and verdict.answer == "denied"]
+    counted = [verdict for verdict in verdicts if not (expected.answer == "undecided" and verdict in refusals)]
+    answers = {verdict.answer for verdict in counted}
+    got = counted[0].answer if len(answers) == 1 else ", ".join(f"{v.asked} {v.answer}" for v in verdicts)
+    coded = bool(reports) and all(expected.code in verdict.codes for verdict in reports)
+    named = bool(reports) and all(names(verdict, expected) for verdict in reports)
+
+    def told(what: Callable[[Verdict], object]) -> str:
+        return " | ".join(f"{verdict.asked}: {what(verdict)}" for verdict in verdicts)
 
     why = ""
-    if got != expected:
-        why = f"expected {expected}: " + " | ".join(f"{v.asked}: {v.answer} {v.said}" for v in verdicts)
-    elif code and not named:
-        why = f"expected the finding {code}: " + " | ".join(f"{v.asked}: {sorted(v.codes)}" for v in verdicts)
-    elif code and not at_fault:
-        why = f"expected {code} to name entry {fault}: {[v.evidence for v in reports]}"
-    return Row(case, door, expected, got, code if named else "", f"entry {fault}" if fault is not None and at_fault else "",
+    if got != expected.answer:
+        why = f"expected {expected.answer}; " + told(lambda v: f"{v.answer} {sorted(v.codes)} {v.said}")
+    elif expected.code and not coded:
+        why = f"expected the finding {expected.code}; " + told(lambda v: sorted(v.codes))
+    elif expected.fault and not named:
+        why = f"expected {expected.fault} to be named; " + told(lambda v: (v.codes, sorted(v.rejected), v.said))
+    return Row(case, door, expected.answer, got, "" if why else expected.code, "" if why else expected.shown,
                right=not why, why=why)
+
+
+def names(verdict: Verdict, expected: Expected) -> bool:
+    """Whether an answer names what is at fault: with the finding, among what it did not believe,
+    or, where there is no report, in what it said."""
+    if verdict.answer == "undecided":
+        return expected.fault in verdict.said
+    return expected.fault in verdict.codes.get(expected.code, ()) or expected.fault in verdict.rejected

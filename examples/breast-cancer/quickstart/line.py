@@ -32,7 +32,7 @@ _KEYS = (
     Key("evaluator", (EVALUATION,), ("model/*",), steps=("evaluate",)),
     Key("builder", (PROVENANCE,), ("dist/*",), steps=("build",)),
     Key("packager", (PROVENANCE, BOM), ("image",), steps=("package",)),
-    Key("gate", (SUMMARY,), ("*",), stages=STAGES),
+    Key("gate", (SUMMARY,), ("image",), stages=STAGES),
 )
 
 

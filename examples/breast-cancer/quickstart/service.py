@@ -25,8 +25,9 @@ class ServiceError(Exception):
 class Service:
     """A listening program: `with Service(...) as service: service.post(...)`."""
 
-    def __init__(self, command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
-        self._command, self._folder = command, folder
+    def __init__(self, command: list[str], folder: Path, environment: dict[str, str] | None = None,
+                 awaited: str = "/readyz") -> None:
+        self._command, self._folder, self._awaited = command, folder, awaited
         self._environment = environment or dict(os.environ)
         self._log = folder / ".service.log"
         self.url = ""
@@ -46,6 +47,10 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self._stop()
+
+    def log(self) -> str:
+        """What the program has said so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
     def get(self, path: str) -> tuple[int, object]:
         return self._ask("GET", path, None)
@@ -69,19 +74,19 @@ class Service:
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end:
-            said = self._log.read_text(errors="replace")
+            said = self.log()
             if self._process.poll() is not None:
                 raise ServiceError(said.strip() or f"exit status {self._process.returncode}")
             if not self.url and (found := re.search(r"http://127\.0\.0\.1:\d+", said)):
                 self.url = found.group()
             if self.url:
                 try:
-                    if self.get("/readyz")[0] == 200:
+                    if self.get(self._awaited)[0] == 200:
                         return
                 except OSError:
                     pass  # said where, but not listening yet
             time.sleep(0.02)
-        raise ServiceError(f"not ready after {READY_SECONDS} s: {self._log.read_text(errors='replace')}")
+        raise ServiceError(f"not ready after {READY_SECONDS} s: {self.log()}")
 
     def _stop(self) -> None:
         self._process.terminate()

@@ -4,13 +4,14 @@ import json
 import tarfile
 from pathlib import Path
 
-from . import verdict
-from .judge import judge, row
-from .line import STAGES, STEPS
+from .doors import DOORS
+from .judge import ALLOWED, LAST, Expected, row, the_policy
+from .line import KEYS, STAGES, STEPS
 from .service import Service
 from .table import Row
 from .terminal import Terminal
-from .workspace import EXAMPLE, IMAGE, CommandFailed, Workspace
+from .verdict import of_command
+from .workspace import IMAGE, CommandFailed, Workspace
 
 UNKNOWN = "oci-manifest:sha256:" + "0" * 64
 
@@ -25,13 +26,19 @@ class Story:
 
     def record(self) -> None:
         """From an empty folder to a packaged image with every step attested."""
-        self._terminal.heading(f"A workspace: programs, git repository, keys, trust, policy ({self.line.folder})")
+        say = self._terminal
+        say.heading(f"1. A workspace: programs, git, keys, trust, policy (in {self.line.folder})")
         self.line.folder.mkdir(parents=True)
         self.line.make()
-        self.line.trust_keys()
-        self.line.use_policy((EXAMPLE / "policy.yaml").read_text(encoding="utf-8"))
+        first, *others = KEYS.values()
+        self.line.make_key(first)
+        for key in others:
+            self.line.told(Terminal(quiet=True)).make_key(key)
+        say.remark(f"likewise {', '.join(key.name for key in others)}: no two may sign the same")
+        self.line.trust_gate()
+        self.line.use_policy(the_policy())
 
-        self._terminal.heading("Every step under `assay run`: it runs as before, and leaves a signed, registered statement")
+        say.heading("2. Each step under `assay run`: it runs as before, and leaves a signed, registered statement")
         for name in ("export", "prepare", "train"):
             self.line.record(STEPS[name])
         self.line.make_sbom()
@@ -41,28 +48,43 @@ class Story:
         self.line.attest_sbom()
         self._keep("recorded")
 
+        say.heading("3. One lineage: image, model, data and code")
+        self.line.assay("lineage", IMAGE, "--up")
+
     def promote_and_admit(self) -> list[Row]:
         """Through the stages, then at the door of a cluster."""
-        self._terminal.heading("Promotion, a stage at a time: checked, signed, registered")
+        say = self._terminal
+        say.heading("4. Promotion, a stage at a time: checked, signed, registered")
+        silent = self.line.told(Terminal(quiet=True))
         for stage in STAGES:
-            answer = self.line.promote(stage)
-            self._terminal.answer(f"{stage}: {verdict.of_command('promote', answer).answer}")
+            if stage == LAST:
+                self.line.ask_aloud("check", IMAGE, "--stage", stage)
+            say.command(["assay", "promote", IMAGE, "--stage", stage, "--key", "gate"])
+            answer = silent.promote(stage)
+            verdict = of_command("promote", answer)
+            entry = (answer.json().get("entry") or {}).get("index") if verdict.answer == "allowed" else None
+            say.answer(verdict.said or f"{verdict.answer}; the verdict is signed and registered as entry {entry}")
         self._keep("promoted")
-        table = judge("the honest image", self.line, "allowed", "", None)
 
-        self._terminal.heading("A cluster asks the service whether a pod may run")
-        with self.line.serve() as service:
-            for case, image, expected in (("the promoted image", self.line.image(), "allowed"),
-                                          ("an unknown image", UNKNOWN, "denied")):
-                answer = verdict.admission(service, image)
-                self._terminal.answer(f"{case}: {answer.answer} {answer.said}".rstrip())
-                table.append(row(f"a pod with {case}", "HTTP", expected, "", None, [answer]))
+        say.heading("5. A service; a cluster asks it whether a pod may run")
+        say.command(["assay", "serve", "--listen", "127.0.0.1:0", "--key", "gate"])
+        with DOORS["command"](silent) as door:
+            table = [row("the honest image", "command", ALLOWED, door.ask(LAST))]
+        with DOORS["HTTP"](silent) as door:
+            say.answer(f"listening on {door.service.url}")
+            table.append(row("the honest image", "HTTP", ALLOWED, door.ask(LAST)))
+            for case, image, expected in (("the promoted image", self.line.image(), ALLOWED),
+                                          ("an unknown image", UNKNOWN, Expected("denied"))):
+                verdict = door.admit(image)
+                say.answer(f"{case}: {verdict.answer}")
+                say.answer(verdict.said)
+                table.append(row(f"a pod with {case}", "HTTP", expected, [verdict]))
         self._predict()
         return table
 
     def _predict(self) -> None:
         """Run what the image holds, to see that what was admitted works."""
-        self._terminal.heading("What was admitted, at work")
+        self._terminal.heading("6. What was admitted, at work")
         folder = self._work / "run"
         (folder / "app").mkdir(parents=True)
         for blob in layers(self.line.folder / IMAGE):
@@ -73,12 +95,13 @@ class Story:
         header, sample = (self.line.folder / "data/holdout.csv").read_text(encoding="utf-8").splitlines()[:2]
         *features, answer = zip(header.split(","), sample.split(","))
         command = [str(self.line.python()), "app/serve.pyz", "app/model.json", "--port", "0"]
+        self._terminal.command(["python", *command[1:]])
         with Service(command, folder) as program:
             status, said = program.post("/predict", {name: float(value) for name, value in features})
         if status != 200:
             raise CommandFailed(f"the serving program answered {status}: {said}")
         truth = "malignant" if answer[1] == "1" else "benign"
-        self._terminal.answer(f"first sample of the hold-out, {truth}: {json.dumps(said)}")
+        self._terminal.answer(f"the first sample of the hold-out, which is {truth}: {json.dumps(said)}")
 
     def _keep(self, name: str) -> None:
         self.snapshots[name] = self.line.copy(self._work / "snapshots" / name)

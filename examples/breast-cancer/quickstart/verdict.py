@@ -1,94 +1,66 @@
-"""Ask whether an image may run, at every door, and read the answers alike.
+"""What a door said, read alike wherever it was said.
 
 A door gives one of three answers: `allowed`, `denied`, or `undecided` when the question could not
-be answered (exit status 2, or a 5xx), which nobody may take for a yes.
+be answered (exit status 2, or an HTTP status other than 200), which nobody may take for a yes.
 """
 
 from dataclasses import dataclass, field
 
-from .service import Service
-from .workspace import Answer, Workspace
-
-POD = {"group": "", "version": "v1", "kind": "Pod"}
-PODS = {"group": "", "version": "v1", "resource": "pods"}
+from .workspace import Answer
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one door said: its answer, and the findings that stood against it."""
+    """An answer, and the findings that stood against the image."""
 
     asked: str
     answer: str
-    codes: frozenset[str] = frozenset()
-    evidence: dict[str, frozenset[int]] = field(default_factory=dict)
-    """For each failed code, the register's positions of the statements that it names."""
+    codes: dict[str, frozenset[str]] = field(default_factory=dict)
+    """For each code of a finding that failed, what those findings name: their rules, the bodies of
+    statements, and artifacts."""
+    rejected: frozenset[str] = frozenset()
+    """The bodies of statements that were looked at and not believed."""
     said: str = ""
+    reported: bool = True
+    """Whether the door gives a whole report; admission gives a sentence."""
 
 
-def of_report(asked: str, report: dict, said: str = "") -> Verdict:
+def of_report(asked: str, report: dict) -> Verdict:
     """Reads the report that the command and the service have in common."""
-    failed = [finding for finding in report["findings"] if finding["outcome"] in ("fail", "error")]
-    evidence: dict[str, set[int]] = {}
-    for finding in failed:
-        places = {at["index"] for at in finding["evidence"] if at.get("index") is not None}
-        evidence.setdefault(finding["code"], set()).update(places)
-    allowed = report["passed"] and report["admitted"]
-    return Verdict(asked, "allowed" if allowed else "denied", frozenset(evidence),
-                   {code: frozenset(places) for code, places in evidence.items()},
-                   said or "; ".join(finding["message"] for finding in failed))
+    codes: dict[str, frozenset[str]] = {}
+    for finding in report["findings"]:
+        if finding["outcome"] in ("fail", "error"):
+            named = frozenset([finding["rule"], *finding["evidence"], *finding["artifacts"]])
+            codes[finding["code"]] = codes.get(finding["code"], frozenset()) | named
+    # A stage that only warns admits what failed; here only what passed counts as allowed.
+    allowed = report["passed"] is True and report["admitted"] is True
+    return Verdict(asked, "allowed" if allowed else "denied", codes,
+                   frozenset(rejected["body"] for rejected in report["rejected"]),
+                   "; ".join(finding["message"] for finding in report["findings"]))
 
 
 def of_command(asked: str, answer: Answer) -> Verdict:
     """Reads a command's answer; exit status and report must say the same."""
     if answer.status not in (0, 1):
         return Verdict(asked, "undecided", said=answer.errors.strip())
-    report = answer.json()
-    verdict = of_report(asked, report.get("report", report))
+    document = answer.json()
+    verdict = of_report(asked, document.get("report", document))
     if (verdict.answer == "allowed") != (answer.status == 0):
-        return Verdict(asked, f"{verdict.answer} with exit status {answer.status}", said=answer.errors)
+        return Verdict(asked, f"{verdict.answer}, exit status {answer.status}", said=answer.errors)
     return verdict
 
 
-def command(workspace: Workspace, stage: str) -> list[Verdict]:
-    """`assay check` and `assay promote`."""
-    check = workspace.ask("check", workspace.image(), "--stage", stage, "--json")
-    return [of_command("check", check), of_command("promote", workspace.promote(stage))]
+def of_http(asked: str, status: int, body: object) -> Verdict:
+    """Reads what the service answered to a check or a promotion."""
+    if status != 200 or not isinstance(body, dict):
+        return Verdict(asked, "undecided", said=f"HTTP {status}: {body}")
+    return of_report(asked, body.get("report", body))
 
 
-def http(service: Service, image: str, stage: str) -> list[Verdict]:
-    """`POST /v1/check`, `/v1/promote` and `/v1/admission`."""
-    verdicts = []
-    for verb in ("check", "promote"):
-        status, body = service.post(f"/v1/{verb}", {"artifact": image, "stage": stage})
-        if status == 200 and isinstance(body, dict):
-            verdicts.append(of_report(verb, body.get("report", body)))
-        else:
-            verdicts.append(Verdict(verb, "undecided", said=f"HTTP {status}: {body}"))
-    return [*verdicts, admission(service, image)]
-
-
-def admission(service: Service, image: str) -> Verdict:
-    """Ask as a cluster would: may this pod be created?"""
-    digest = image.removeprefix("oci-manifest:")
-    status, body = service.post("/v1/admission", pod(f"registry.example/breast-cancer@{digest}"))
+def of_review(status: int, body: object, uid: str) -> Verdict:
+    """Reads an admission review; it has to answer the very request that was made."""
     response = body.get("response") if status == 200 and isinstance(body, dict) else None
-    if response is None or response.get("uid") != UID:
-        return Verdict("admission", "undecided", said=f"HTTP {status}: {body}")
+    if not isinstance(response, dict) or response.get("uid") != uid:
+        return Verdict("admission", "undecided", said=f"HTTP {status}: {body}", reported=False)
     said = (response.get("status") or {}).get("message", "")
-    return Verdict("admission", "allowed" if response["allowed"] else "denied", said=said)
-
-
-UID = "5578406a-c9e3-4935-8824-365054eaf405"
-
-
-def pod(image: str) -> dict:
-    """The admission review of a pod that runs `image`."""
-    spec = {"containers": [{"name": "predict", "image": image}]}
-    name = {"name": "predict", "namespace": "default"}
-    request = {
-        "uid": UID, "kind": POD, "resource": PODS, "requestKind": POD, "requestResource": PODS,
-        **name, "operation": "CREATE", "userInfo": {"username": "quickstart"}, "oldObject": None,
-        "object": {"apiVersion": "v1", "kind": "Pod", "metadata": name, "spec": spec},
-        "dryRun": False, "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
-    }
-    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    return Verdict("admission", "allowed" if response["allowed"] is True else "denied", said=said, reported=False)

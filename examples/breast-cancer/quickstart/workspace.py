@@ -19,6 +19,8 @@ from .terminal import Terminal
 EXAMPLE = Path(__file__).resolve().parent.parent
 MAKES = (".assay", "data", "model", "reports", "dist", "image", "sbom.cdx.json", ".service.log")
 IMAGE = "image"
+BLOCK = 64 * 1024
+MOST_SECONDS = 120  # for one command; the longest takes seconds
 GATE = "https://assay.example/quickstart/gate"
 
 
@@ -58,7 +60,7 @@ class Workspace:
 
     def copy(self, folder: Path) -> "Workspace":
         """All of it elsewhere: keys, register and files."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=copy_sparse)
         return Workspace(folder, self._assay, self._terminal)
 
     def make(self) -> None:
@@ -75,18 +77,21 @@ class Workspace:
         self.run("git", "add", ".")
         self.run("git", *identity, "commit", "--quiet", "--message=The line from data set to image")
 
-    def trust_keys(self) -> None:
-        """Make the keys of the line, and write down what each may sign."""
-        for key in KEYS.values():
-            self.assay("key", "generate", key.name)
-            self.trust(key, key.name)
+    def make_key(self, key: Key) -> None:
+        """Make a key of the line, and write down what it may sign."""
+        self.assay("key", "generate", key.name)
+        self.trust(key, key.name)
+
+    def trust_gate(self) -> None:
+        """Let the gate's verdicts count: a summary is believed from a pair of key and verifier."""
+        self.assay("trust", "add", "--verifier", GATE, "--key", "gate")
 
     def trust(self, may: Key, key: str) -> None:
         """Let the holder of `key` sign what `may` says, under the name in it."""
         lists = [("--predicate", may.predicates), ("--artifact", may.artifacts),
                  ("--step", may.steps), ("--stage", may.stages)]
         words = [word for option, values in lists for value in values for word in (option, value)]
-        self.assay("trust", "add", may.name, "--key", key, *words)
+        self.assay("trust", "add", key, "--name", may.name, "--owner", key, *words)
 
     def use_policy(self, text: str) -> None:
         """Make `text` the register's own policy."""
@@ -108,7 +113,7 @@ class Workspace:
                  "--of", "JSON", "--output-file", "sbom.cdx.json", sys.executable)
 
     def attest_sbom(self) -> None:
-        self.assay("attest", "sbom", "--key", "packager", "--predicate", "sbom.cdx.json", "--subject", IMAGE)
+        self.assay("attest", "sbom", "sbom.cdx.json", "--subject", IMAGE, "--key", "packager")
 
     def redo(self, *names: str) -> None:
         """Record some steps anew, and that the SBOM is also that of the image that came of them."""
@@ -116,25 +121,37 @@ class Workspace:
             self.record(STEPS[name])
         self.attest_sbom()
 
-    def newest(self, step: str) -> int:
-        """The register's position of the newest statement of a step."""
+    def newest(self, step: str) -> dict:
+        """The register's newest entry of a step: its `index` and `body` among other things."""
         found = self.assay("find", "--step", step, "--json").json()
-        return max(entry["index"] for entry in found["entries"])
+        return max(found["entries"], key=lambda entry: entry["index"])
 
-    def serve(self) -> Service:
-        """The service over this workspace's register."""
+    def bundles(self) -> dict[int, dict]:
+        """Every attestation of the register with its proof, by position."""
+        size = self.assay("log", "head", "--json").json()["size"]
+        entries = {index: self.assay("log", "entry", str(index), "--json").json() for index in range(size)}
+        return {index: entry["bundle"] for index, entry in entries.items()}
+
+    def serve(self, awaited: str = "/readyz") -> Service:
+        """The service over this workspace's register, once it answers `awaited`."""
         return Service(self.command("serve", "--listen", "127.0.0.1:0", "--key", "gate"),
-                       self.folder, self.environment)
+                       self.folder, self.environment, awaited)
 
     def told(self, terminal: Terminal) -> "Workspace":
         """The same workspace, telling another terminal what it does."""
         return Workspace(self.folder, self._assay, terminal)
 
+    def through(self, service: Service) -> "Workspace":
+        """The same workspace, whose commands use the register of a service."""
+        workspace = Workspace(self.folder, self._assay, self._terminal)
+        workspace.environment["ASSAY_SERVER"] = service.url
+        return workspace
+
     def python(self) -> Path:
         return Path(sys.executable)
 
     def promote(self, stage: str) -> Answer:
-        return self.ask("promote", self.image(), "--to", stage, "--key", "gate", "--json")
+        return self.ask("promote", self.image(), "--stage", stage, "--key", "gate", "--json")
 
     def image(self) -> str:
         """The image's identity: the digest of its manifest."""
@@ -149,6 +166,11 @@ class Workspace:
         """Run `assay` and take whatever it answers."""
         return self._run(self._assay, "assay", words, must=False)
 
+    def ask_aloud(self, *words: str) -> None:
+        """Run `assay`, show what it answers, and take it."""
+        answer = self.ask(*words)
+        self._terminal.answer(answer.output + answer.errors)
+
     def run(self, program: str, *words: str) -> Answer:
         """Run another program, which has to succeed."""
         return self._run(program, program, words, must=True)
@@ -158,12 +180,25 @@ class Workspace:
         return [str(self._assay), *words]
 
     def _run(self, program: str | Path, name: str, words: tuple[str, ...], must: bool) -> Answer:
-        self._terminal.command(shlex.join([name, *words]))
+        self._terminal.command([name, *words])
         path = shutil.which(str(program), path=self.environment["PATH"]) or str(program)
         done = subprocess.run([path, *words], cwd=self.folder, env=self.environment, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=MOST_SECONDS)
         if must and done.returncode != 0:
             raise CommandFailed(f"`{shlex.join([name, *words])}` ended with {done.returncode}\n{done.stdout}{done.stderr}")
         if must:
             self._terminal.answer(done.stdout + done.stderr)
         return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def copy_sparse(source: str, target: str) -> None:
+    """Copy a file and leave holes for its zeros: a register sets space aside that it does not use
+    yet, and there will be dozens of copies."""
+    with open(source, "rb") as old, open(target, "wb") as new:
+        while block := old.read(BLOCK):
+            if any(block):
+                new.write(block)
+            else:
+                new.seek(len(block), os.SEEK_CUR)
+        new.truncate()
+    shutil.copystat(source, target)

@@ -5,6 +5,7 @@
 
 mod decisions;
 mod documents;
+mod evaluation;
 mod operations;
 mod subject;
 
@@ -89,6 +90,7 @@ enum What {
     Sbom(documents::SbomArgs),
     Vulnerabilities(documents::VulnerabilitiesArgs),
     TestResult(operations::TestResultArgs),
+    Evaluation(evaluation::EvaluationArgs),
     Approval(decisions::ApprovalArgs),
     Waiver(decisions::WaiverArgs),
     Revocation(decisions::RevocationArgs),
@@ -102,6 +104,7 @@ pub fn attest(args: &AttestArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         What::Sbom(args) => (args.payload(cx)?, &args.sign),
         What::Vulnerabilities(args) => (args.payload(cx)?, &args.sign),
         What::TestResult(args) => (payload(args.statement(cx)?)?, &args.sign),
+        What::Evaluation(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Approval(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Waiver(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Revocation(args) => (payload(args.statement(cx)?)?, &args.sign),

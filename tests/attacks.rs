@@ -1,0 +1,261 @@
+//! The attacks of `tests/attacks/`, through every door: library, interface, admission, command.
+//!
+//! The library is held to what each row says must come of it; the other doors are held to the
+//! library, byte for byte. A row is never made to pass here: what it says is in its `case.yaml`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod attacks_doors;
+
+use std::path::Path;
+
+use attacks_doors::Answer;
+#[cfg(feature = "server")]
+use attacks_doors::command::Folder;
+use attacks_doors::library::{self, Evidence};
+#[cfg(feature = "server")]
+use attacks_doors::service::Service;
+use attest::Timestamp;
+use fixtures::{Outcome, Row, Scene, Verdict};
+use jiff::SignedDuration;
+
+/// When every scene is, except where the command reads the clock.
+const NOON: &str = "2026-11-24T12:00:00Z";
+
+/// What goes wrong at a door, one line each.
+type Problems = Vec<String>;
+
+fn noon() -> Timestamp {
+    NOON.parse().unwrap()
+}
+
+/// Tries every row that `door` takes, and fails with everything that went wrong.
+fn every_row(door: &str, attempt: impl Fn(&Row) -> Problems) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks");
+    let (mut tried, mut problems) = (0, Vec::new());
+    for case in fixtures::load(&folder).unwrap() {
+        for row in case.rows.iter().filter(|row| row.takes(door)) {
+            tried += 1;
+            let found = attempt(row);
+            problems.extend(
+                found.into_iter().map(|found| format!("{}, `{}`: {found}", case.name, row.name)),
+            );
+        }
+    }
+    assert!(tried > 100, "only {tried} rows went through the door `{door}`");
+    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+}
+
+/// The ways in which the evidence of a row comes to whoever judges, with what must come of it.
+fn ways(row: &Row) -> impl Iterator<Item = (Evidence, &Outcome)> {
+    let ways = [
+        (Evidence::Registered, &row.registered),
+        (Evidence::Claimed, &row.claimed),
+        (Evidence::Presented, &row.presented),
+    ];
+    ways.into_iter().filter_map(|(way, want)| Some((way, want.as_ref()?)))
+}
+
+#[test]
+fn the_library_answers_as_the_row_says() {
+    every_row("library", |row| {
+        let scene = row.scene(noon()).unwrap();
+        let mut problems = Vec::new();
+        for (way, want) in ways(row) {
+            let found = library::answer(&scene, way, scene.now).differs_from(want, &scene);
+            problems.extend(found.into_iter().map(|found| format!("{way:?}: {found}")));
+        }
+        problems
+    });
+}
+
+#[test]
+fn a_rule_that_refuses_is_the_only_one_that_does() {
+    every_row("library", |row| {
+        if row.without.is_empty() {
+            return Vec::new();
+        }
+        let scene = row.scene_without(noon()).unwrap();
+        let mut problems = Vec::new();
+        for (way, _) in ways(row) {
+            let answer = library::answer(&scene, way, scene.now);
+            if answer.verdict() != Verdict::Allowed {
+                problems.push(format!("{way:?} without {:?}: {answer}", row.without));
+            }
+        }
+        problems
+    });
+}
+
+#[test]
+fn a_decision_holds_as_long_as_it_says_and_no_longer() {
+    every_row("library", |row| {
+        let scene = row.scene(noon()).unwrap();
+        ways(row).flat_map(|(way, _)| holds(row, &scene, way)).collect()
+    });
+}
+
+/// Judges again just before and just after the end of the time that a decision holds, with
+/// nothing new in the register.
+fn holds(row: &Row, scene: &Scene, way: Evidence) -> Problems {
+    let second = SignedDuration::from_secs(1);
+    let Answer::Report(report) = library::answer(scene, way, scene.now) else { return Vec::new() };
+    let mut problems = Vec::new();
+    if let Some(away) = &row.holds_for {
+        let until = fixtures::moment(scene.now, away).unwrap();
+        if report.holds.until != Some(until) {
+            problems.push(format!("{way:?} holds until {:?}, not {until}", report.holds.until));
+        }
+    }
+    let Some(until) = report.holds.until else { return problems };
+    let codes = |at: Timestamp| library::answer(scene, way, at).codes();
+    let now = codes(scene.now);
+    let (before, after) = (codes(until - second), codes(until + second));
+    if before != now {
+        problems.push(format!("{way:?} has {before:?} within the time that it holds, not {now:?}"));
+    }
+    // Before the end it may be allowed or denied; past it, something has come or gone.
+    if after == now && row.holds_for.is_some() {
+        problems.push(format!("{way:?} still has {now:?} past the time that it holds"));
+    }
+    problems
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn the_interface_answers_as_the_library_does() {
+    every_row("api", |row| {
+        let Some(want) = &row.registered else { return Vec::new() };
+        let scene = row.scene(noon()).unwrap();
+        let service = match Service::of(&scene) {
+            Ok(service) => service,
+            Err(problem) => return vec![problem],
+        };
+        service.set_time(asked(row, &scene));
+        let (answer, bytes) = service.check(&scene);
+        let mut problems = answer.differs_from(want, &scene);
+        // What cannot be asked here has no answer that could be compared.
+        if want.verdict != Verdict::Undecided {
+            let ours = library::answer(&scene, Evidence::Registered, asked(row, &scene));
+            problems.extend(ours.is_written_as(&bytes, &answer));
+        }
+        if let Some(opinion) = row.opinion {
+            let policy = row.scene_of_opinion(noon()).unwrap().policy;
+            problems.extend(service.check_by(&scene, &policy).is_no_more_than(opinion));
+            if service.promotes_by(&scene, &policy) {
+                problems.push("promoted by a policy of one's own".into());
+            }
+        }
+        problems
+    });
+}
+
+/// When the question of a row is asked.
+#[cfg(feature = "server")]
+fn asked(row: &Row, scene: &Scene) -> Timestamp {
+    let away = row.asked.as_ref();
+    away.map_or(scene.now, |away| fixtures::moment(scene.now, away).unwrap())
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn admission_admits_what_the_library_allows() {
+    every_row("admission", |row| {
+        let scene = row.scene(noon()).unwrap();
+        // Only images are admitted.
+        let is_image = scene.artifact.kind() == Some(attest::Kind::OciManifest);
+        let Some(want) = row.registered.as_ref().filter(|_| is_image) else { return Vec::new() };
+        let service = match Service::of(&scene) {
+            Ok(service) => service,
+            Err(problem) => return vec![problem],
+        };
+        let answer = library::answer(&scene, Evidence::Registered, scene.now);
+        let mut problems = admission(&service, &scene, &answer);
+        if row.asked.is_some() {
+            service.set_time(asked(row, &scene));
+            let (allowed, why) = service.admit(&scene);
+            if allowed != (want.verdict == Verdict::Allowed) {
+                problems.push(format!("asked at another time, admitted: {allowed}: {why}"));
+            }
+        } else if let Answer::Report(report) = &answer {
+            problems.extend(admission_ends(&service, &scene, report));
+        }
+        problems
+    });
+}
+
+/// What is promoted is admitted; what is denied is not, even if the gate once promoted it.
+#[cfg(feature = "server")]
+fn admission(service: &Service, scene: &Scene, answer: &Answer) -> Problems {
+    let Answer::Report(report) = answer else { return vec![format!("at the library, {answer}")] };
+    let mut problems = Vec::new();
+    match service.promote(scene) {
+        Ok(promoted) if promoted == report.passed => {}
+        answer => problems.push(format!("promotion: {answer:?}, passed: {}", report.passed)),
+    }
+    if !report.passed {
+        service.say_promoted(scene);
+    }
+    let (allowed, why) = service.admit(scene);
+    if allowed != report.admitted {
+        problems.push(format!("admitted: {allowed}, not {}: {why}", report.admitted));
+    }
+    // One of the findings is the reason that is given.
+    if !allowed && !answer.codes().iter().any(|code| why.contains(code)) {
+        problems.push(format!("refused without a reason of {:?}: {why}", answer.codes()));
+    }
+    problems
+}
+
+/// Past its time, a verdict admits nothing where the stage enforces.
+#[cfg(feature = "server")]
+fn admission_ends(service: &Service, scene: &Scene, report: &policy::Report) -> Problems {
+    let Some(until) = report.holds.until.filter(|_| report.passed) else { return Vec::new() };
+    service.set_time(until + SignedDuration::from_secs(1));
+    let (allowed, why) = service.admit(scene);
+    let enforced = report.mode == policy::Mode::Enforce;
+    if allowed == enforced || (enforced && !why.contains("verdict.expired")) {
+        return vec![format!("past its time, admitted: {allowed}: {why}")];
+    }
+    Vec::new()
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn the_command_answers_as_the_library_does() {
+    every_row("command", |row| {
+        let now = attacks_doors::command::now();
+        // The command reads the clock: it is the register that is at another time.
+        let entered = match row.asked.as_deref() {
+            None => now,
+            Some(away) => fixtures::moment(now, &away.replace('-', "+")).unwrap(),
+        };
+        let scene = row.scene(entered).unwrap();
+        let folder = match Folder::of(&scene) {
+            Ok(folder) => folder,
+            Err(problem) => return vec![problem],
+        };
+        let mut problems = Vec::new();
+        for (way, want) in ways(row).filter(|(way, _)| *way != Evidence::Claimed) {
+            let said = folder.check(&scene, way, &[]);
+            problems.extend(said.answer.differs_from(want, &scene));
+            if want.verdict != Verdict::Undecided {
+                let ours = library::answer(&scene, way, now);
+                problems.extend(ours.is_drawn_as(&said.output, &said.answer));
+            }
+            problems.extend(said.ends_with(match want.verdict {
+                Verdict::Allowed => 0,
+                Verdict::Denied | Verdict::Tolerated => 1,
+                Verdict::Undecided => 2,
+            }));
+            if want.verdict == Verdict::Tolerated {
+                problems.extend(folder.check(&scene, way, &["--follow-mode"]).ends_with(0));
+            }
+        }
+        if let Some(opinion) = row.opinion {
+            let policy = folder.write("own.yaml", &row.scene_of_opinion(entered).unwrap().policy);
+            let said = folder.check(&scene, Evidence::Registered, &["--policy", &policy]);
+            problems.extend(said.answer.is_no_more_than(opinion));
+        }
+        problems
+    });
+}

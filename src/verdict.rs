@@ -146,9 +146,13 @@ fn rule(rule: &RuleResult, page: &mut Page) {
     };
     let kind = if rule.outcome == Outcome::Pass { Mark::Yes } else { Mark::Neither };
     let mark = mark(page.glyphs(), kind);
-    page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}")).text(&rule.rule);
+    page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}"));
+    match &rule.asks {
+        Some(asks) => page.text(asks).text("  ").put(Tone::Faint, &rule.rule),
+        None => page.text(&rule.rule),
+    };
     if let Some(detail) = &rule.detail {
-        page.text("  ").put(Tone::Faint, detail);
+        page.put(Tone::Faint, format_args!(": {detail}"));
     }
     page.end();
 }

@@ -47,6 +47,9 @@ pub(crate) struct PolicyName {
 pub struct RuleResult {
     /// The rule, by its place in the policy: `steps.train`, `flow[0]`.
     pub rule: String,
+    /// What it asks, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
     /// What came of it.
     pub outcome: Outcome,
     /// The bodies of the attestations that decided it.

@@ -91,7 +91,7 @@ impl Draft {
     }
 
     fn end(&mut self, rule: &str, outcome: Outcome, evidence: Vec<Sha256>, detail: Option<String>) {
-        self.rules.push(RuleResult { rule: rule.into(), outcome, evidence, detail });
+        self.rules.push(RuleResult { rule: rule.into(), asks: None, outcome, evidence, detail });
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) fn evaluate(
         }
         None => judge(question, stage, found, &mut draft),
     };
+    for rule in &mut draft.rules {
+        rule.asks = model.asks.get(&rule.rule).cloned();
+    }
     Decision {
         artifact: *artifact,
         stage: stage.clone(),

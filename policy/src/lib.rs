@@ -8,6 +8,7 @@
 //! it, what matches nothing fails, and what cannot be decided denies.
 
 mod age;
+mod asks;
 mod code;
 mod decision;
 mod document;
@@ -69,6 +70,11 @@ impl Policy {
     /// The digest of the bytes that were parsed.
     pub const fn digest(&self) -> Sha256 {
         self.model.digest
+    }
+
+    /// Its rules by their places, each with what it asks.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.model.asks.iter().map(|(rule, asks)| (rule.as_str(), asks.as_str()))
     }
 
     /// Its stages with their modes, in the order of the document.

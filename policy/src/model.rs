@@ -3,6 +3,8 @@
 //! Steps and stages are known by their place in the lists here; texts that only a reader needs
 //! (the names of rules) are made once, when the document is read.
 
+use std::collections::BTreeMap;
+
 use attest::predicate::BuildKind;
 use attest::{Sha256, StageName, StepName};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) forbidden: Vec<Forbidden>,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) holdouts: Vec<Holdout>,
+    /// What each rule asks, in words, by its place.
+    pub(crate) asks: BTreeMap<String, String>,
 }
 
 /// Where an artifact may run.

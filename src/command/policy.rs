@@ -54,6 +54,7 @@ struct Summary {
     uri: String,
     digest: Sha256,
     stages: Vec<StageView>,
+    rules: Vec<RuleView>,
 }
 
 #[derive(Serialize)]
@@ -62,10 +63,18 @@ struct StageView {
     mode: Mode,
 }
 
+#[derive(Serialize)]
+struct RuleView {
+    rule: String,
+    asks: String,
+}
+
 impl Summary {
     fn of(policy: &Policy) -> Self {
         let stages =
             policy.stages().map(|(stage, mode)| StageView { name: stage.to_string(), mode });
+        let rules =
+            policy.rules().map(|(rule, asks)| RuleView { rule: rule.into(), asks: asks.into() });
         Self {
             version: "assay/policy/v1",
             name: policy.name().into(),
@@ -73,6 +82,7 @@ impl Summary {
             uri: policy.uri().into(),
             digest: policy.digest(),
             stages: stages.collect(),
+            rules: rules.collect(),
         }
     }
 }
@@ -85,6 +95,10 @@ impl Answer for Summary {
         for stage in &self.stages {
             page.put(Tone::Faint, "stage   ").put(Tone::Strong, &stage.name);
             page.line(format_args!(" {}", mode_word(stage.mode)));
+        }
+        for rule in &self.rules {
+            page.put(Tone::Faint, "rule    ").text(&rule.asks).text("  ");
+            page.put(Tone::Faint, &rule.rule).end();
         }
     }
 

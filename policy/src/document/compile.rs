@@ -3,6 +3,8 @@
 //! What could never hold, or never fail, is refused here with its place: a rule that decides
 //! nothing is the commonest way in which a policy allows what it should not.
 
+use std::collections::BTreeMap;
+
 use attest::predicate::{BuildKind, EVALUATION, PROVENANCE};
 use attest::{NAMESPACE, Sha256, StageName, StepName};
 use serde_saphyr::Spanned;
@@ -12,6 +14,7 @@ use super::field::{
 };
 use super::lines::{flow, holdout, later_first, metric};
 use super::{Document, Problem, Text};
+use crate::asks::asks;
 use crate::model::{LogRule, Mode, Model, SignerRule, Stage, Step};
 
 /// Makes rules of `document`, whose bytes have `digest`.
@@ -46,6 +49,7 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         forbidden: Vec::new(),
         metrics: Vec::new(),
         holdouts: Vec::new(),
+        asks: BTreeMap::new(),
     };
     for (index, line) in document.flow.0.iter().enumerate() {
         flow(&mut model, &names, index, line)?;
@@ -71,6 +75,7 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
             step.max_age = Some(age);
         }
     }
+    model.asks = asks(&model);
     Ok(model)
 }
 

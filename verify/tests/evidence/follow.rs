@@ -108,9 +108,9 @@ fn missing_bodies_make_it_stale_where_they_could_matter() {
 
 #[test]
 fn what_does_not_parse() {
-    let evaluation = "{id: e, sign: evaluator, says: evaluation, step: evaluate, about: model, dataset: data/holdout, set: {/predicate/measurements: 7}, refused: true}";
+    let evaluation = "{id: e, sign: evaluator, says: evaluation, step: evaluate, about: model, dataset: data/holdout, set: {/predicate/measurements: 7}, log: careless}";
     let revocation = |sign: &str, change: &str| {
-        format!("{{id: r, sign: {sign}, says: revocation, about: model, {change}, refused: true}}")
+        format!("{{id: r, sign: {sign}, says: revocation, about: model, {change}, log: careless}}")
     };
     let cases = [
         ("an evaluation of another shape is no evidence", evaluation.to_owned(), true),

@@ -63,8 +63,7 @@ impl Error {
                 "name one with `--policy FILE`, or put the register's own there".into()
             }
             #[cfg(feature = "server")]
-            // The recorder's errors say themselves what to do.
-            Self::Record(_) => return None,
+            Self::Record(source) => return for_record(source),
             #[cfg(feature = "server")]
             Self::Parameters { .. } => "write `{\"NAME\": VALUE}`, or use `--param`".into(),
             #[cfg(feature = "server")]
@@ -90,7 +89,9 @@ impl Error {
                 "`assay run` and `assay attest` make one; or name a service with `--server`".into()
             }
             #[cfg(feature = "server")]
-            Self::Register { .. } | Self::Read(_) | Self::Submit(_) => return None,
+            Self::Submit(source) => return for_submit(source),
+            #[cfg(feature = "server")]
+            Self::Register { .. } | Self::Read(_) => return None,
             #[cfg(feature = "server")]
             Self::NoReceipt | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]
@@ -188,6 +189,7 @@ fn for_system(action: Action, kind: io::ErrorKind) -> Option<String> {
         }
         (io::ErrorKind::AlreadyExists, _) => "choose another name, or move the file away".into(),
         (io::ErrorKind::StorageFull, _) => "make room on the disk and run it again".into(),
+        (_, Action::Read) => "check that this is the file you mean".into(),
         _ => return None,
     })
 }
@@ -218,6 +220,33 @@ fn for_serve(error: &server::ServeError) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[cfg(feature = "server")]
+fn for_submit(error: &server::register::SubmitError) -> Option<String> {
+    use server::register::SubmitError;
+
+    match error {
+        SubmitError::Statement(_) => {
+            Some("nothing was registered; have the statement made and signed again".into())
+        }
+        // The others say themselves what to do.
+        _ => None,
+    }
+}
+
+#[cfg(feature = "server")]
+fn for_record(error: &attest::record::RecordError) -> Option<String> {
+    use attest::record::{MetricsError, RecordError};
+
+    match error {
+        RecordError::Metrics { source: MetricsError::Json(_) | MetricsError::Shape(_), .. } => {
+            Some("correct what the command writes; nothing was signed".into())
+        }
+        RecordError::Content(source) => for_content(source, Path::new("")),
+        // The others say themselves what to do.
+        _ => None,
+    }
 }
 
 fn for_content(error: &ContentError, path: &Path) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use attest::Timestamp;
 use fixtures::{LOG_ORIGIN, Scene, log_signer, signing_key};
@@ -90,17 +90,13 @@ impl Folder {
 
     /// `assay check --json` for the artifact and stage of the scene.
     pub(crate) fn check(&self, scene: &Scene, evidence: Evidence, more: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-        command.current_dir(self.0.path()).stdin(Stdio::null());
-        for name in LEADS_ELSEWHERE {
-            command.env_remove(name);
-        }
-        command.args(["check", &scene.artifact.to_string(), "--json"]);
-        command.args(["--stage", scene.stage.as_str()]).args(more);
+        let artifact = scene.artifact.to_string();
+        let mut words = vec!["check", &artifact, "--json", "--stage", scene.stage.as_str()];
+        words.extend(more);
         if evidence == Evidence::Presented {
-            command.args(["--bundle", "bundles.jsonl"]);
+            words.extend(["--bundle", "bundles.jsonl"]);
         }
-        let output = command.output().unwrap();
+        let output = self.assay(&words);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         let answer = match serde_json::from_slice(&output.stdout) {
             Ok(report) => Answer::Report(Box::new(report)),
@@ -109,7 +105,18 @@ impl Folder {
         Said { answer, output: output.stdout, status: output.status.code() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Runs the command in the folder.
+    pub(crate) fn assay(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+        command.current_dir(self.0.path()).stdin(Stdio::null()).args(words);
+        for name in LEADS_ELSEWHERE {
+            command.env_remove(name);
+        }
+        command.output().unwrap()
+    }
+
+    /// Where a file of the folder is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 }

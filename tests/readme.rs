@@ -26,7 +26,7 @@ fn tour(readme: &str) -> String {
 #[test]
 fn the_tour_works_as_written() {
     let script = tour(include_str!("../README.md"));
-    assert!(script.lines().filter(|line| line.starts_with("assay ")).count() >= 12, "{script}");
+    assert!(script.lines().filter(|line| line.starts_with("assay ")).count() >= 15, "{script}");
 
     let assay = Path::new(env!("CARGO_BIN_EXE_assay"));
     let path = format!("{}:{}", assay.parent().unwrap().display(), std::env::var("PATH").unwrap());

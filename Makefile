@@ -52,6 +52,7 @@ test: tools $(VENV)/.ready
 	@echo; echo "==> lints"
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@echo; echo "==> the verifier alone: no server, no async runtime, no database"
+	@! $(CARGO) tree --locked --no-default-features --edges normal --prefix none | grep -E '^(axum|rustls|server|sled|tokio|ureq) '
 	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
 	$(CARGO) test --locked --no-default-features $(KEEP)
 	@echo; echo "==> documentation"

@@ -11,8 +11,11 @@
 
 mod attacks_doors;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use attacks_doors::Answer;
 #[cfg(feature = "server")]
@@ -40,21 +43,35 @@ fn noon() -> Timestamp {
     NOON.parse().unwrap()
 }
 
+/// How many rows are tried at once: the command waits for its disk most of the time.
+const AT_ONCE: usize = 4;
+
 /// Tries every row that `door` takes, and fails with everything that went wrong.
-fn every_row(door: &str, attempt: impl Fn(&Row) -> Problems) {
+fn every_row(door: &str, attempt: impl Fn(&Row) -> Problems + Sync) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks");
-    let (mut tried, mut problems) = (0, Vec::new());
-    for case in fixtures::load(&folder).unwrap() {
-        for row in case.rows.iter().filter(|row| row.takes(door)) {
-            tried += 1;
+    let cases = fixtures::load(&folder).unwrap();
+    let rows = cases.iter().flat_map(|case| case.rows.iter().map(|row| (case.name.as_str(), row)));
+    let rows: Vec<(&str, &Row)> = rows.filter(|(_, row)| row.takes(door)).collect();
+    assert!(rows.len() > 100, "only {} rows go through the door `{door}`", rows.len());
+    let (next, problems) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        while let Some((case, row)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
             let found = attempt(row);
-            problems.extend(
-                found.into_iter().map(|found| format!("{}, `{}`: {found}", case.name, row.name)),
-            );
+            if !found.is_empty() {
+                problems.lock().unwrap().insert((*case, row.name.as_str()), found);
+            }
         }
-    }
-    assert!(tried > 100, "only {tried} rows went through the door `{door}`");
-    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let lines: Vec<String> = problems
+        .into_inner()
+        .unwrap()
+        .into_iter()
+        .flat_map(|((case, row), found)| {
+            found.into_iter().map(move |found| format!("{case}, `{row}`: {found}"))
+        })
+        .collect();
+    assert!(lines.is_empty(), "{} problems\n{}", lines.len(), lines.join("\n"));
 }
 
 /// The ways in which the evidence of a row comes to whoever judges, with what must come of it.

@@ -18,6 +18,9 @@ use super::library::Evidence;
 /// Variables that would lead the command elsewhere.
 const LEADS_ELSEWHERE: [&str; 4] = ["ASSAY_DIR", "ASSAY_SERVER", "ASSAY_KEY", "ASSAY_TOKEN"];
 
+/// A register that is made and thrown away for every row need not have room for more.
+const SMALL: Settings = Settings { segment_bytes: 1 << 20, cache_bytes: 1 << 20 };
+
 /// The time that the command will read, or a little before it.
 #[expect(clippy::disallowed_methods, reason = "the command reads the clock, and is compared")]
 pub(crate) fn now() -> Timestamp {
@@ -65,7 +68,7 @@ impl Folder {
     async fn fill(&self, scene: &Scene) -> Result<(), String> {
         let path = self.path(".assay/register");
         let lock = Lock::acquire(&path, &Holder::command(), PATIENCE).unwrap();
-        let storage = Embedded::create(lock, LOG_ORIGIN, Settings::default()).unwrap();
+        let storage = Embedded::create(lock, LOG_ORIGIN, SMALL).unwrap();
         let register = Register::open(storage, log_signer().unwrap()).await.unwrap();
         for sent in scene.submissions.iter().filter(|sent| sent.refused) {
             match register.submit(&sent.envelope, &sent.keys, scene.now).await {

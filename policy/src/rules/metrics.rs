@@ -88,7 +88,7 @@ impl Metric {
         let counting: BTreeSet<Sha256> = chosen.iter().map(|one| one.body()).collect();
         let (mut evidence, mut problems, mut earlier) = (Vec::new(), Vec::new(), None);
         for artifact in &artifacts {
-            let all = self.evaluations(question, chain, artifact);
+            let all = self.evaluations(question, artifact);
             let counts = |one: &&&Attestation| counting.contains(&one.body());
             let logged = all.iter().rev().filter(|one| one.index.is_some()).find(counts);
             let Some(last) = logged.or_else(|| all.iter().rev().find(counts)).copied() else {
@@ -127,21 +127,19 @@ impl Metric {
     }
 
     /// The evaluations of `artifact` on the data set by anybody whom the step's policy names, by
-    /// position, those without one last.
+    /// position, those without one last. Not only those of the step: a number that is called by
+    /// the name of another step, or of none, speaks against the artifact all the same.
     fn evaluations<'a>(
         &self,
         question: Question<'a>,
-        chain: &Chain<'a>,
         artifact: &ArtifactId,
     ) -> Vec<&'a Attestation> {
         let Some(step) = question.model.steps.get(self.step) else { return Vec::new() };
-        let all = chain.steps.get(self.step).map_or(&[][..], |links| links.all.as_slice());
-        let of_rule = |one: &&&Attestation| {
-            one.is_about(artifact)
-                && evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
+        let of_rule = |one: &&Attestation| {
+            evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
                 && one.signers.iter().any(|signer| steps::is_named(step, signer))
         };
-        all.iter().filter(of_rule).copied().collect()
+        question.lineage.about(artifact).filter(of_rule).collect()
     }
 
     fn flaw(&self, attestation: &Attestation) -> Option<Flaw> {

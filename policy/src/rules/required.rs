@@ -1,5 +1,8 @@
 //! What came of the required steps, and whether they end at the artifact.
 
+use std::collections::BTreeSet;
+
+use attest::ArtifactId;
 use attest::predicate::PROVENANCE;
 use verify::Attestation;
 
@@ -81,13 +84,41 @@ pub(crate) fn reaches(
     let made = |one: &&&Attestation| one.subjects.iter().any(|one| past.is_itself(&one.artifact));
     let all = || making.iter().flat_map(|step| chain.chosen(*step));
     let last: Vec<&Attestation> = all().filter(made).copied().collect();
-    if !last.is_empty() {
+    let products: BTreeSet<ArtifactId> =
+        last.iter().flat_map(|one| &one.subjects).map(|one| one.artifact).collect();
+    if is_made(question.artifact, &products, past) {
         draft.pass(REACHES, bodies(last), None);
         return;
     }
-    let message = format!("no required step made {} itself", question.artifact);
+    let message = match last.is_empty() {
+        true => format!("no required step made {} itself", question.artifact),
+        false => format!("required steps made a part of {}, and not the whole", question.artifact),
+    };
     let next = "ask about what the last step made, or add the step that made it to the policy";
     let problem = Problem::fail(Code::FlowBroken, message, next);
     let about = question.lineage.about(&question.artifact);
     draft.fail(REACHES, vec![problem.shown_by(about).about([question.artifact])]);
+}
+
+/// Whether `artifact` is among `products`, or in one of them, or has nothing in it that is not:
+/// one good file makes no good folder.
+fn is_made(artifact: ArtifactId, products: &BTreeSet<ArtifactId>, past: &Past<'_>) -> bool {
+    let mut open = vec![artifact];
+    let mut seen = BTreeSet::from([artifact]);
+    while let Some(next) = open.pop() {
+        if past.with_wholes(next).iter().any(|whole| products.contains(whole)) {
+            continue;
+        }
+        let mut has_parts = false;
+        for part in past.parts(&next) {
+            has_parts = true;
+            if seen.insert(part) {
+                open.push(part);
+            }
+        }
+        if !has_parts {
+            return false;
+        }
+    }
+    true
 }

@@ -86,7 +86,7 @@ fn judge(
     let known = history::is_known(question, &past, draft);
     let chain = Chain::of(question, &past);
     history::explored(question, &chain, &past, draft);
-    revoked::judge(question, &chain, draft);
+    revoked::judge(question, &chain, &past, draft);
     if !known {
         // One finding says it all: every rule would only say it again.
         let model = question.model;

@@ -8,6 +8,7 @@ use verify::Revoked;
 
 use super::Question;
 use super::chain::Chain;
+use super::past::Past;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
 
@@ -16,14 +17,15 @@ pub(crate) const RULE: &str = "revocation";
 /// How many artifacts of the way from the revoked one are named.
 const MAX_WAY: usize = 16;
 
-/// Says whether the artifact, a data set that numbers were wanted on, or something that a
+/// Says whether the artifact, something in it, a data set that numbers were wanted on, or something that a
 /// statement of the chain used is revoked.
-pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft) {
+pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, draft: &mut Draft) {
     if question.lineage.all_revoked().is_empty() {
         draft.pass(RULE, Vec::new(), None);
         return;
     }
-    let mut read: BTreeSet<ArtifactId> = BTreeSet::from([question.artifact]);
+    // Whoever runs the artifact runs what is in it, however far the revocation says that it reaches.
+    let mut read: BTreeSet<ArtifactId> = past.with_parts(question.artifact);
     read.extend(question.model.metrics.iter().map(|metric| metric.dataset));
     let mut found: BTreeMap<Sha256, (ArtifactId, &Revoked)> = BTreeMap::new();
     for artifact in &read {

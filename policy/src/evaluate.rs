@@ -104,7 +104,7 @@ fn judge(
     flow::judge(question, &chain, draft);
     forbidden::judge(question, &chain, &past, draft);
     let read = metrics::judge(question, &chain, draft);
-    ages::judge(question, &chain, &read, draft);
+    ages::judge(question, &chain, &past, &read, draft);
     // No document without a step is read; a verdict would be vacuous all the same.
     if question.model.steps.is_empty() {
         let message = "the policy asks for no step".into();

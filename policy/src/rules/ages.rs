@@ -4,12 +4,15 @@
 //! counts for the age, the newest for being in the future, and a statement without a date is too
 //! old for every limit. Order is never decided by dates.
 
-use attest::{Predicate, Timestamp};
+use std::collections::BTreeMap;
+
+use attest::{ArtifactId, Predicate, Timestamp};
 use jiff::SignedDuration;
 use verify::Attestation;
 
 use super::Question;
-use super::chain::Chain;
+use super::chain::{Chain, Links};
+use super::past::Past;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
 use crate::model::Step;
@@ -22,6 +25,7 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 pub(crate) fn judge<'a>(
     question: Question<'a>,
     chain: &Chain<'a>,
+    past: &Past<'a>,
     read: &[(usize, &'a Attestation)],
     draft: &mut Draft,
 ) {
@@ -40,7 +44,7 @@ pub(crate) fn judge<'a>(
             }
         }
         if judged.is_empty() {
-            judged.extend(links.last());
+            judged = last_about_each(links, past);
         }
         let mut problems = Vec::new();
         for one in &judged {
@@ -54,6 +58,27 @@ pub(crate) fn judge<'a>(
             draft.pass(&step.age_rule, evidence, None);
         }
     }
+}
+
+/// Of the statements about each artifact that went in the last one, which may be a repetition;
+/// a young statement about one artifact makes no other one younger.
+fn last_about_each<'a>(links: &Links<'a>, past: &Past<'a>) -> Vec<&'a Attestation> {
+    let mut last: BTreeMap<ArtifactId, &Attestation> = BTreeMap::new();
+    for one in &links.chosen {
+        for subject in one.subjects.iter().filter(|named| past.all().contains(&named.artifact)) {
+            let known = last.entry(subject.artifact).or_insert(one);
+            if one.index.is_some() || known.index.is_none() {
+                *known = one;
+            }
+        }
+    }
+    let mut judged: Vec<&Attestation> = links.last().into_iter().collect();
+    for one in last.into_values() {
+        if !judged.iter().any(|known| known.body() == one.body()) {
+            judged.push(one);
+        }
+    }
+    judged
 }
 
 fn future(step: &Step, one: &Attestation, now: Timestamp, draft: &mut Draft) -> Option<Problem> {

@@ -375,8 +375,16 @@ impl Source {
             Self::Folder(folder) => {
                 folder.wait(server::seen::accept(&path, folder.register(), cx.now))
             }
-            Self::Service(_) => Seen::load(&path).and_then(|seen| seen.require_clock(cx.now)),
+            Self::Service(_) => return require_clock(cx),
         };
         seen.map_err(|source| Error::Seen(Box::new(source)))
     }
+}
+
+/// Holds the clock against the newest checkpoint that was accepted in the folder, if there is one:
+/// evidence in files does not say how late it is.
+pub fn require_clock(cx: &Context<'_>) -> Result<(), Error> {
+    let Some(home) = cx.found_home()? else { return Ok(()) };
+    let seen = Seen::load(&home.seen()).and_then(|seen| seen.require_clock(cx.now));
+    seen.map_err(|source| Error::Seen(Box::new(source)))
 }

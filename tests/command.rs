@@ -77,13 +77,18 @@ fn a_clock_that_went_back_decides_nothing() {
     policy(folder);
     expect(&assay(folder, POLICY), 1, "denied");
 
+    let bundled = format!("{POLICY} --bundle one.json");
+    let bundle = format!("{REVIEW} --output one.json");
+    expect(&assay(folder, &bundle), 0, "registered");
+    expect(&assay(folder, &bundled), 1, "denied");
+
     let seen = folder.join(".assay/seen.json");
     let text = fs::read_to_string(&seen).unwrap();
     let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(document["accepted"].is_string(), "{text}");
     document["accepted"] = "2199-01-01T00:00:00Z".into();
     fs::write(&seen, document.to_string()).unwrap();
-    for words in [POLICY, "promote model.bin --stage staging --policy policy.yaml"] {
+    for words in [POLICY, "promote model.bin --stage staging --policy policy.yaml", &bundled] {
         let said = expect(&assay(folder, words), 2, "clock is behind");
         assert!(said.contains("hint:"), "{said}");
     }

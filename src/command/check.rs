@@ -87,6 +87,8 @@ pub fn policy(named: Option<&PathBuf>, cx: &Context<'_>) -> Result<Policy, Error
 
 impl CheckArgs {
     fn by_bundles(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
+        #[cfg(feature = "server")]
+        crate::source::require_clock(cx)?;
         let trust = cx.trust(self.trust.as_deref())?;
         let policy = policy(self.policy.as_ref(), cx)?;
         let artifact = self.artifact.resolve(|_| Ok(Vec::new()))?;

@@ -139,6 +139,10 @@ impl Error {
                 "leave `--policy` out; `assay check --policy` asks for an opinion".into()
             }
             #[cfg(feature = "server")]
+            Self::TrustOfAService => {
+                "leave `--trust` out, or judge here by bundles: `assay check --bundle FILE`".into()
+            }
+            #[cfg(feature = "server")]
             Self::Serve(source) => return for_serve(source),
             #[cfg(feature = "server")]
             Self::TwoStages(_) => "give each namespace once".into(),

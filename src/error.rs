@@ -378,6 +378,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("a service promotes by its own policy, not by one that it is given")]
     PolicyOfAService,
+    /// A service judges by its own trust file.
+    #[cfg(feature = "server")]
+    #[error("a service judges by its own trust file, not by one that it is given")]
+    TrustOfAService,
     /// The service does not run.
     #[cfg(feature = "server")]
     #[error("cannot serve")]

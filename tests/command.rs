@@ -255,6 +255,16 @@ fn commands_go_through_the_service_of_the_folder() {
             2,
             "hint: leave `--policy` out",
         ),
+        (
+            "check model.bin --stage staging --trust .assay/trust.yaml".into(),
+            2,
+            "hint: leave `--trust` out",
+        ),
+        (
+            "promote model.bin --stage staging --trust .assay/trust.yaml".into(),
+            2,
+            "hint: leave `--trust` out",
+        ),
         ("serve --listen 127.0.0.1:0".into(), 2, "is served by process"),
         (format!("log head --server {url}"), 0, "entries  3"),
     ];

@@ -128,6 +128,8 @@ impl CheckArgs {
                 report.advisory = self.policy.is_some();
                 report
             }
+            // Whoever names a trust file wants to be told by that one, and by no other.
+            Source::Service(_) if self.trust.is_some() => return Err(Error::TrustOfAService),
             Source::Service(service) => {
                 let policy = self.policy.as_ref().map(|path| crate::home::read_text(path));
                 let policy = policy.transpose()?;

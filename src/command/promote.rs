@@ -74,6 +74,7 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         }
         // A served register is promoted by its own policy, with its own gate's key.
         Source::Service(_) if args.policy.is_some() => return Err(Error::PolicyOfAService),
+        Source::Service(_) if args.trust.is_some() => return Err(Error::TrustOfAService),
         Source::Service(service) => {
             let question = PromotionRequest { artifact, stage: args.stage.clone() };
             service.post("/v1/promote", &question)?

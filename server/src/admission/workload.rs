@@ -17,6 +17,10 @@ const CONTAINER_LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralCo
 /// Parts of an inference service that hold containers or models of their own.
 const COMPONENTS: [&str; 3] = ["predictor", "transformer", "explainer"];
 
+/// The variable by which a container of an inference service tells KServe where to load a model
+/// from, as `storageUri` does for the containers that KServe knows.
+const STORAGE_VARIABLE: &str = "STORAGE_URI";
+
 /// Something that a workload runs, with the place in the object that names it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
@@ -140,10 +144,16 @@ impl Found {
     /// place to load from is one.
     fn component(&mut self, component: &Node<'_>) -> Result<(), WorkloadError> {
         self.pod(component)?;
+        for list in CONTAINER_LISTS {
+            for container in component.list(list)? {
+                self.storage_variables(&container)?;
+            }
+        }
         for model in component.objects() {
             if model.name() == "workerSpec" {
                 continue;
             }
+            self.storage_variables(&model)?;
             if let Some((place, image)) = model.text("image")? {
                 self.add(place, Runs::Image(image.to_owned()))?;
             }
@@ -155,6 +165,20 @@ impl Found {
                     return Err(WorkloadError::Storage { place: model.path(opaque) });
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Where the environment of a container says that a model is loaded from.
+    fn storage_variables(&mut self, container: &Node<'_>) -> Result<(), WorkloadError> {
+        for variable in container.list("env")? {
+            match variable.text("name")? {
+                Some((_, STORAGE_VARIABLE)) => {}
+                _ => continue,
+            }
+            let unclear = || WorkloadError::Storage { place: variable.path("valueFrom") };
+            let (place, uri) = variable.text("value")?.ok_or_else(unclear)?;
+            self.add(place, Runs::Location(uri.to_owned()))?;
         }
         Ok(())
     }
@@ -302,7 +326,10 @@ mod tests {
                     "model": {"modelFormat": {"name": "sklearn"}, "storageUri": "oci://r.example/m"},
                     "workerSpec": {"containers": [{"image": "w:1"}]},
                 },
-                "transformer": {"containers": [{"image": "t:1"}]},
+                "transformer": {"containers": [{"image": "t:1", "env": [
+                    {"name": "LEVEL", "value": "info"},
+                    {"name": "STORAGE_URI", "value": "s3://t"},
+                ]}]},
                 "explainer": {"art": {"storageUri": "s3://e", "image": "e:1"}},
             }),
         );
@@ -310,6 +337,7 @@ mod tests {
             ("spec.predictor.model.storageUri", "location oci://r.example/m"),
             ("spec.predictor.workerSpec.containers[0].image", "image w:1"),
             ("spec.transformer.containers[0].image", "image t:1"),
+            ("spec.transformer.containers[0].env[1].value", "location s3://t"),
             ("spec.explainer.art.image", "image e:1"),
             ("spec.explainer.art.storageUri", "location s3://e"),
         ];
@@ -343,6 +371,13 @@ mod tests {
                 "by storage key",
                 service(),
                 json!({"predictor": {"model": {"storage": {"key": "x"}}}}),
+            ),
+            (
+                "by a variable with its value elsewhere",
+                service(),
+                json!({"predictor": {"containers": [{"image": "a:1", "env": [
+                    {"name": "STORAGE_URI", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "u"}}},
+                ]}]}}),
             ),
             (
                 "by a list",

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use attest::ArtifactId;
+use attest::{ArtifactId, Kind};
 use verify::Attestation;
 
 use super::Question;
@@ -117,17 +117,40 @@ impl Entry<'_> {
                 let next = format!("run `{to}` again without {what}, and all that follows from it");
                 let problem = Problem::fail(Code::FlowForbidden, message, next);
                 problems.push(problem.shown_by([*taker]).about(found));
-            } else if self.port == Port::Materials && !taker.unidentified.is_empty() {
+                continue;
+            }
+            if self.port != Port::Materials {
+                continue;
+            }
+            let cannot_tell = |names: &[&str], why: &str, next: String| {
                 let names: Vec<String> =
-                    taker.unidentified.iter().take(3).map(|name| format!("`{name}`")).collect();
+                    names.iter().take(3).map(|name| format!("`{name}`")).collect();
                 let message = format!(
-                    "`{to}` used {}, which no digest identifies: whether {what} was among its \
-                     {port} cannot be told ({strength})",
+                    "`{to}` used {}, {why}: whether {what} was among its {port} cannot be told \
+                     ({strength})",
                     names.join(", ")
                 );
+                Problem::error(Code::FlowForbidden, message, next).shown_by([*taker])
+            };
+            let unidentified: Vec<&str> = taker.unidentified.iter().map(String::as_str).collect();
+            if !unidentified.is_empty() {
                 let next = format!("record `{to}` with a sha256 digest of everything that it used");
-                let problem = Problem::error(Code::FlowForbidden, message, next);
-                problems.push(problem.shown_by([*taker]));
+                problems.push(cannot_tell(&unidentified, "which no digest identifies", next));
+            }
+            let closed: Vec<&str> = taker
+                .materials
+                .iter()
+                .filter(|one| {
+                    is_folder(&one.artifact) && past.parts(&one.artifact).next().is_none()
+                })
+                .map(|one| one.name.as_str())
+                .collect();
+            if !closed.is_empty() {
+                let next = format!(
+                    "record what made the folder, so that its manifest is known, or run `{to}` on \
+                     the files themselves"
+                );
+                problems.push(cannot_tell(&closed, "of which no manifest is known", next));
             }
         }
         if problems.is_empty() {
@@ -137,4 +160,9 @@ impl Entry<'_> {
             draft.fail(rule, problems);
         }
     }
+}
+
+/// Whether an artifact is a folder, of which the digest alone does not say what is in it.
+fn is_folder(artifact: &ArtifactId) -> bool {
+    matches!(artifact.kind(), Some(Kind::Tree | Kind::Oms))
 }

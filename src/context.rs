@@ -40,13 +40,17 @@ impl Context<'_> {
     /// is asked.
     pub fn resolve(&self, target: &Target) -> Result<ArtifactId, Error> {
         #[cfg(feature = "server")]
-        return target.resolve(|candidates| match crate::source::Source::open(self) {
-            Ok(source) => source.known(candidates),
-            Err(Error::NoFolder | Error::NoFolderAt(_) | Error::NoRegister(_)) => Ok(Vec::new()),
-            Err(error) => Err(error),
+        return target.resolve(self.printer, |candidates| {
+            match crate::source::Source::open(self) {
+                Ok(source) => source.known(candidates),
+                Err(Error::NoFolder | Error::NoFolderAt(_) | Error::NoRegister(_)) => {
+                    Ok(Vec::new())
+                }
+                Err(error) => Err(error),
+            }
         });
         #[cfg(not(feature = "server"))]
-        target.resolve(|_| Ok(Vec::new()))
+        target.resolve(self.printer, |_| Ok(Vec::new()))
     }
 
     /// The trust file named, else that of the folder.

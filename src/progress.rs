@@ -9,6 +9,7 @@ use attest::hash::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Error;
+use crate::render::Printer;
 
 /// Inputs below this many bytes are hashed before anybody could read a bar.
 const LARGE: u64 = 256 << 20;
@@ -16,14 +17,26 @@ const LARGE: u64 = 256 << 20;
 const DRAWS: u8 = 10;
 
 /// Draws how far hashing is; nothing when nobody would see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bar {
+    seen: bool,
     bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Bar {
+    /// A bar for whoever reads what `printer` notes.
+    pub fn new(printer: Printer) -> Self {
+        Self::seen(printer.notes() && io::stderr().is_terminal())
+    }
+
+    const fn seen(seen: bool) -> Self {
+        Self { seen, bar: Mutex::new(None) }
+    }
 }
 
 impl Progress for Bar {
     fn start(&self, bytes: u64) {
-        if bytes < LARGE || !io::stderr().is_terminal() {
+        if bytes < LARGE || !self.seen {
             return;
         }
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS);
@@ -49,7 +62,37 @@ impl Progress for Bar {
 }
 
 /// The artifact that stands at a path, by its bytes.
-pub fn artifact_of(path: &Path) -> Result<ArtifactId, Error> {
-    attest::content::artifact_of(path, &Bar::default())
+pub fn artifact_of(path: &Path, printer: Printer) -> Result<ArtifactId, Error> {
+    attest::content::artifact_of(path, &Bar::new(printer))
         .map_err(|source| Error::Content { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Color;
+
+    #[test]
+    fn a_bar_is_drawn_for_large_inputs_that_somebody_watches() {
+        let cases = [
+            ("watched and large", true, LARGE, true),
+            ("watched and small", true, LARGE - 1, false),
+            ("not watched", false, LARGE, false),
+        ];
+        for (name, seen, bytes, want) in cases {
+            let bar = Bar::seen(seen);
+            bar.start(bytes);
+            assert_eq!(bar.bar.lock().unwrap().is_some(), want, "{name}");
+            bar.finish();
+        }
+    }
+
+    #[test]
+    fn whoever_asked_for_quiet_watches_nothing() {
+        for (quiet, want) in [(false, true), (true, false)] {
+            let printer = Printer::new(Color::Never, false, quiet);
+            assert_eq!(printer.notes(), want);
+            assert_eq!(Bar::new(printer).seen, want && io::stderr().is_terminal());
+        }
+    }
 }

@@ -134,6 +134,11 @@ impl Printer {
         Exit::Undecided
     }
 
+    /// Whether what is done beside the question is said.
+    pub const fn notes(self) -> bool {
+        !self.quiet
+    }
+
     /// Says on standard error what was done beside the question, unless asked to be quiet.
     pub fn note(self, text: &str) {
         if !self.quiet {

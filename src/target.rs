@@ -6,6 +6,7 @@ use std::str::FromStr;
 use attest::{ArtifactError, ArtifactId, Kind, Sha256};
 
 use crate::error::Error;
+use crate::render::Printer;
 
 /// How texts begin that are artifacts and not paths. A path that begins so is written `./file:…`.
 const PREFIXES: [&str; 7] =
@@ -41,11 +42,12 @@ impl Target {
     /// looked for; a bare digest that nobody knows is a file's.
     pub fn resolve(
         &self,
+        printer: Printer,
         known: impl FnOnce(&[ArtifactId]) -> Result<Vec<ArtifactId>, Error>,
     ) -> Result<ArtifactId, Error> {
         match self {
             Self::Artifact(artifact) => Ok(*artifact),
-            Self::Path(path) => crate::progress::artifact_of(path),
+            Self::Path(path) => crate::progress::artifact_of(path, printer),
             Self::Digest(digest) => {
                 let candidates = Kind::ALL.map(|kind| ArtifactId::new(kind, *digest));
                 match known(&candidates)?.as_slice() {
@@ -72,6 +74,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::Color;
 
     #[test]
     fn texts() {
@@ -107,7 +110,8 @@ mod tests {
             ("two known", vec![file, tree], None),
         ];
         for (name, known, want) in cases {
-            let found = Target::Digest(digest).resolve(|_| Ok(known));
+            let found = Target::Digest(digest)
+                .resolve(Printer::new(Color::Never, false, true), |_| Ok(known));
             assert_eq!(found.ok(), want, "{name}");
         }
     }

@@ -91,7 +91,7 @@ impl CheckArgs {
         crate::source::require_clock(cx)?;
         let trust = cx.trust(self.trust.as_deref())?;
         let policy = policy(self.policy.as_ref(), cx)?;
-        let artifact = self.artifact.resolve(|_| Ok(Vec::new()))?;
+        let artifact = self.artifact.resolve(cx.printer, |_| Ok(Vec::new()))?;
         let bundles = gather::read_bundles(&self.bundles)?;
         let up = ::verify::Direction::Up;
         let lineage = gather::from_bundles(artifact, up, &bundles, &trust, cx.now);
@@ -109,7 +109,7 @@ impl CheckArgs {
         use crate::source::Source;
 
         let source = Source::open(cx)?;
-        let artifact = self.artifact.resolve(|candidates| source.known(candidates))?;
+        let artifact = self.artifact.resolve(cx.printer, |candidates| source.known(candidates))?;
         let report = match &source {
             Source::Folder(folder) => {
                 let trust = cx.trust(self.trust.as_deref())?;

@@ -45,7 +45,7 @@ pub struct LineageArgs {
 
 pub fn lineage(args: &LineageArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let source = Source::open(cx)?;
-    let artifact = args.artifact.resolve(|candidates| source.known(candidates))?;
+    let artifact = args.artifact.resolve(cx.printer, |candidates| source.known(candidates))?;
     let direction = if args.down { Direction::Down } else { Direction::Up };
     let family = match (known_trust(cx)?, &source) {
         (Some(trust), _) => {

@@ -48,7 +48,7 @@ pub struct PromoteArgs {
 
 pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let source = Source::open(cx)?;
-    let artifact = args.artifact.resolve(|candidates| source.known(candidates))?;
+    let artifact = args.artifact.resolve(cx.printer, |candidates| source.known(candidates))?;
     let Promoted { report, entry } = match &source {
         Source::Folder(folder) => {
             let trust = cx.trust(args.trust.as_deref())?;

@@ -103,7 +103,7 @@ pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let plan = args.plan()?;
     // What is missing is said before the step runs, which may take hours.
     let (home, key) = setup::key(args.key.as_deref(), cx)?;
-    let watcher = Watcher { bar: Bar::default(), printer: cx.printer };
+    let watcher = Watcher { bar: Bar::new(cx.printer), printer: cx.printer };
     let environment: Vec<_> = std::env::vars_os().collect();
     let started = match Recorder::start(plan, &environment, cx.now, &watcher) {
         Ok(started) => started,

@@ -51,14 +51,14 @@ pub fn lineage(
     cx: &Context<'_>,
 ) -> Result<(ArtifactId, Lineage), Error> {
     if !bundles.is_empty() {
-        let artifact = target.resolve(|_| Ok(Vec::new()))?;
+        let artifact = target.resolve(cx.printer, |_| Ok(Vec::new()))?;
         let bundles = gather::read_bundles(bundles)?;
         return Ok((artifact, gather::from_bundles(artifact, direction, &bundles, trust, cx.now)));
     }
     #[cfg(feature = "server")]
     {
         let source = crate::source::Source::open(cx)?;
-        let artifact = target.resolve(|candidates| source.known(candidates))?;
+        let artifact = target.resolve(cx.printer, |candidates| source.known(candidates))?;
         let lineage = gather::from_source(artifact, direction, &source, trust, cx)?;
         Ok((artifact, lineage))
     }

@@ -44,6 +44,9 @@ impl Error {
                 format!("name one with `--key` or `ASSAY_KEY`: {}", list(known))
             }
             Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
+            Self::KeyEnding(_) => {
+                "give the key another ending, such as `.pem`; its public half goes beside it".into()
+            }
             Self::KeyName(_) => {
                 "use letters, digits, `-`, `_`, `.` and `@`, or `--output FILE`".into()
             }

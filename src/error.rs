@@ -104,6 +104,9 @@ pub enum Error {
     /// A key would be overwritten.
     #[error("key `{}` exists already", .0.display())]
     KeyExists(PathBuf),
+    /// A key that would lie where its public half goes.
+    #[error("`{}` ends as a public half does", .0.display())]
+    KeyEnding(PathBuf),
     /// A name for a key that cannot be a file's.
     #[error("`{0}` cannot be the name of a key")]
     KeyName(String),

@@ -104,7 +104,14 @@ pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
     PublicKey::from_pem(&pem).map_err(|source| Error::Key { path: path.into(), source })
 }
 
-/// Writes a fresh key and its public half beside it; an existing file is never touched.
+/// Where the public half of the key at `path` goes.
+pub fn public_half(path: &Path) -> Result<PathBuf, Error> {
+    let half = path.with_extension("pub");
+    // The public half, written second, would take the place of the key.
+    if half == path { Err(Error::KeyEnding(half)) } else { Ok(half) }
+}
+
+/// Writes a fresh key and its public half beside it; an existing key is never touched.
 pub fn make(
     path: &Path,
     algorithm: Algorithm,
@@ -113,17 +120,13 @@ pub fn make(
     if path.exists() {
         return Err(Error::KeyExists(path.into()));
     }
+    let half = public_half(path)?;
     let failed = |source| Error::Key { path: path.into(), source };
     let key = SigningKey::generate(algorithm).map_err(failed)?;
     let pem = key.to_pem(passphrase).map_err(failed)?;
     home::write(path, pem.as_bytes(), Readers::Owner, Existing::Kept)?;
     let public = key.public().clone();
-    home::write(
-        &path.with_extension("pub"),
-        public.to_pem().as_bytes(),
-        Readers::All,
-        Existing::Replaced,
-    )?;
+    home::write(&half, public.to_pem().as_bytes(), Readers::All, Existing::Replaced)?;
     Ok(public)
 }
 
@@ -233,6 +236,16 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(matches!(make(&path, Algorithm::P256, None), Err(Error::KeyExists(_))));
         assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_key_does_not_lie_where_its_public_half_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, want) in [("key.pub", false), ("key.pub.pem", true), ("key", true)] {
+            let path = folder.path().join(name);
+            assert_eq!(make(&path, Algorithm::P256, None).is_ok(), want, "{name}");
+            assert_eq!(path.exists(), want, "{name}");
+        }
     }
 
     #[test]

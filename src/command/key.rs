@@ -81,9 +81,10 @@ fn generate(args: &GenerateArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
             home.keys().join(format!("{}.pem", args.name))
         }
     };
-    if path.exists() {
-        // Said before a passphrase is asked for.
-        return Err(Error::KeyExists(path));
+    let half = keys::public_half(&path)?;
+    // Said before a passphrase is asked for. A public half may be the last copy of its key's.
+    if let Some(found) = [&path, &half].into_iter().find(|path| path.exists()) {
+        return Err(Error::KeyExists(found.clone()));
     }
     let passphrase = match keys::environment_passphrase() {
         Some(found) => Some(found),
@@ -96,7 +97,7 @@ fn generate(args: &GenerateArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         id: public.id(),
         algorithm: algorithm.as_str(),
         encrypted: passphrase.is_some(),
-        public: path.with_extension("pub"),
+        public: half,
         path,
     }))
 }

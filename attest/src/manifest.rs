@@ -4,7 +4,7 @@
 //! digest is shown. This module reads such a manifest, of whatever kind, and nothing else joins
 //! kinds.
 
-use crate::artifact::ArtifactId;
+use crate::artifact::{ArtifactId, Kind};
 use crate::oci::{self, Document, OciError};
 use crate::tree::{self, Manifest, TreeError};
 
@@ -34,8 +34,13 @@ pub struct Contents {
 pub struct Contained {
     /// The artifact.
     pub artifact: ArtifactId,
-    /// Its path in a tree; in an image, nothing has a name.
-    pub name: Option<String>,
+    /// Its path in a tree; in an image, what it is there: `config`, `layer` or `manifest`.
+    pub name: String,
+}
+
+/// Whether bytes of this media type are a manifest: a cheap look before they are decoded.
+pub fn is_manifest(media_type: &str) -> bool {
+    media_type == tree::MEDIA_TYPE || oci::document_kind(media_type).is_some()
 }
 
 /// Reads a manifest of the given media type: a tree's, or an OCI image's or index's.
@@ -50,18 +55,28 @@ pub fn contents(media_type: &str, bytes: &[u8]) -> Result<Option<Contents>, Mani
         let manifest = Manifest::parse(bytes)?;
         let contains = manifest.entries().iter().map(|entry| Contained {
             artifact: ArtifactId::file(entry.digest),
-            name: Some(entry.path.clone()),
+            name: entry.path.clone(),
         });
         return Ok(Some(Contents { artifact: manifest.artifact(), contains: contains.collect() }));
     }
-    if oci::document_kind(media_type).is_none() {
+    if !is_manifest(media_type) {
         return Ok(None);
     }
     let document = Document::parse(media_type, bytes)?;
     let contains = document
         .children()
         .iter()
-        .map(|child| Contained { artifact: child.artifact(), name: None })
+        .enumerate()
+        .map(|(place, child)| {
+            let artifact = child.artifact();
+            let name = match artifact.kind() {
+                Some(Kind::OciManifest | Kind::OciIndex) => "manifest",
+                // The first child of an image manifest is its configuration.
+                _ if place == 0 => "config",
+                _ => "layer",
+            };
+            Contained { artifact, name: name.into() }
+        })
         .collect();
     Ok(Some(Contents { artifact: document.artifact(), contains }))
 }
@@ -69,7 +84,6 @@ pub fn contents(media_type: &str, bytes: &[u8]) -> Result<Option<Contents>, Mani
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::Kind;
     use crate::digest::Sha256;
 
     #[test]
@@ -82,13 +96,13 @@ mod tests {
         );
         let found = contents(tree::MEDIA_TYPE, tree_bytes.as_bytes()).unwrap().unwrap();
         assert_eq!(found.artifact, ArtifactId::new(Kind::Tree, Sha256::of(tree_bytes.as_bytes())));
-        let inside = Contained { artifact: ArtifactId::file(file), name: Some("a/x".into()) };
+        let inside = Contained { artifact: ArtifactId::file(file), name: "a/x".into() };
         assert_eq!(found.contains, [inside]);
 
         let found = contents(oci::INDEX, index.as_bytes()).unwrap().unwrap();
         assert_eq!(found.artifact, ArtifactId::new(Kind::OciIndex, Sha256::of(index.as_bytes())));
         let manifest = ArtifactId::new(Kind::OciManifest, file);
-        assert_eq!(found.contains, [Contained { artifact: manifest, name: None }]);
+        assert_eq!(found.contains, [Contained { artifact: manifest, name: "manifest".into() }]);
 
         assert!(contents(oci::INDEX, tree_bytes.as_bytes()).is_err());
         assert!(contents(tree::MEDIA_TYPE, index.as_bytes()).is_err());

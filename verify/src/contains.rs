@@ -4,7 +4,8 @@
 //! name the parts. So it does not matter who carried it, only that it is parsed strictly. Names
 //! of artifacts prove nothing here.
 
-use attest::{ArtifactId, Kind, Predicate, ResourceDescriptor, Sha256, Statement, oci, tree};
+use attest::manifest::{self, Contained};
+use attest::{Predicate, ResourceDescriptor, Statement};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -40,37 +41,12 @@ fn carriers(statement: &Statement) -> impl Iterator<Item = &ResourceDescriptor> 
 
 fn manifest(descriptor: &ResourceDescriptor) -> Option<Vec<Contains>> {
     let media_type = descriptor.media_type.as_deref()?;
-    let known = media_type == tree::MEDIA_TYPE || oci::document_kind(media_type).is_some();
-    if !known {
+    if !manifest::is_manifest(media_type) {
         return None;
     }
     let bytes = STANDARD.decode(descriptor.content.as_deref()?).ok()?;
-    if media_type == tree::MEDIA_TYPE { of_tree(&bytes) } else { of_image(media_type, &bytes) }
-}
-
-fn of_tree(bytes: &[u8]) -> Option<Vec<Contains>> {
-    let manifest = tree::Manifest::parse(bytes).ok()?;
-    // Only the one spelling parses, so these bytes are what the digest is of.
-    let whole = ArtifactId::new(Kind::Tree, Sha256::of(bytes));
-    let edge = |entry: &tree::Entry| Contains {
-        whole,
-        part: ArtifactId::file(entry.digest),
-        name: entry.path.clone(),
-    };
-    Some(manifest.entries().iter().map(edge).collect())
-}
-
-fn of_image(media_type: &str, bytes: &[u8]) -> Option<Vec<Contains>> {
-    let document = oci::Document::parse(media_type, bytes).ok()?;
-    let whole = document.artifact();
-    let edge = |(place, child): (usize, &oci::Descriptor)| {
-        let part = child.artifact();
-        let name = match part.kind() {
-            Some(Kind::OciManifest | Kind::OciIndex) => "manifest",
-            _ if place == 0 => "config",
-            _ => "layer",
-        };
-        Contains { whole, part, name: name.into() }
-    };
-    Some(document.children().iter().enumerate().map(edge).collect())
+    let contents = manifest::contents(media_type, &bytes).ok()??;
+    let whole = contents.artifact;
+    let edge = |part: Contained| Contains { whole, part: part.artifact, name: part.name };
+    Some(contents.contains.into_iter().map(edge).collect())
 }

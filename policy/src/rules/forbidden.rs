@@ -140,9 +140,7 @@ impl Entry<'_> {
             let closed: Vec<&str> = taker
                 .materials
                 .iter()
-                .filter(|one| {
-                    is_folder(&one.artifact) && past.parts(&one.artifact).next().is_none()
-                })
+                .filter(|one| is_closed(&one.artifact, past))
                 .map(|one| one.name.as_str())
                 .collect();
             if !closed.is_empty() {
@@ -153,6 +151,16 @@ impl Entry<'_> {
                 problems.push(cannot_tell(&closed, "of which no manifest is known", next));
             }
         }
+        let closed = kept_out.iter().find(|artifact| is_closed(artifact, past));
+        if let Some(closed) = closed.filter(|_| problems.is_empty()) {
+            let message = format!(
+                "no manifest of {what} ({closed}) is known: whether a file of it was among the \
+                 {port} of `{to}` cannot be told ({strength})"
+            );
+            let next = "record what made the folder, so that its manifest is known";
+            let problem = Problem::error(Code::FlowForbidden, message, next);
+            problems.push(problem.shown_by(takers.iter().copied()).about([*closed]));
+        }
         if problems.is_empty() {
             let detail = format!("as far as {strength} can show");
             draft.pass(rule, bodies(takers.iter().copied()), Some(detail));
@@ -162,7 +170,7 @@ impl Entry<'_> {
     }
 }
 
-/// Whether an artifact is a folder, of which the digest alone does not say what is in it.
-fn is_folder(artifact: &ArtifactId) -> bool {
-    matches!(artifact.kind(), Some(Kind::Tree | Kind::Oms))
+/// Whether an artifact is a folder and nobody knows what is in it: its digest alone does not say.
+fn is_closed(artifact: &ArtifactId, past: &Past<'_>) -> bool {
+    matches!(artifact.kind(), Some(Kind::Tree | Kind::Oms)) && past.parts(artifact).next().is_none()
 }

@@ -151,12 +151,28 @@ fn submit_over_http(
     envelope: &Envelope,
     verifiers: &[PublicKey],
 ) -> Result<Receipt, Error> {
-    let envelope = serde_json::from_slice(&envelope.to_json()).map_err(Error::Json)?;
-    let body =
-        Submission { envelope, verifiers: verifiers.iter().map(Submission::verifier).collect() };
+    let body = Submission {
+        envelope: serde_json::from_slice(&envelope.to_json()).map_err(Error::Json)?,
+        verifiers: verifiers.iter().map(Submission::verifier).collect(),
+    };
     let answer: Receipts = service.post("/v1/entries", &body)?;
-    let receipt = answer.entries.into_iter().next();
-    receipt.map(Receipt::from).ok_or_else(|| service.unreadable("it has no receipt".into()))
+    let receipt = answer.entries.into_iter().next().map(Receipt::from);
+    let receipt = receipt.ok_or_else(|| service.unreadable("it has no receipt".into()))?;
+    if !is_of(&receipt, envelope) {
+        return Err(service.unreadable("its receipt is for another attestation".into()));
+    }
+    Ok(receipt)
+}
+
+/// Whether a receipt says where `envelope` stands: for a stale answer, or that to somebody else,
+/// what was signed here would be lost.
+fn is_of(receipt: &Receipt, envelope: &Envelope) -> bool {
+    let Bundle { envelope: found, entries, .. } = &receipt.bundle;
+    let ours = |one: &attest::Signature| envelope.signatures.iter().any(|own| own.sig == one.sig);
+    let proofs = || entries.iter().filter_map(|entry| entry.proof.as_ref());
+    found.body() == envelope.body()
+        && found.signatures.iter().any(ours)
+        && proofs().any(|proof| proof.index == receipt.index)
 }
 
 impl Source {

@@ -289,6 +289,39 @@ fn commands_go_through_the_service_of_the_folder() {
     assert_eq!(report(&assay(folder, question)), served, "both doors give one report");
 }
 
+#[test]
+fn a_receipt_for_something_else_loses_nothing() {
+    use std::io::{Read as _, Write as _};
+
+    let folder = folder();
+    let folder = folder.path();
+    let earlier = assay(folder, &format!("{REVIEW} --json")).stdout;
+    let earlier: serde_json::Value = serde_json::from_slice(&earlier).unwrap();
+    let receipt = serde_json::json!({
+        "index": earlier["index"], "duplicate": false, "bundle": earlier["bundle"],
+    });
+    let body = serde_json::json!({"entries": [receipt]}).to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut part) = (Vec::new(), [0; 4096]);
+        // A body ends with the brace of its first line; headers have none.
+        while !request.ends_with(b"}") {
+            let count = stream.read(&mut part).unwrap();
+            assert!(count > 0, "the request ends early");
+            request.extend_from_slice(&part[..count]);
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+        let length = body.len();
+        write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    });
+    let said = assay(folder, &format!("{REVIEW} --server {url}"));
+    answering.join().unwrap();
+    expect(&said, 2, "for another attestation");
+    assert_eq!(fs::read_dir(folder.join(".assay/unsent")).unwrap().count(), 1, "it is kept");
+}
+
 fn report(output: &Output) -> serde_json::Value {
     serde_json::from_str(&expect(output, 1, "assay/report/v1")).unwrap()
 }

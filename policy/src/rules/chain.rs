@@ -80,10 +80,15 @@ impl<'a> Chain<'a> {
         }
         let mut chain = Self { steps: links, flows: vec![FlowState::default(); model.flows.len()] };
         chain.join(model.flows.as_slice(), past);
+        let mut changed = false;
         for (index, step) in model.steps.iter().enumerate() {
             if let Some(other) = step.signers.not_same_as {
-                chain.tell_apart(index, other, step);
+                changed |= chain.tell_apart(index, other, step);
             }
+        }
+        if changed {
+            // What was left out must not have been what made a flow whole.
+            chain.join(model.flows.as_slice(), past);
         }
         chain
     }
@@ -169,21 +174,24 @@ impl<'a> Chain<'a> {
     }
 
     /// Leaves out the statements of `index` that too few others than the signers of `other`
-    /// signed.
-    fn tell_apart(&mut self, index: usize, other: usize, step: &Step) {
+    /// signed; says whether there were any beside good ones.
+    fn tell_apart(&mut self, index: usize, other: usize, step: &Step) -> bool {
         if !self.is_found(index) || !self.is_found(other) {
-            return;
+            return false;
         }
         let theirs: BTreeSet<&str> =
             self.chosen(other).iter().flat_map(|one| steps::hands(one)).collect();
-        let Some(links) = self.steps.get_mut(index) else { return };
+        let Some(links) = self.steps.get_mut(index) else { return false };
         let enough = |one: &&Attestation| {
             steps::owners(step, one).difference(&theirs).count() >= step.signers.threshold
         };
         if links.chosen.iter().any(enough) {
+            let before = links.chosen.len();
             links.chosen.retain(enough);
+            links.chosen.len() < before
         } else {
             links.flaw = Some(Flaw::SameSigner);
+            false
         }
     }
 }

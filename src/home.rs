@@ -70,6 +70,18 @@ impl Home {
         Ok(home)
     }
 
+    /// Waits until no other command sets the folder up, and keeps others from it until the answer
+    /// is dropped. Setting up takes an instant: nobody is asked anything meanwhile.
+    pub fn hold(&self) -> Result<File, Error> {
+        let failed = |error| Error::io(Action::Read, &self.path, error);
+        let folder = File::open(&self.path).map_err(failed)?;
+        match folder.lock() {
+            // Where folders cannot be locked, nothing is replaced all the same.
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(failed(error)),
+            _ => Ok(folder),
+        }
+    }
+
     /// Private and public keys, `NAME.pem` and `NAME.pub`.
     pub fn keys(&self) -> PathBuf {
         self.path.join("keys")
@@ -188,6 +200,8 @@ pub fn write(path: &Path, bytes: &[u8], readers: Readers, existing: Existing) ->
         Readers::Owner => 0o600,
         Readers::All => 0o644,
     };
+    // Without this, the error would name the temporary file.
+    fs::metadata(folder).map_err(failed)?;
     let mut file = tempfile::Builder::new()
         .prefix(".assay-")
         .permissions(fs::Permissions::from_mode(mode))

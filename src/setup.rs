@@ -28,6 +28,8 @@ pub fn key(name: Option<&str>, cx: &Context<'_>) -> Result<(Home, KeyFile), Erro
         Some(home) => home,
         None => Home::make(cx.global.dir.as_deref())?,
     };
+    // Two first uses at once make one key.
+    let _held = home.hold()?;
     if let Some(file) = KeyFile::find(&home, name)? {
         return Ok((home, file));
     }
@@ -48,6 +50,8 @@ pub fn key(name: Option<&str>, cx: &Context<'_>) -> Result<(Home, KeyFile), Erro
 /// Makes the trust file if there is none, and adds the log of a register that was just made.
 pub fn trust(home: &Home, made: Option<&VerifierKey>, cx: &Context<'_>) -> Result<(), Error> {
     let path = home.trust();
+    // What another command adds meanwhile is not lost.
+    let _held = home.hold()?;
     let exists = path.exists();
     if exists && made.is_none() {
         return Ok(());

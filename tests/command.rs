@@ -71,6 +71,24 @@ fn policy(folder: &Path) {
 }
 
 #[test]
+fn first_uses_at_once_make_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("model.bin"), "weights").unwrap();
+    fs::write(folder.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
+    let first: Vec<_> = (0..4)
+        .map(|_| {
+            command(folder, REVIEW).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for one in first {
+        expect(&one.wait_with_output().unwrap(), 0, "registered as entry");
+    }
+    let said = expect(&assay(folder, "verify model.bin"), 0, "read all 4 entries");
+    assert!(!said.contains("not believed"), "{said}");
+}
+
+#[test]
 fn a_clock_that_went_back_decides_nothing() {
     let folder = folder();
     let folder = folder.path();

@@ -81,6 +81,8 @@ impl Source {
                 cx.printer.note(&format!("made register {}", folder.register.origin()));
                 Some(folder.register.verifier())
             }
+            // A first use that was cut off left a register and nobody who trusts it.
+            Self::Folder(folder) if !home.trust().exists() => Some(folder.register.verifier()),
             Self::Folder(_) | Self::Service(_) => None,
         };
         setup::trust(home, made, cx)?;

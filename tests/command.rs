@@ -89,6 +89,15 @@ fn first_uses_at_once_make_one_key() {
 }
 
 #[test]
+fn a_first_use_that_was_cut_off_is_taken_up() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    expect(&assay(folder, REVIEW), 0, "made trust file");
+    expect(&assay(folder, "log head"), 0, "trusted  yes");
+}
+
+#[test]
 fn a_clock_that_went_back_decides_nothing() {
     let folder = folder();
     let folder = folder.path();

@@ -44,6 +44,10 @@ impl Error {
                 format!("name one with `--key` or `ASSAY_KEY`: {}", list(known))
             }
             Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
+            Self::NotAType(_) => {
+                "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
+                    .into()
+            }
             Self::KeyEnding(_) => {
                 "give the key another ending, such as `.pem`; its public half goes beside it".into()
             }

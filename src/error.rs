@@ -104,6 +104,9 @@ pub enum Error {
     /// A key would be overwritten.
     #[error("key `{}` exists already", .0.display())]
     KeyExists(PathBuf),
+    /// The type of a predicate is none.
+    #[error("`{0}` is no type of a predicate")]
+    NotAType(String),
     /// A key that would lie where its public half goes.
     #[error("`{}` ends as a public half does", .0.display())]
     KeyEnding(PathBuf),

@@ -56,6 +56,15 @@ pub fn full(text: &str) -> String {
     text.to_owned()
 }
 
+/// Whether a text can be the type of a predicate: a URI, with its scheme (RFC 3986, section 3).
+pub fn is_type(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(|one| one.is_ascii_alphanumeric() || "+-.".contains(one))
+        && !rest.is_empty()
+        && rest.chars().all(|one| one.is_ascii_graphic())
+}
+
 #[cfg(test)]
 mod tests {
     use attest::predicate::{EVALUATION, REVOCATION};
@@ -72,6 +81,28 @@ mod tests {
         }
         assert_eq!(full("evaluation"), EVALUATION);
         assert_eq!(full("revocation"), REVOCATION);
+    }
+
+    #[test]
+    fn a_type_is_a_uri() {
+        let cases = [
+            ("https://example.com/x", true),
+            ("urn:example:x", true),
+            ("", false),
+            ("review", false),
+            ("example.com/x", false),
+            ("https:", false),
+            (":x", false),
+            ("1a:x", false),
+            ("https://example.com/a b", false),
+            ("https://example.com/\u{1b}[2K", false),
+        ];
+        for (text, want) in cases {
+            assert_eq!(is_type(text), want, "{text}");
+        }
+        for (word, full) in WORDS {
+            assert!(is_type(full), "{word}");
+        }
     }
 
     #[test]

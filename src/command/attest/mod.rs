@@ -121,9 +121,12 @@ impl AnyArgs {
         else {
             return Err(Error::NothingToAttest);
         };
+        let predicate_type = predicate_name::full(predicate_type);
+        if !predicate_name::is_type(&predicate_type) {
+            return Err(Error::NotAType(predicate_type));
+        }
         let document = home::read(predicate)?;
         let subject = describe(subject, self.name.as_deref(), cx)?;
-        let predicate_type = predicate_name::full(predicate_type);
         let payload = documents::payload(predicate, subject, &predicate_type, &document)?;
         #[cfg(feature = "server")]
         let output = self.output.clone();

@@ -129,7 +129,7 @@ impl<'v> Unaccounted<'v> {
 
 impl Drop for Unaccounted<'_> {
     fn drop(&mut self) {
-        if !self.accounted && self.verdicts.currency() != Currency::Cold {
+        if !self.accounted {
             tracing::error!("verdicts do not count: an entry could not be taken into account");
             self.verdicts.set_currency(Currency::Behind);
         }

@@ -228,9 +228,14 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
 
 fn log(result: Result<(), ApiError>) {
     if let Err(error) = result {
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, source, "verdicts are not up to date");
+        tracing::error!(%error, chain = chain(&error), "verdicts are not up to date");
     }
+}
+
+/// Every cause of an error, the nearest first: the last one says what to mend.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Runs what works with the disk on a thread that may block.

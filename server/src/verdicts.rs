@@ -89,7 +89,7 @@ pub enum Currency {
     Cold,
     /// Every entry of the register has been taken into account.
     Current,
-    /// There are entries that could not be taken into account.
+    /// There are entries that could not be taken into account, since the start or ever.
     Behind,
 }
 

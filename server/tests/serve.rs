@@ -135,6 +135,35 @@ async fn what_was_acknowledged_is_there_after_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_register_that_cannot_be_followed_is_not_ready_and_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+    let scene = common::revoked();
+    let body = submission(&scene.submissions[0].envelope, &scene.submissions[0].keys).to_string();
+    assert_eq!(send(running.address, "POST", "/v1/entries", body).await.0, 200);
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+
+    // The last bytes of the journal are those of the body, which the record's checksum leaves out.
+    let mut files = std::fs::read_dir(home.path().join("register/journal")).unwrap();
+    let journal = files.next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end - 40] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+
+    let running = start(config(home.path(), &trust)).await;
+    let (status, answer) = send(running.address, "GET", "/readyz", String::new()).await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.contains("could not be followed"), "{answer}");
+    running.stop.send(()).unwrap();
+    // It ends as it should, or says that it cannot mark what it has not read.
+    let _ = running.service.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_is_refused_and_told_where_the_first_one_is() {
     let home = tempfile::tempdir().unwrap();
     let key = SigningKey::generate(Algorithm::P256).unwrap();

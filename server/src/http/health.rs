@@ -53,8 +53,8 @@ pub(super) async fn ready<S: Storage>(
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" })))
         }
         Currency::Cold => Err(ApiError::NotReady("promotions are being judged after the start")),
-        Currency::Behind => {
-            Err(ApiError::NotReady("an entry of the register could not be taken into account"))
-        }
+        Currency::Behind => Err(ApiError::NotReady(
+            "the register could not be followed to its end; the service's log says why",
+        )),
     }
 }

@@ -44,6 +44,8 @@ impl Error {
                 format!("name one with `--key` or `ASSAY_KEY`: {}", list(known))
             }
             Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
+            #[cfg(feature = "server")]
+            Self::OutputInStep { .. } => "name another file with `--output`".into(),
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()

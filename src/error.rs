@@ -104,6 +104,15 @@ pub enum Error {
     /// A key would be overwritten.
     #[error("key `{}` exists already", .0.display())]
     KeyExists(PathBuf),
+    /// The bundle would be written over what the step reads or writes.
+    #[cfg(feature = "server")]
+    #[error("the bundle cannot be written to `{}`: `{}` is part of the step", output.display(), path.display())]
+    OutputInStep {
+        /// Where the bundle should go.
+        output: PathBuf,
+        /// The material or product.
+        path: PathBuf,
+    },
     /// The type of a predicate is none.
     #[error("`{0}` is no type of a predicate")]
     NotAType(String),

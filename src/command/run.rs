@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::attest::hash::Progress;
 use ::attest::predicate::BuildKind;
@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Action, Error};
 use crate::exit::Exit;
 use crate::home::{self, Existing, Home, Readers};
 use crate::keys::KeyFile;
@@ -101,6 +101,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let plan = args.plan()?;
+    args.output_is_apart()?;
     // What is missing is said before the step runs, which may take hours.
     let (home, key) = setup::key(args.key.as_deref(), cx)?;
     let watcher = Watcher { bar: Bar::new(cx.printer), printer: cx.printer };
@@ -165,6 +166,27 @@ impl RunArgs {
             plan.root.clone_from(root);
         }
         Ok(plan)
+    }
+
+    /// The bundle is written after all has been hashed, over whatever stands there.
+    fn output_is_apart(&self) -> Result<(), Error> {
+        let Some(output) = &self.output else { return Ok(()) };
+        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            std::fs::metadata(folder).map_err(|error| Error::io(Action::Write, output, error))?;
+        }
+        let whole = |path: &Path| {
+            std::path::absolute(path).map_err(|error| Error::io(Action::Write, path, error))
+        };
+        let materials = self.materials.iter().map(|text| Material::parse(text).path);
+        let products = self.products.iter().chain(&self.metrics).cloned();
+        let written = whole(output)?;
+        for path in materials.chain(products) {
+            if written.starts_with(whole(&path)?) {
+                return Err(Error::OutputInStep { output: output.clone(), path });
+            }
+        }
+        Ok(())
     }
 
     fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {

@@ -438,7 +438,7 @@ impl Error {
         while let Some(error) = source {
             let cause = error.to_string();
             // Some errors say what caused them; nobody has to read it twice.
-            if !text.ends_with(&cause) {
+            if !text.contains(&cause) {
                 text.push_str(": ");
                 text.push_str(&cause);
             }

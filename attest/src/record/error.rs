@@ -87,7 +87,7 @@ pub enum RecordError {
         path: String,
     },
     /// The command did not leave the product.
-    #[error("the command left no `{path}`: correct `--product`, or the command")]
+    #[error("the command left no `{path}`: correct the path, or the command")]
     Missing {
         /// The path below the root.
         path: String,

@@ -31,7 +31,7 @@ impl Error {
                  generate` make it"
                     .into()
             }
-            Self::TooLarge { .. } => "name its digest instead of taking it in".into(),
+            Self::TooLarge { .. } => "check that this is the file you mean; of large evidence, attest the digest".into(),
             Self::NotText(_) => "check that this is the file you mean".into(),
             Self::Key { source, .. } => return for_key(source),
             Self::NoKey { known, .. } if known.is_empty() => {
@@ -46,6 +46,8 @@ impl Error {
             Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
             #[cfg(feature = "server")]
             Self::OutputInStep { .. } => "name another file with `--output`".into(),
+            #[cfg(feature = "server")]
+            Self::NoSigner(_) => "`assay trust list` shows the keys and their identities".into(),
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()

@@ -113,6 +113,10 @@ pub enum Error {
         /// The material or product.
         path: PathBuf,
     },
+    /// A signer that nobody here knows.
+    #[cfg(feature = "server")]
+    #[error("no key `{0}`: neither in the trust file, nor in the folder, nor as a file")]
+    NoSigner(String),
     /// The type of a predicate is none.
     #[error("`{0}` is no type of a predicate")]
     NotAType(String),

@@ -3,6 +3,9 @@
 //! What is found is what statements claim; the answer says up to which size of the register
 //! nothing that matches is missing.
 
+use std::num::NonZeroUsize;
+use std::path::Path;
+
 use ::attest::KeyId;
 use ::attest::predicate::{BuildKind, EVALUATION, PROVENANCE};
 use clap::Args;
@@ -77,8 +80,8 @@ pub struct FindArgs {
     until: Option<Moment>,
 
     /// How many entries at most
-    #[arg(long, value_name = "COUNT", default_value_t = 100)]
-    limit: usize,
+    #[arg(long, value_name = "COUNT", default_value = "100")]
+    limit: NonZeroUsize,
 
     /// Where to go on: what the page before gave as next
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
@@ -100,7 +103,7 @@ impl FindArgs {
     fn gather(&self, mut query: Query, source: &Source) -> Result<Found, Error> {
         let mut entries: Vec<EntryView> = Vec::new();
         for _ in 0..MAX_PAGES {
-            query.limit = self.limit.saturating_sub(entries.len()).clamp(1, MAX_PAGE);
+            query.limit = self.limit.get().saturating_sub(entries.len()).clamp(1, MAX_PAGE);
             let page = source.find(&query)?;
             for entry in page.entries {
                 if self.is_kind(&entry, source)? {
@@ -108,7 +111,7 @@ impl FindArgs {
                 }
             }
             match page.next {
-                Some(next) if entries.len() < self.limit => query.start = next,
+                Some(next) if entries.len() < self.limit.get() => query.start = next,
                 next => return Ok(Found { entries, next, complete_to: page.complete_to }),
             }
         }
@@ -153,7 +156,7 @@ impl FindArgs {
             from: self.since.and_then(|moment| moment.before(cx.now)),
             until: self.until.and_then(|moment| moment.before(cx.now)),
             start: self.cursor,
-            limit: self.limit,
+            limit: self.limit.get(),
         })
     }
 }
@@ -172,6 +175,9 @@ fn key_id(signer: &str, cx: &Context<'_>) -> Result<KeyId, Error> {
         && let Ok(Some(file)) = KeyFile::find(&home, Some(signer))
     {
         return Ok(file.public(cx.printer)?.id());
+    }
+    if !Path::new(signer).is_file() {
+        return Err(Error::NoSigner(signer.into()));
     }
     Ok(keys::read_public(signer.as_ref())?.id())
 }

@@ -129,7 +129,11 @@ impl<'v> Unaccounted<'v> {
 
 impl Drop for Unaccounted<'_> {
     fn drop(&mut self) {
-        if !self.accounted {
+        if self.accounted {
+            return;
+        }
+        // Several may fall together; it is said once.
+        if self.verdicts.currency() != Currency::Behind {
             tracing::error!("verdicts do not count: an entry could not be taken into account");
             self.verdicts.set_currency(Currency::Behind);
         }

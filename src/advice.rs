@@ -48,6 +48,7 @@ impl Error {
             Self::OutputInStep { .. } => "name another file with `--output`".into(),
             #[cfg(feature = "server")]
             Self::NoSigner(_) => "`assay trust list` shows the keys and their identities".into(),
+            Self::NotAnObject(_) => "a predicate is written `{…}`; nothing was signed".into(),
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()

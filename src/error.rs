@@ -117,6 +117,9 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("no key `{0}`: neither in the trust file, nor in the folder, nor as a file")]
     NoSigner(String),
+    /// A predicate that is a list, a text or a number.
+    #[error("`{}` is not a JSON object", .0.display())]
+    NotAnObject(PathBuf),
     /// The type of a predicate is none.
     #[error("`{0}` is no type of a predicate")]
     NotAType(String),

@@ -92,8 +92,13 @@ pub fn payload(
     document: &[u8],
 ) -> Result<Vec<u8>, Error> {
     let broken = |source| Error::Document { path: path.into(), source };
-    let predicate = Predicate::from_value(predicate_type, parse(path, document)?)
-        .map_err(|source| broken(source.into()))?;
+    let value = parse(path, document)?;
+    // A predicate is an object (in-toto Statement v1); readers elsewhere refuse anything else.
+    if !value.is_object() {
+        return Err(Error::NotAnObject(path.into()));
+    }
+    let predicate =
+        Predicate::from_value(predicate_type, value).map_err(|source| broken(source.into()))?;
     let statement = Statement { subject: vec![subject], predicate }.with_nonce()?;
     // The same checks as for a statement of our own: names, identities, how many subjects.
     statement.to_json()?;

@@ -65,9 +65,14 @@ impl<'t> Standing<'t> {
         }
         signers.sort();
         signers.dedup();
-        let counts = |key: &KeyId| signers.iter().any(|signer| signer.key == *key);
-        let index = self.index(verified, counts);
         let verifier = self.verifier(verified.content(), &signers);
+        // A verdict stands where the verifier's own signature does: that of another signer of
+        // the same bytes does not place it.
+        let counts = |key: &KeyId| match &verifier {
+            Some(id) => self.trust.is_verifier(id, key),
+            None => signers.iter().any(|signer| signer.key == *key),
+        };
+        let index = self.index(verified, counts);
         Ok(Counted { signers, index, verifier })
     }
 

@@ -1,0 +1,551 @@
+//! The published schemas say what Assay writes, and nothing that its readers refuse.
+//!
+//! No schema is fetched: `$ref` finds the shared files beside the others, and nothing else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use attest::hash::Silent;
+use attest::predicate::{
+    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, MONITORING, PROVENANCE, REVOCATION, WAIVER,
+};
+use attest::record::{Material, Plan, Recorder};
+use attest::statement::STATEMENT_V1;
+use attest::{NAMESPACE, Predicate, Sha256, Statement, Timestamp, json};
+use jsonschema::{Draft, Registry, Validator};
+use serde_json::{Value, json};
+
+/// The predicates of Assay's own.
+const OWN: [&str; 6] = [EVALUATION, APPROVAL, WAIVER, REVOCATION, DEPLOYMENT, MONITORING];
+/// What the others refer to.
+const SHARED: [&str; 2] = ["build-type/parameters/v1", "attestation/shared/v0.1"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The schemas, by the name of their type below the namespace, as the file name spells it:
+/// `attestation/waiver.v0.1.json` is of `attestation/waiver/v0.1`.
+fn published() -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    for folder in ["build-type", "attestation"] {
+        for file in fs::read_dir(root().join("schemas").join(folder)).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let (name, version) = name.strip_suffix(".json").unwrap().split_once('.').unwrap();
+            let schema = json::parse(&fs::read(&path).unwrap()).unwrap();
+            found.insert(format!("{folder}/{name}/{version}"), schema);
+        }
+    }
+    found
+}
+
+/// A validator for each type, by its URI.
+struct Schemas(BTreeMap<String, Validator>);
+
+impl Schemas {
+    fn load() -> Self {
+        let published = published();
+        let mut registry = Registry::new();
+        for name in SHARED {
+            let uri = format!("{NAMESPACE}{name}/schema.json");
+            registry = registry.add(uri, published[name].clone()).unwrap();
+        }
+        let registry = registry.prepare().unwrap();
+        let validator = |(name, schema): (&String, &Value)| {
+            let options = jsonschema::options();
+            let options = options.with_draft(Draft::Draft202012).with_registry(&registry);
+            let built = options.should_validate_formats(true).build(schema);
+            (format!("{NAMESPACE}{name}"), built.unwrap_or_else(|error| panic!("{name}: {error}")))
+        };
+        Self(published.iter().map(validator).collect())
+    }
+
+    /// What is wrong with a value of a type, each with its place.
+    fn problems(&self, of: &str, value: &Value) -> Vec<String> {
+        let errors = self.0[of].iter_errors(value);
+        errors.map(|error| format!("{}: {error}", error.instance_path())).collect()
+    }
+
+    fn accept(&self, of: &str, value: &Value) -> bool {
+        self.problems(of, value).is_empty()
+    }
+
+    /// What is wrong with what the payload of an envelope says, if there is a schema of it.
+    fn problems_of(&self, payload: &[u8]) -> Option<Vec<String>> {
+        let (of, value) = said(&json::parse(payload).ok()?)?;
+        self.0.contains_key(&of).then(|| self.problems(&of, &value))
+    }
+}
+
+/// The part of a statement that there is a schema of, and its type.
+fn said(statement: &Value) -> Option<(String, Value)> {
+    let predicate = &statement["predicate"];
+    let of = statement["predicateType"].as_str()?;
+    if of != PROVENANCE {
+        return Some((of.into(), predicate.clone()));
+    }
+    let definition = &predicate["buildDefinition"];
+    Some((definition["buildType"].as_str()?.into(), definition["externalParameters"].clone()))
+}
+
+/// What a reader makes of a value of a type: whether a statement with it is read, and for the
+/// parameters of a step, whether the step and they are found.
+fn read(of: &str, value: &Value) -> bool {
+    let (predicate_type, predicate) = match BuildKind::from_uri(of) {
+        None => (of, value.clone()),
+        Some(_) => {
+            let definition = json!({"buildType": of, "externalParameters": value});
+            let details = json!({"builder": {"id": "https://example.com/builder"}});
+            (PROVENANCE, json!({"buildDefinition": definition, "runDetails": details}))
+        }
+    };
+    let subject = json!({"name": "model", "digest": {"sha256": Sha256::of(b"model").hex()}});
+    let statement = json!({
+        "_type": STATEMENT_V1,
+        "subject": [subject],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    });
+    match Statement::parse(statement.to_string().as_bytes()) {
+        Err(_) => false,
+        Ok(Statement { predicate: Predicate::Provenance(provenance), .. }) => {
+            provenance.step().is_some() && provenance.parameters().is_some()
+        }
+        Ok(statement) => {
+            // What was read is what is written again: no field is lost on the way.
+            let written = statement.predicate.to_value().unwrap();
+            assert_eq!(Predicate::from_value(of, written).unwrap(), statement.predicate);
+            true
+        }
+    }
+}
+
+/// A value of each type with every member that its schema names.
+fn good(of: &str) -> Value {
+    let sha256 = "0123456789abcdef".repeat(4);
+    let file = json!({"name": "f", "digest": {"sha256": sha256}, "annotations": {"role": "dataset"}});
+    let tree = json!({
+        "name": "t", "uri": "file:t", "mediaType": "text/plain", "downloadLocation": "https://x.example",
+        "content": "eA==", "digest": {"sha256": sha256}, "annotations": {"digestMethod": "tree"},
+    });
+    let code = json!({"name": "git", "digest": {"gitCommit": "01234567".repeat(5)}});
+    let party = json!({"id": "mailto:ana@example.test"});
+    let policy = format!("sha256:{sha256}");
+    let number = json!({
+        "metric": "accuracy", "slice": {"feature": "sex", "value": "f"}, "value": "0.97",
+        "sampleSize": 143, "comparator": ">=", "threshold": "0.95", "passed": true,
+    });
+    let (from, to) = ("2026-11-23T08:00:00Z", "2026-11-24T08:00:00.5+01:00");
+    match of {
+        EVALUATION => json!({
+            "step": "evaluate", "evaluator": party, "evaluatedOn": from,
+            "harness": {"name": "git", "digest": {"gitCommit": "01234567".repeat(5)}},
+            "dataset": file, "criteria": {"uri": "file:gates.yaml"}, "measurements": [number],
+            "run": {
+                "command": ["sh", "-c", "true"], "parameters": {"rate": "0.10"},
+                "startedOn": from, "finishedOn": to, "exitStatus": 0,
+                "assurance": "before-and-after", "materials": [tree, code, file],
+                "products": [file], "environment": {"hardware": {}},
+            },
+        }),
+        APPROVAL => json!({
+            "approver": party, "decision": "APPROVED", "approvedOn": from,
+            "scope": {"stage": "production", "policy": policy, "expiresOn": to},
+            "reviewed": [file], "comment": "as agreed",
+        }),
+        WAIVER => json!({
+            "requester": party, "reason": "one run only",
+            "scope": {"stage": "production", "policy": policy, "rule": "metrics/0", "expiresOn": to},
+        }),
+        REVOCATION => json!({
+            "revoker": party, "revokedOn": from, "kind": "artifact", "reason": "POISONED",
+            "effect": "DESCENDANTS", "description": "twelve records",
+        }),
+        DEPLOYMENT => json!({
+            "deployer": party, "event": "rollout", "environment": "production",
+            "deployedOn": from, "target": {"uri": "k8s://production/model"},
+            "strategy": {"type": "canary", "trafficPercent": 10}, "companions": [tree],
+            "previous": file, "authorization": {"digest": {"sha256": sha256}},
+        }),
+        MONITORING => json!({
+            "monitor": party, "window": {"from": from, "to": to, "samples": 143},
+            "reference": file, "observed": tree, "verdict": "DRIFT", "recommendation": "RETRAIN",
+            "measurements": [{"metric": "psi", "feature": "mean area", "value": "0.953"}],
+        }),
+        _ => json!({
+            "step": "train", "command": ["sh", "-c", "true"], "parameters": {"rate": "0.10"},
+        }),
+    }
+}
+
+/// The types that there is a schema of.
+fn types() -> impl Iterator<Item = &'static str> {
+    OWN.into_iter().chain(BuildKind::ALL.map(BuildKind::uri))
+}
+
+/// `value` with something else at a place, or with nothing there.
+fn changed(mut value: Value, pointer: &str, to: Option<Value>) -> Value {
+    let (parent, last) = pointer.rsplit_once('/').unwrap();
+    match (value.pointer_mut(parent).unwrap(), to) {
+        (Value::Object(members), Some(to)) => drop(members.insert(last.into(), to)),
+        (Value::Object(members), None) => assert!(members.remove(last).is_some(), "{pointer}"),
+        (Value::Array(items), Some(to)) => items[last.parse::<usize>().unwrap()] = to,
+        (Value::Array(items), None) => drop(items.remove(last.parse().unwrap())),
+        (other, _) => panic!("{other} has nothing at {pointer}"),
+    }
+    value
+}
+
+#[test]
+fn there_is_one_schema_of_each_type_and_it_is_valid() {
+    let published = published();
+    let names: BTreeSet<String> = types()
+        .map(|of| of.strip_prefix(NAMESPACE).unwrap().to_owned())
+        .chain(SHARED.map(String::from))
+        .collect();
+    assert_eq!(published.keys().cloned().collect::<BTreeSet<_>>(), names);
+    for (name, schema) in &published {
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        assert_eq!(schema["$id"], format!("{NAMESPACE}{name}/schema.json"));
+        let valid = jsonschema::meta::validate(schema);
+        valid.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(schema["description"].is_string(), "{name}");
+        described(schema, name);
+    }
+    // A wrong keyword is noticed.
+    let wrong = changed(published[SHARED[0]].clone(), "/type", Some("objekt".into()));
+    assert!(jsonschema::meta::validate(&wrong).is_err());
+}
+
+/// Every member says what it means, or refers to what does.
+fn described(schema: &Value, place: &str) {
+    let Value::Object(keywords) = schema else { return };
+    for (keyword, inner) in keywords {
+        let place = format!("{place}/{keyword}");
+        match (keyword.as_str(), inner) {
+            ("properties" | "$defs", Value::Object(members)) => {
+                for (name, member) in members {
+                    let says = ["description", "$ref"].iter().any(|one| member[one].is_string());
+                    let refines = member.get("type").is_none() && member.get("enum").is_none();
+                    assert!(says || refines, "{place}/{name} is not described");
+                    described(member, &format!("{place}/{name}"));
+                }
+            }
+            ("items" | "additionalProperties", inner) => described(inner, &place),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a reader refuses a change, too, or reads it as the README of the schemas says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reader {
+    Refuses,
+    Reads,
+}
+use Reader::{Reads, Refuses};
+
+#[test]
+fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
+    let schemas = Schemas::load();
+    for of in types() {
+        let good = good(of);
+        assert_eq!(schemas.problems(of, &good), [""; 0], "{of}");
+        assert!(read(of, &good), "{of}");
+    }
+    let none = None;
+    let some = |value: Value| Some(value);
+    let long = "1".repeat(29);
+    let deep = format!("0.{}", "1".repeat(29));
+    let parameters: [(&str, Option<Value>, Reader); 8] = [
+        ("/step", none.clone(), Refuses),
+        ("/step", some("Train".into()), Refuses),
+        ("/command", none.clone(), Reads),
+        ("/command", some(json!([])), Reads),
+        ("/command/0", some(1.into()), Reads),
+        ("/parameters", none.clone(), Refuses),
+        ("/parameters/rate", some(json!(0.1)), Reads),
+        ("/parameters/", some("0.1".into()), Reads),
+    ];
+    let own = [
+        (EVALUATION, "/step", some("an evaluation".into()), Refuses),
+        (EVALUATION, "/evaluator", none.clone(), Refuses),
+        (EVALUATION, "/evaluatedOn", some("yesterday".into()), Refuses),
+        (EVALUATION, "/evaluatedOn", some("2026-02-30T08:00:00Z".into()), Refuses),
+        (EVALUATION, "/evaluatedOn", some("2026-11-23T08:00:00".into()), Refuses),
+        (EVALUATION, "/evaluatedOn", some(Value::Null), Reads),
+        (EVALUATION, "/harness/name", none.clone(), Refuses),
+        (EVALUATION, "/dataset", none.clone(), Refuses),
+        (EVALUATION, "/dataset/digest", none.clone(), Reads),
+        (EVALUATION, "/dataset/digest/sha256", some("AB".into()), Reads),
+        (EVALUATION, "/dataset/digest/gitCommit", some("01234567".repeat(5).into()), Reads),
+        (EVALUATION, "/dataset/annotations/digestMethod", some("zip".into()), Reads),
+        (EVALUATION, "/measurements", none.clone(), Refuses),
+        (EVALUATION, "/measurements/0/value", some(json!(0.97)), Refuses),
+        (EVALUATION, "/measurements/0/value", some("NaN".into()), Refuses),
+        (EVALUATION, "/measurements/0/value", some("9.7e-1".into()), Refuses),
+        (EVALUATION, "/measurements/0/value", some("+1".into()), Refuses),
+        (EVALUATION, "/measurements/0/value", some(".5".into()), Refuses),
+        (EVALUATION, "/measurements/0/value", some("1\n".into()), Refuses),
+        // The reader takes 29 digits where 96 bits hold them; nobody should rely on it.
+        (EVALUATION, "/measurements/0/value", some(long.clone().into()), Reads),
+        (EVALUATION, "/measurements/0/value", some(long.repeat(2).into()), Refuses),
+        (EVALUATION, "/measurements/0/value", some(deep.into()), Refuses),
+        (EVALUATION, "/measurements/0/threshold", some(json!(0.95)), Refuses),
+        (EVALUATION, "/measurements/0/sampleSize", some((-1).into()), Refuses),
+        (EVALUATION, "/measurements/0/sampleSize", some(json!(0.5)), Refuses),
+        (EVALUATION, "/measurements/0/slice/value", none.clone(), Refuses),
+        (EVALUATION, "/run/exitStatus", some(2_147_483_648_u64.into()), Refuses),
+        (EVALUATION, "/run/materials/0/digest", none.clone(), Reads),
+        (EVALUATION, "/run/parameters/rate", some(json!(0.1)), Reads),
+        (APPROVAL, "/decision", none.clone(), Refuses),
+        (APPROVAL, "/decision", some("approved".into()), Reads),
+        (APPROVAL, "/scope", none.clone(), Refuses),
+        (APPROVAL, "/scope/stage", none.clone(), Reads),
+        (APPROVAL, "/scope/stage", some("Production".into()), Reads),
+        (APPROVAL, "/scope/environment", some("production".into()), Refuses),
+        (APPROVAL, "/scope/policy", some("0123".into()), Reads),
+        (APPROVAL, "/scope/expiresOn", none.clone(), Reads),
+        (APPROVAL, "/scope/expiresOn", some("2027".into()), Refuses),
+        (APPROVAL, "/reviewed/0", some(json!({"name": "f"})), Reads),
+        (WAIVER, "/scope", none.clone(), Refuses),
+        (WAIVER, "/scope/rule", none.clone(), Reads),
+        (WAIVER, "/scope/expiresOn", none.clone(), Reads),
+        (WAIVER, "/reason", none.clone(), Refuses),
+        (WAIVER, "/reason", some("".into()), Reads),
+        (WAIVER, "/requester", some("ana".into()), Reads),
+        (REVOCATION, "/kind", none.clone(), Reads),
+        (REVOCATION, "/kind", some("credential".into()), Reads),
+        (REVOCATION, "/kind", some(Value::Null), Refuses),
+        (REVOCATION, "/effect", some("EVERYTHING".into()), Reads),
+        (REVOCATION, "/reason", none.clone(), Reads),
+        (REVOCATION, "/revokedOn", some("2026-12-01".into()), Refuses),
+        (DEPLOYMENT, "/event", none.clone(), Refuses),
+        (DEPLOYMENT, "/event", some("promotion".into()), Reads),
+        (DEPLOYMENT, "/environment", none.clone(), Refuses),
+        (DEPLOYMENT, "/strategy/trafficPercent", some(101.into()), Reads),
+        (DEPLOYMENT, "/previous/digest", none.clone(), Reads),
+        (MONITORING, "/verdict", none.clone(), Refuses),
+        (MONITORING, "/verdict", some("FINE".into()), Reads),
+        (MONITORING, "/recommendation", none.clone(), Refuses),
+        (MONITORING, "/recommendation", some("PRAY".into()), Reads),
+        (MONITORING, "/window/to", none.clone(), Reads),
+        (MONITORING, "/measurements/0/value", some(json!(0.953)), Reads),
+    ];
+    let steps = BuildKind::ALL.into_iter().flat_map(|kind| {
+        parameters.iter().map(move |(at, to, reader)| (kind.uri(), *at, to.clone(), *reader))
+    });
+    for (of, pointer, to, reader) in own.into_iter().chain(steps) {
+        let row = format!("{of}{pointer} as {to:?}");
+        let value = changed(good(of), pointer, to);
+        assert!(!schemas.accept(of, &value), "{row}");
+        assert_eq!(read(of, &value), reader == Reads, "{row}");
+    }
+}
+
+#[test]
+fn what_a_schema_accepts_a_reader_reads() {
+    let schemas = Schemas::load();
+    let others = [
+        Value::Null, true.into(), 0.into(), (-1).into(), json!(0.5), u64::MAX.into(), "".into(),
+        "x".into(), "0".into(), "-00.50".into(), "1".repeat(28).into(),
+        format!("0.{}", "1".repeat(28)).into(), format!("1{}", "0".repeat(28)).into(),
+        "2026-11-23T08:00:00Z".into(), "2026-11-23T08:00:60Z".into(),
+        "2026-11-23T24:00:00Z".into(), "2026-11-23T08:00:00+24:00".into(), "f".repeat(64).into(),
+        "f".repeat(40).into(), "tree".into(), json!([]), json!(["x"]), json!({}),
+        json!({"id": "x"}), json!({"digest": {"sha512": "x"}}), json!([[]]),
+    ];
+    let (mut accepted, mut refused) = (0, 0);
+    for of in types() {
+        let good = good(of);
+        for pointer in places(&good) {
+            let unknown = format!("{pointer}/vendorField");
+            let mut variants: Vec<Value> = Vec::new();
+            variants.push(changed(good.clone(), &pointer, None));
+            if good.pointer(&pointer).unwrap().is_object() {
+                variants.push(changed(good.clone(), &unknown, Some("x".into())));
+            }
+            let other = |other: &Value| changed(good.clone(), &pointer, Some(other.clone()));
+            variants.extend(others.iter().map(other));
+            for value in variants {
+                if schemas.accept(of, &value) {
+                    assert!(read(of, &value), "{of}{pointer}: accepted and not read: {value}");
+                    accepted += 1;
+                } else {
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(accepted > 500 && refused > 500, "{accepted} accepted, {refused} refused");
+
+    // Where a reader is stricter than a schema can be.
+    for pointer in ["/measurements/0/sampleSize", "/run/exitStatus"] {
+        let value = changed(good(EVALUATION), pointer, Some(json!(143.0)));
+        assert!(schemas.accept(EVALUATION, &value) && !read(EVALUATION, &value), "{pointer}");
+    }
+}
+
+/// Every place in a value below its top.
+fn places(value: &Value) -> Vec<String> {
+    let members: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, one)| (name.clone(), one)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(at, one)| (at.to_string(), one)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let below = |(name, one): &(String, &Value)| {
+        let deeper = places(one).into_iter().map(move |place| format!("/{name}{place}"));
+        std::iter::once(format!("/{name}")).chain(deeper.collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    members.iter().flat_map(below).collect()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the clock of a test is the caller's")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Records a step of a kind that reads a model and data, and writes a product and numbers.
+fn record(kind: BuildKind, script: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["model", "data", "uv.lock"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let command = ["sh", "-c", script].map(OsString::from).into();
+    let mut plan = Plan::new(kind, "a-step".parse().unwrap(), command);
+    (plan.root, plan.directory) = (folder.path().into(), folder.path().into());
+    let material = |text: &str| Material::parse(OsStr::new(text));
+    plan.materials = ["model=model", "holdout-dataset=data"].map(material).into();
+    plan.products = vec!["out".into()];
+    plan.metrics = Some("metrics.json".into());
+    plan.parameters =
+        [("rate", "0.10"), ("deep.list", "[1,\"x\"]"), ("api_key", "hunter2hunter2")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into();
+    plan.attest_failure = true;
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let started = Recorder::start(plan, &environment, now(), &Silent).unwrap();
+    let recording = started.run(&Silent).unwrap().finish(now(), &Silent).unwrap();
+    recording.statement.unwrap().with_nonce().unwrap().to_json().unwrap()
+}
+
+#[test]
+fn recorded_steps_are_as_published() {
+    let schemas = Schemas::load();
+    let numbers = r#"{"sampleSize": 143, "metrics": {"accuracy": 0.979, "loss": 1e-3},
+        "slices": [{"feature": "sex", "value": "f", "metrics": {"accuracy": -0}}]}"#;
+    let good = format!("mkdir out; echo 1 > out/a; echo '{numbers}' > metrics.json");
+    let cases = BuildKind::ALL.into_iter().flat_map(|kind| [(kind, good.as_str()), (kind, "exit 3")]);
+    let mut seen = BTreeSet::new();
+    for (kind, script) in cases {
+        let payload = record(kind, script);
+        assert_eq!(schemas.problems_of(&payload).unwrap(), [""; 0], "{kind}: {script}");
+        seen.insert(said(&json::parse(&payload).unwrap()).unwrap().0);
+    }
+    assert_eq!(seen.len(), 7, "six build types, and the statement of numbers");
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn what_the_command_attests_is_as_published() {
+    use std::process::Command;
+
+    let schemas = Schemas::load();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("model"), "weights").unwrap();
+    fs::write(at.join("psi.json"), r#"[{"metric": "psi", "value": "0.953"}]"#).unwrap();
+    let policy = Sha256::of(b"policy");
+    let cases = [
+        (APPROVAL, "approval --stage production --expires 90d --comment fine".to_owned()),
+        (APPROVAL, format!("approval --stage production --expires 90d --reject --policy {policy}")),
+        (WAIVER, "waiver --rule a --stage production --reason b --expires 14d".into()),
+        (
+            WAIVER,
+            format!("waiver --rule a --stage production --reason b --expires 14d --requested-by ana --policy {policy}"),
+        ),
+        (REVOCATION, "revocation --reason POISONED".into()),
+        (REVOCATION, "revocation --reason POISONED --descendants".into()),
+        (DEPLOYMENT, "deployment --stage production".into()),
+        (
+            DEPLOYMENT,
+            "deployment --event traffic --stage production --target k8s://a --traffic 10".into(),
+        ),
+        (MONITORING, "monitoring --verdict ok".into()),
+        (
+            MONITORING,
+            "monitoring --verdict drift --recommendation retrain --measurements psi.json".into(),
+        ),
+    ];
+    for (of, words) in cases {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+        for name in ["ASSAY_DIR", "ASSAY_SERVER", "ASSAY_KEY", "ASSAY_TOKEN", "ASSAY_TOKEN_FILE"] {
+            command.env_remove(name);
+        }
+        let all = format!("attest {words} --subject model --output bundle.json");
+        let output = command.args(all.split(' ')).current_dir(at).output().unwrap();
+        assert!(output.status.success(), "{all}: {}", String::from_utf8_lossy(&output.stderr));
+        let bundle = attest::Bundle::parse(&fs::read(at.join("bundle.json")).unwrap()).unwrap();
+        fs::remove_file(at.join("bundle.json")).unwrap();
+        let payload = &bundle.envelope.payload;
+        assert_eq!(schemas.problems_of(payload).unwrap(), [""; 0], "{all}");
+        assert_eq!(json::parse(payload).unwrap()["predicateType"], of);
+    }
+}
+
+#[test]
+fn scenes_are_as_published_where_they_are_honest() {
+    let schemas = Schemas::load();
+    let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let (mut honest, mut other) = (BTreeSet::new(), 0);
+    for case in fixtures::load(&root().join("tests/attacks")).unwrap() {
+        for row in &case.rows {
+            for evidence in row.scene(at).unwrap().evidence {
+                let payload = &evidence.presented.envelope.payload;
+                let Some(problems) = schemas.problems_of(payload) else { continue };
+                if problems.is_empty() {
+                    let name = format!("{}: {}: {}", case.name, row.name, evidence.id);
+                    // A good predicate may stand in a statement whose subjects are not.
+                    let (of, value) = said(&json::parse(payload).unwrap()).unwrap();
+                    assert!(read(&of, &value), "{name}");
+                    honest.insert(of);
+                } else {
+                    other += 1;
+                    eprintln!("{} {} {} {problems:?}", case.name, row.name, evidence.id);
+                }
+            }
+        }
+    }
+    eprintln!("{honest:?} {other}");
+}
+
+#[test]
+fn worked_samples_are_as_published_but_for_these() {
+    let beside = root().join("../shared/vectors");
+    let vectors = std::env::var_os("ASSAY_VECTORS").map_or(beside, PathBuf::from);
+    let folder = vectors.join("../statements");
+    if !folder.is_dir() {
+        println!("WARNING: no samples at `{}`: set ASSAY_VECTORS", folder.display());
+        return;
+    }
+    let schemas = Schemas::load();
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let (of, value) = said(&json::parse(&fs::read(&path).unwrap()).unwrap()).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        eprintln!("{name} {of}");
+        let kind = of.replace("https://prov.example/", NAMESPACE).replace("buildtypes", "build-type").replace("ml-", "").replace("model-package", "packaging");
+        if schemas.0.contains_key(&kind) { eprintln!("{:#?}", schemas.problems(&kind, &value)); }
+    }
+}

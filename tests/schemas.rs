@@ -132,7 +132,8 @@ fn read(of: &str, value: &Value) -> bool {
 /// A value of each type with every member that its schema names.
 fn good(of: &str) -> Value {
     let sha256 = "0123456789abcdef".repeat(4);
-    let file = json!({"name": "f", "digest": {"sha256": sha256}, "annotations": {"role": "dataset"}});
+    let file =
+        json!({"name": "f", "digest": {"sha256": sha256}, "annotations": {"role": "dataset"}});
     let tree = json!({
         "name": "t", "uri": "file:t", "mediaType": "text/plain", "downloadLocation": "https://x.example",
         "content": "eA==", "digest": {"sha256": sha256}, "annotations": {"digestMethod": "tree"},
@@ -356,13 +357,32 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
 fn what_a_schema_accepts_a_reader_reads() {
     let schemas = Schemas::load();
     let others = [
-        Value::Null, true.into(), 0.into(), (-1).into(), json!(0.5), u64::MAX.into(), "".into(),
-        "x".into(), "0".into(), "-00.50".into(), "1".repeat(28).into(),
-        format!("0.{}", "1".repeat(28)).into(), format!("1{}", "0".repeat(28)).into(),
-        "2026-11-23T08:00:00Z".into(), "2026-11-23T08:00:60Z".into(),
-        "2026-11-23T24:00:00Z".into(), "2026-11-23T08:00:00+24:00".into(), "f".repeat(64).into(),
-        "f".repeat(40).into(), "tree".into(), json!([]), json!(["x"]), json!({}),
-        json!({"id": "x"}), json!({"digest": {"sha512": "x"}}), json!([[]]),
+        Value::Null,
+        true.into(),
+        0.into(),
+        (-1).into(),
+        json!(0.5),
+        u64::MAX.into(),
+        "".into(),
+        "x".into(),
+        "0".into(),
+        "-00.50".into(),
+        "1".repeat(28).into(),
+        format!("0.{}", "1".repeat(28)).into(),
+        format!("1{}", "0".repeat(28)).into(),
+        "2026-11-23T08:00:00Z".into(),
+        "2026-11-23T08:00:60Z".into(),
+        "2026-11-23T24:00:00Z".into(),
+        "2026-11-23T08:00:00+24:00".into(),
+        "f".repeat(64).into(),
+        "f".repeat(40).into(),
+        "tree".into(),
+        json!([]),
+        json!(["x"]),
+        json!({}),
+        json!({"id": "x"}),
+        json!({"digest": {"sha512": "x"}}),
+        json!([[]]),
     ];
     let (mut accepted, mut refused) = (0, 0);
     for of in types() {
@@ -429,10 +449,9 @@ fn record(kind: BuildKind, script: &str) -> Vec<u8> {
     plan.materials = ["model=model", "holdout-dataset=data"].map(material).into();
     plan.products = vec!["out".into()];
     plan.metrics = Some("metrics.json".into());
-    plan.parameters =
-        [("rate", "0.10"), ("deep.list", "[1,\"x\"]"), ("api_key", "hunter2hunter2")]
-            .map(|(name, value)| (name.into(), value.into()))
-            .into();
+    plan.parameters = [("rate", "0.10"), ("deep.list", "[1,\"x\"]"), ("api_key", "hunter2hunter2")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
     plan.attest_failure = true;
     let environment: Vec<_> = std::env::vars_os().collect();
     let started = Recorder::start(plan, &environment, now(), &Silent).unwrap();
@@ -446,7 +465,8 @@ fn recorded_steps_are_as_published() {
     let numbers = r#"{"sampleSize": 143, "metrics": {"accuracy": 0.979, "loss": 1e-3},
         "slices": [{"feature": "sex", "value": "f", "metrics": {"accuracy": -0}}]}"#;
     let good = format!("mkdir out; echo 1 > out/a; echo '{numbers}' > metrics.json");
-    let cases = BuildKind::ALL.into_iter().flat_map(|kind| [(kind, good.as_str()), (kind, "exit 3")]);
+    let cases =
+        BuildKind::ALL.into_iter().flat_map(|kind| [(kind, good.as_str()), (kind, "exit 3")]);
     let mut seen = BTreeSet::new();
     for (kind, script) in cases {
         let payload = record(kind, script);
@@ -473,7 +493,9 @@ fn what_the_command_attests_is_as_published() {
         (WAIVER, "waiver --rule a --stage production --reason b --expires 14d".into()),
         (
             WAIVER,
-            format!("waiver --rule a --stage production --reason b --expires 14d --requested-by ana --policy {policy}"),
+            format!(
+                "waiver --rule a --stage production --reason b --expires 14d --requested-by ana --policy {policy}"
+            ),
         ),
         (REVOCATION, "revocation --reason POISONED".into()),
         (REVOCATION, "revocation --reason POISONED --descendants".into()),
@@ -504,48 +526,100 @@ fn what_the_command_attests_is_as_published() {
     }
 }
 
+/// The same without members that are null, which readers take for absent.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, one)| !one.is_null())
+            .map(|(name, one)| (name, without_nulls(one)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
+}
+
 #[test]
-fn scenes_are_as_published_where_they_are_honest() {
+fn scenes_are_as_published_and_what_is_not_is_still_read() {
     let schemas = Schemas::load();
     let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-    let (mut honest, mut other) = (BTreeSet::new(), 0);
+    let (mut seen, mut deviations) = (BTreeSet::new(), Vec::new());
     for case in fixtures::load(&root().join("tests/attacks")).unwrap() {
         for row in &case.rows {
             for evidence in row.scene(at).unwrap().evidence {
                 let payload = &evidence.presented.envelope.payload;
-                let Some(problems) = schemas.problems_of(payload) else { continue };
-                if problems.is_empty() {
-                    let name = format!("{}: {}: {}", case.name, row.name, evidence.id);
-                    // A good predicate may stand in a statement whose subjects are not.
-                    let (of, value) = said(&json::parse(payload).unwrap()).unwrap();
-                    assert!(read(&of, &value), "{name}");
-                    honest.insert(of);
-                } else {
-                    other += 1;
-                    eprintln!("{} {} {} {problems:?}", case.name, row.name, evidence.id);
+                let Some((of, value)) = json::parse(payload).ok().and_then(|one| said(&one)) else {
+                    continue;
+                };
+                if !schemas.0.contains_key(&of) {
+                    continue;
                 }
+                let name = format!("{}/{}/{}", case.name, row.name, evidence.id);
+                assert!(read(&of, &value), "{name}");
+                let problems = schemas.problems(&of, &without_nulls(value));
+                deviations.extend(problems.into_iter().map(|problem| format!("{name}{problem}")));
+                seen.insert(of);
             }
         }
     }
-    eprintln!("{honest:?} {other}");
+    // A kind that this version does not know is read as the widest, and never written.
+    let known = "08-revoked-key-signs-with-an-old-date/revoked in words that this version does \
+                 not know/revoke/kind: \"credential\" is not one of \"artifact\", \"key\" or \
+                 \"attestation\"";
+    assert_eq!(deviations, [known]);
+    assert!(seen.len() >= 5, "{seen:?}");
 }
 
+/// The type of Assay's own that a worked sample is a draft of, by file; the others are of types
+/// that others publish. Then what of it is not as published: the drafts of provenance name a
+/// source and an entry point where a recorded step has its name and command, and numbers where it
+/// has texts.
+const SAMPLES: [(&str, &str, &[&str]); 9] = [
+    (
+        "01-data-preparation.json",
+        BuildKind::DataPreparation.uri(),
+        &[
+            "/parameters/seed: 7 is not of type \"string\"",
+            "/parameters/test_size: 0.25 is not of type \"string\"",
+            ": \"command\" is a required property",
+            ": \"step\" is a required property",
+        ],
+    ),
+    ("02-training.json", BuildKind::Training.uri(), &NO_STEP),
+    ("03-fine-tuning.json", BuildKind::FineTuning.uri(), &NO_STEP),
+    ("04b-evaluation-measurements.json", EVALUATION, &[]),
+    ("05-packaging.json", BuildKind::Packaging.uri(), &NO_STEP),
+    ("07-deployment.json", DEPLOYMENT, &[]),
+    ("08-monitoring.json", MONITORING, &[]),
+    ("09-approval.json", APPROVAL, &[]),
+    ("10-revocation.json", REVOCATION, &[]),
+];
+const NO_STEP: [&str; 3] = [
+    ": \"command\" is a required property",
+    ": \"parameters\" is a required property",
+    ": \"step\" is a required property",
+];
+
 #[test]
-fn worked_samples_are_as_published_but_for_these() {
+fn worked_samples_are_as_published_but_for_what_is_listed() {
     let beside = root().join("../shared/vectors");
     let vectors = std::env::var_os("ASSAY_VECTORS").map_or(beside, PathBuf::from);
     let folder = vectors.join("../statements");
     if !folder.is_dir() {
-        println!("WARNING: no samples at `{}`: set ASSAY_VECTORS", folder.display());
+        // Nobody must take an absent folder for a passed test.
+        println!(
+            "WARNING: no samples at `{}`: set ASSAY_VECTORS; nothing was tested",
+            folder.display()
+        );
         return;
     }
     let schemas = Schemas::load();
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let (of, value) = said(&json::parse(&fs::read(&path).unwrap()).unwrap()).unwrap();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        eprintln!("{name} {of}");
-        let kind = of.replace("https://prov.example/", NAMESPACE).replace("buildtypes", "build-type").replace("ml-", "").replace("model-package", "packaging");
-        if schemas.0.contains_key(&kind) { eprintln!("{:#?}", schemas.problems(&kind, &value)); }
+    for (file, of, deviations) in SAMPLES {
+        let sample = json::parse(&fs::read(folder.join(file)).unwrap()).unwrap();
+        let (draft, value) = said(&sample).unwrap();
+        assert!(!schemas.0.contains_key(&draft), "{file} is no draft any more: {draft}");
+        let mut problems = schemas.problems(of, &value);
+        problems.sort();
+        assert_eq!(problems, deviations, "{file}");
     }
 }

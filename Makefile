@@ -9,6 +9,7 @@ PROFILE ?= release
 EXAMPLE := examples/breast-cancer
 VENV    := target/venv
 VPYTHON := $(VENV)/bin/python
+PEERS   := target/peers
 BUILT   := $(or $(CARGO_TARGET_DIR),target)
 BINARY  := $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/assay
 LOG     := target/test.log
@@ -38,7 +39,7 @@ quickstart: tools $(VENV)/.ready
 
 # Tests come before clippy and before any plain build: that order compiles the dependencies once.
 # The quickstart runs with the binary that the tests were run with, before another replaces it.
-test: tools $(VENV)/.ready
+test: tools $(VENV)/.ready $(PEERS)/.ready
 	@mkdir -p target && : > $(LOG)
 	@echo; echo "==> format"
 	$(CARGO) fmt --all --check
@@ -47,6 +48,8 @@ test: tools $(VENV)/.ready
 	@echo; echo "==> the example's programs"
 	PYTHONPYCACHEPREFIX=$(CURDIR)/target/pycache $(VPYTHON) -W error -m compileall -q -f $(EXAMPLE)
 	$(VPYTHON) -m unittest discover -s $(EXAMPLE) $(KEEP)
+	@echo; echo "==> other people's programs read what Assay writes"
+	ASSAY=$(abspath $(BUILT))/debug/assay $(PEERS)/bin/python -m unittest discover -s tests/peers $(KEEP)
 	@echo; echo "==> the quickstart: one promotion and five attacks, a minute or two"
 	$(VPYTHON) $(EXAMPLE)/run.py --assay $(BUILT)/debug/assay --work target/quickstart-test --quiet $(KEEP)
 	@echo; echo "==> lints"
@@ -84,4 +87,11 @@ $(VENV)/.ready: $(EXAMPLE)/requirements.txt | tools
 	$(PYTHON) -m venv $(VENV)
 	$(VPYTHON) -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-deps -r $(EXAMPLE)/requirements.txt
 	$(VPYTHON) -m pip check
+	@touch $@
+
+$(PEERS)/.ready: tests/peers/requirements.txt | tools
+	@echo; echo "==> a Python environment in $(PEERS): aics-tlog, aics-witness and sigstore, about 20 s"
+	rm -rf $(PEERS)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-deps --ignore-requires-python -r tests/peers/requirements.txt
 	@touch $@

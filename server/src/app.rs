@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use attest::{StageName, Timestamp};
 use policy::Policy;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
@@ -27,6 +27,10 @@ pub const MAX_READING: u32 = 12;
 /// How many requests that may write do: they have places of their own, so that no heap of
 /// questions keeps a revocation waiting.
 pub const MAX_WRITING: u32 = 4;
+
+/// How many submissions are worked on at once; they wait for each other's commit together, so that
+/// there may be many. Whoever comes then is told to come again.
+pub const MAX_SUBMITTING: u32 = 256;
 
 /// Reads the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -74,6 +78,7 @@ pub struct App<S> {
     clock: Clock,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
+    submitting: Arc<Semaphore>,
 }
 
 /// Why the parts make no service.
@@ -149,6 +154,7 @@ impl<S: Storage> App<S> {
             clock,
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
+            submitting: Arc::new(Semaphore::new(MAX_SUBMITTING as usize)),
         })
     }
 
@@ -197,8 +203,9 @@ impl<S: Storage + 'static> App<S> {
         J: FnOnce(Arc<Self>) -> F + Send + 'static,
         F: Future<Output = Result<T, ApiError>>,
     {
-        let slots = Arc::clone(&self.reading);
-        self.work(slots, job).await
+        let slot = Arc::clone(&self.reading).acquire_owned().await;
+        let slot = slot.map_err(|_| ApiError::NotReady("it is being stopped"))?;
+        self.work(slot, job).await
     }
 
     /// Runs what may write to the register, on a thread that may block, and takes what it wrote
@@ -215,28 +222,43 @@ impl<S: Storage + 'static> App<S> {
         F: Future<Output = Result<T, ApiError>>,
     {
         let slots = Arc::clone(&self.writing);
-        let job = async move |app: Arc<Self>| {
-            let unaccounted = Unaccounted::new(&app.verdicts);
-            let result = job(Arc::clone(&app)).await;
-            match app.catch_up(now).await {
-                Ok(_) => unaccounted.accounted(),
-                Err(error) => tracing::error!(%error, "what was written is not accounted for"),
-            }
-            result
-        };
-        self.work(slots, job).await
+        let slot = slots.acquire_owned().await;
+        let slot = slot.map_err(|_| ApiError::NotReady("it is being stopped"))?;
+        self.work(slot, move |app| accounted(now, job)(app)).await
     }
 
-    /// What was begun is brought to its end even when the client has gone, so that a submission
-    /// is committed or refused, and never left half-way.
-    async fn work<T, J, F>(self: Arc<Self>, slots: Arc<Semaphore>, job: J) -> Result<T, ApiError>
+    /// Runs what submits to the register, as [`App::write`] does. Many do so at once, and are
+    /// committed together.
+    pub(crate) async fn submit<T, J, F>(
+        self: Arc<Self>,
+        now: Timestamp,
+        job: J,
+    ) -> Result<T, ApiError>
     where
         T: Send + 'static,
         J: FnOnce(Arc<Self>) -> F + Send + 'static,
         F: Future<Output = Result<T, ApiError>>,
     {
-        let slot = slots.acquire_owned().await;
-        let slot = slot.map_err(|_| ApiError::NotReady("it is being stopped"))?;
+        let slot = match Arc::clone(&self.submitting).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(TryAcquireError::NoPermits) => return Err(ApiError::Busy),
+            Err(TryAcquireError::Closed) => return Err(ApiError::NotReady("it is being stopped")),
+        };
+        self.work(slot, move |app| accounted(now, job)(app)).await
+    }
+
+    /// What was begun is brought to its end even when the client has gone, so that a submission
+    /// is committed or refused, and never left half-way.
+    async fn work<T, J, F>(
+        self: Arc<Self>,
+        slot: OwnedSemaphorePermit,
+        job: J,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        J: FnOnce(Arc<Self>) -> F + Send + 'static,
+        F: Future<Output = Result<T, ApiError>>,
+    {
         let runtime = tokio::runtime::Handle::current();
         let done = tokio::task::spawn_blocking(move || {
             let _slot = slot;
@@ -250,7 +272,11 @@ impl<S: Storage + 'static> App<S> {
 
     /// Takes no more work, and waits until what was begun is done. Returns whether it was.
     pub(crate) async fn drain(&self, patience: Duration) -> bool {
-        let slots = [(&self.writing, MAX_WRITING), (&self.reading, MAX_READING)];
+        let slots = [
+            (&self.submitting, MAX_SUBMITTING),
+            (&self.writing, MAX_WRITING),
+            (&self.reading, MAX_READING),
+        ];
         let all = async {
             for (slots, count) in slots {
                 if let Ok(all) = slots.acquire_many(count).await {
@@ -261,6 +287,27 @@ impl<S: Storage + 'static> App<S> {
         let done = tokio::time::timeout(patience, all).await.is_ok();
         slots.iter().for_each(|(slots, _)| slots.close());
         done
+    }
+}
+
+/// A job that may write, and then takes what it wrote into account.
+fn accounted<S, T, J, F>(
+    now: Timestamp,
+    job: J,
+) -> impl AsyncFnOnce(Arc<App<S>>) -> Result<T, ApiError>
+where
+    S: Storage,
+    J: FnOnce(Arc<App<S>>) -> F,
+    F: Future<Output = Result<T, ApiError>>,
+{
+    async move |app: Arc<App<S>>| {
+        let unaccounted = Unaccounted::new(&app.verdicts);
+        let result = job(Arc::clone(&app)).await;
+        match app.catch_up(now).await {
+            Ok(_) => unaccounted.accounted(),
+            Err(error) => tracing::error!(%error, "what was written is not accounted for"),
+        }
+        result
     }
 }
 

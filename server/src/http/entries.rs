@@ -43,7 +43,7 @@ pub(super) async fn submit<S: Storage + 'static>(
     let refused = |error: &dyn std::fmt::Display| ApiError::Refused(error.to_string());
     let bytes = submission.envelope.to_string().into_bytes();
     let envelope = Envelope::parse(&bytes).map_err(|error| refused(&error))?;
-    app.write(now, move |app| async move {
+    app.submit(now, move |app| async move {
         let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
         let receipts = app.register().submit(&envelope, &verifiers, now).await?;
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))

@@ -102,6 +102,9 @@ pub enum ApiError {
     /// The service is starting or has fallen behind.
     #[error("the service is not ready: {0}")]
     NotReady(&'static str),
+    /// Too many submissions wait already.
+    #[error("too many submissions wait to be committed")]
+    Busy,
     /// A defect of ours.
     #[error("the service failed")]
     Internal,
@@ -167,6 +170,7 @@ impl ApiError {
             }
             Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy", "Too many submissions"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
         }
     }
@@ -216,6 +220,7 @@ impl ApiError {
                 "take it as not allowed and try again; if it stays, the service's log says why"
                     .into()
             }
+            Self::Busy => "nothing was registered; send it again after a second".into(),
             Self::Internal => {
                 "report it with the time of the request; the service's log has more".into()
             }
@@ -239,8 +244,10 @@ impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::ClockBehind { .. } => Self::ClockBehind(error.to_string()),
-            SubmitError::Read(error) => error.into(),
-            SubmitError::Contended | SubmitError::Commit(_) => Self::undecided(error),
+            SubmitError::Busy { .. } => Self::Busy,
+            SubmitError::Contended | SubmitError::Commit(_) | SubmitError::Read(_) => {
+                Self::undecided(error)
+            }
             // What is left is about what was sent.
             error => Self::Refused(error.to_string()),
         }
@@ -287,7 +294,7 @@ impl IntoResponse for ApiError {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attest::{ArtifactId, Bundle, Checkpoint, Envelope, Inclusion, Leaf};
+use attest::{ArtifactId, Bundle, Checkpoint, Envelope, Leaf};
 use verify::merkle::inclusion_proof;
 
 use super::entry::{Bundles, Entry, EntryBody, Found, Signed};
@@ -146,11 +146,10 @@ impl<S: Storage> Register<S> {
     }
 
     pub(super) async fn bundle_in(&self, index: u64, signed: &Signed) -> Result<Bundle, ReadError> {
-        let Checkpoint { size, root, .. } = signed.checkpoint;
+        let size = signed.checkpoint.size;
         let entry = self.entry_below(index, size).await?;
         let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
-        let proof = Inclusion { index, size, root, hashes, checkpoint: signed.note.clone() };
-        entry.bundle(self.verifier(), proof).ok_or(ReadError::NoBody(index))
+        entry.bundle(self.verifier(), signed, hashes).ok_or(ReadError::NoBody(index))
     }
 }
 

@@ -50,26 +50,63 @@ pub enum Covered {
     Unknown,
 }
 
-/// An entry to be.
+/// An entry to be, with everything about it that does not depend on where it comes to stand.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewEntry {
-    /// The bytes of the leaf.
-    pub leaf: Vec<u8>,
-    /// What the leaf's signature covers.
-    pub covered: Covered,
+    leaf: Vec<u8>,
+    leaf_hash: Sha256,
+    covered: Covered,
+    terms: Vec<Term>,
 }
 
-/// An entry of a batch.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct BatchEntry {
-    /// The bytes of the leaf.
-    pub leaf: Vec<u8>,
+impl NewEntry {
+    /// The entry with this leaf, whose signature covers `covered`.
+    pub fn new(leaf: Vec<u8>, covered: Covered) -> Self {
+        let found = match &covered {
+            Covered::Body(body) => Some(body.bytes()),
+            Covered::Erased(_) | Covered::Unknown => None,
+        };
+        let terms = terms(&leaf, found);
+        Self { leaf_hash: leaf_hash(&leaf), leaf, covered, terms }
+    }
+
     /// Hash of the leaf (RFC 6962, section 2.1).
-    pub leaf_hash: Sha256,
+    pub const fn leaf_hash(&self) -> Sha256 {
+        self.leaf_hash
+    }
+
+    /// The bytes of the leaf.
+    pub fn leaf(&self) -> &[u8] {
+        &self.leaf
+    }
+
+    /// What the leaf's signature covers.
+    pub const fn covered(&self) -> &Covered {
+        &self.covered
+    }
+
     /// Hash of the body that the leaf's signature covers.
-    pub body: Option<Sha256>,
-    /// What the entry can be found by; sorted, each once.
-    pub terms: Vec<Term>,
+    pub fn body(&self) -> Option<Sha256> {
+        match &self.covered {
+            Covered::Body(body) => Some(body.hash),
+            Covered::Erased(hash) => Some(*hash),
+            Covered::Unknown => None,
+        }
+    }
+
+    /// What it can be found by; sorted, each once.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// How long it is in the journal, in bytes, its body included.
+    pub fn length(&self) -> usize {
+        let body = match &self.covered {
+            Covered::Body(body) => body.bytes.len(),
+            Covered::Erased(_) | Covered::Unknown => 0,
+        };
+        self.leaf.len().saturating_add(body)
+    }
 }
 
 /// A commit.
@@ -77,7 +114,7 @@ pub struct BatchEntry {
 pub struct Batch {
     from: Tree,
     head: Head,
-    entries: Vec<BatchEntry>,
+    entries: Vec<Arc<NewEntry>>,
     bodies: BTreeMap<Sha256, Arc<Body>>,
     nodes: Vec<(Node, Sha256)>,
     frontier: Frontier,
@@ -116,7 +153,7 @@ impl Batch {
     pub fn new(
         frontier: &Frontier,
         time: Timestamp,
-        entries: Vec<NewEntry>,
+        entries: Vec<Arc<NewEntry>>,
     ) -> Result<Self, BatchError> {
         if entries.is_empty() {
             return Err(BatchError::Empty);
@@ -128,26 +165,17 @@ impl Batch {
         let mut frontier = frontier.clone();
         let mut nodes = Vec::with_capacity(entries.len() * 2);
         let mut bodies = BTreeMap::new();
-        let mut done = Vec::with_capacity(entries.len());
-        for NewEntry { leaf, covered } in entries {
-            if leaf.len() > MAX_LEAF_BYTES {
-                return Err(BatchError::Leaf(leaf.len()));
+        for entry in &entries {
+            if entry.leaf.len() > MAX_LEAF_BYTES {
+                return Err(BatchError::Leaf(entry.leaf.len()));
             }
-            let leaf_hash = leaf_hash(&leaf);
-            frontier.append_with(leaf_hash, |node, hash| nodes.push((node, hash)));
-            let (body, found) = match &covered {
-                Covered::Body(body) => (Some(body.hash), Some(body.bytes())),
-                Covered::Erased(hash) => (Some(*hash), None),
-                Covered::Unknown => (None, None),
-            };
-            let terms = terms(&leaf, found);
-            if let Covered::Body(body) = covered {
+            frontier.append_with(entry.leaf_hash, |node, hash| nodes.push((node, hash)));
+            if let Covered::Body(body) = &entry.covered {
                 if body.bytes.len() > MAX_BODY_BYTES {
                     return Err(BatchError::Body(body.bytes.len()));
                 }
-                bodies.insert(body.hash, body);
+                bodies.insert(body.hash, Arc::clone(body));
             }
-            done.push(BatchEntry { leaf, leaf_hash, body, terms });
         }
         let total = bodies.values().map(|body| body.bytes.len() as u64).sum();
         if total > MAX_BODIES_BYTES {
@@ -155,7 +183,7 @@ impl Batch {
         }
         let head =
             Head { size: frontier.size(), root: frontier.root(), time: whole_microseconds(time) };
-        Ok(Self { from, head, entries: done, bodies, nodes, frontier })
+        Ok(Self { from, head, entries, bodies, nodes, frontier })
     }
 
     /// The tree before.
@@ -169,7 +197,7 @@ impl Batch {
     }
 
     /// The entries, in order; the first has the index [`Tree::size`] of [`Batch::from`].
-    pub fn entries(&self) -> &[BatchEntry] {
+    pub fn entries(&self) -> &[Arc<NewEntry>] {
         &self.entries
     }
 

@@ -89,21 +89,21 @@ struct Writer<'s, S: Subject> {
     subject: &'s mut S,
     head: Option<Head>,
     frontier: Frontier,
-    entries: Vec<(NewEntry, Timestamp)>,
+    entries: Vec<(Arc<NewEntry>, Timestamp)>,
 }
 
 fn time(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn entry(key: &SigningKey, payload_type: &str, text: &str) -> NewEntry {
+fn entry(key: &SigningKey, payload_type: &str, text: &str) -> Arc<NewEntry> {
     let pae = attest::envelope::pae(payload_type, text.as_bytes());
     let leaf = Leaf::of(&pae, &key.sign(&pae).unwrap(), key.public());
-    NewEntry { leaf: leaf.bytes().to_vec(), covered: Covered::Body(Arc::new(Body::new(pae))) }
+    Arc::new(NewEntry::new(leaf.bytes().to_vec(), Covered::Body(Arc::new(Body::new(pae)))))
 }
 
 impl<S: Subject> Writer<'_, S> {
-    fn commit(&mut self, second: i64, entries: Vec<NewEntry>) -> Result<(), CommitError> {
+    fn commit(&mut self, second: i64, entries: Vec<Arc<NewEntry>>) -> Result<(), CommitError> {
         let batch = Batch::new(&self.frontier, time(second), entries.clone()).unwrap();
         let (head, frontier) = (batch.head(), batch.frontier().clone());
         wait(self.subject.storage().commit(self.head.as_ref(), batch))?;
@@ -119,9 +119,9 @@ impl<S: Subject> Writer<'_, S> {
         assert_eq!(wait(storage.head()).unwrap(), self.head);
         let mut hashes = Vec::new();
         for (index, (entry, time)) in self.entries.iter().enumerate() {
-            let leaf_hash = merkle::leaf_hash(&entry.leaf);
+            let leaf_hash = merkle::leaf_hash(entry.leaf());
             hashes.push(leaf_hash);
-            let body = match &entry.covered {
+            let body = match entry.covered() {
                 Covered::Body(body) => {
                     let blob = Blob::Bytes(body.bytes().to_vec());
                     assert_eq!(read(Key::Body(body.hash())), Some(blob));
@@ -130,12 +130,12 @@ impl<S: Subject> Writer<'_, S> {
                 Covered::Erased(hash) => Some(*hash),
                 Covered::Unknown => None,
             };
-            let stored = Stored { time: *time, body, leaf: entry.leaf.clone() };
+            let stored = Stored { time: *time, body, leaf: entry.leaf().to_vec() };
             assert_eq!(read(Key::Entry(index as u64)), Some(Blob::Bytes(stored.encode())));
-            let first = self.entries.iter().position(|(other, _)| other.leaf == entry.leaf);
+            let first = self.entries.iter().position(|(other, _)| other.leaf() == entry.leaf());
             let place = read(Key::IndexOf(leaf_hash)).unwrap();
             if first == Some(index)
-                && !self.entries[index + 1..].iter().any(|(other, _)| other.leaf == entry.leaf)
+                && !self.entries[index + 1..].iter().any(|(other, _)| other.leaf() == entry.leaf())
             {
                 assert_eq!(place, Blob::Bytes((index as u64).to_be_bytes().to_vec()));
             }
@@ -153,12 +153,26 @@ impl<S: Subject> Writer<'_, S> {
                 assert_eq!(read(node), want, "{node:?}");
             }
         }
+        if let Some(last) = size.checked_sub(1) {
+            for (start, count) in [(0, size), (last, 1), (size / 2, size - size / 2)] {
+                let count = u16::try_from(count).unwrap();
+                let range = start as usize..start as usize + usize::from(count);
+                let want = hashes[range].iter().flat_map(|hash| *hash.as_bytes()).collect();
+                assert_eq!(
+                    read(Key::Hashes { level: 0, start, count }),
+                    Some(Blob::Bytes(want)),
+                    "{start} {count}"
+                );
+            }
+        }
         for key in [
             Key::Entry(size),
             Key::Entry(u64::MAX),
             Key::Body(Sha256::of(b"never")),
             Key::IndexOf(Sha256::of(b"never")),
             Key::Node(Node { level: 63, index: u64::MAX }),
+            Key::Hashes { level: 0, start: 0, count: u16::try_from(size + 1).unwrap() },
+            Key::Hashes { level: 9, start: u64::MAX, count: 1 },
         ] {
             assert_eq!(read(key), None, "{key:?}");
         }
@@ -260,11 +274,11 @@ fn the_same_body_again_is_fine<S: Subject>(subject: &mut S) {
 
 fn entries_without_a_body_are_kept<S: Subject>(subject: &mut S) {
     let (key, mut writer) = (key(), writer(subject));
-    let bare = NewEntry { covered: Covered::Unknown, ..entry(&key, "text/plain", "a") };
-    let erased = NewEntry {
-        covered: Covered::Erased(Sha256::of(b"gone")),
-        ..entry(&key, "text/plain", "b")
+    let without = |text, covered| {
+        Arc::new(NewEntry::new(entry(&key, "text/plain", text).leaf().to_vec(), covered))
     };
+    let bare = without("a", Covered::Unknown);
+    let erased = without("b", Covered::Erased(Sha256::of(b"gone")));
     writer.commit(1, vec![bare, entry(&key, "text/plain", "c"), erased]).unwrap();
     writer.check();
     writer.subject.reopen();
@@ -292,14 +306,14 @@ fn answers_are_complete_and_ordered<S: Subject>(subject: &mut S) {
     let mut writer = writer(subject);
     let mut facts: Vec<BTreeSet<Term>> = Vec::new();
     for round in 0..12_usize {
-        let entries: Vec<NewEntry> = (0..round % 4 + 1)
+        let entries: Vec<Arc<NewEntry>> = (0..round % 4 + 1)
             .map(|number| {
                 let payload_type = ["text/a", "text/b", "text/c"][(round + number) % 3];
                 entry(&keys[number % 2], payload_type, &format!("{round} {number}"))
             })
             .collect();
         let batch = Batch::new(&writer.frontier, time(round as i64), entries.clone()).unwrap();
-        facts.extend(batch.entries().iter().map(|entry| entry.terms.iter().cloned().collect()));
+        facts.extend(batch.entries().iter().map(|entry| entry.terms().iter().cloned().collect()));
         writer.commit(round as i64, entries).unwrap();
         if round == 7 {
             writer.subject.reopen();

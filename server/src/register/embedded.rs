@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::batch::{Batch, Body};
 use super::disk::{Disk, FolderDisk};
+use super::index::Addition;
 use super::journal::{Journal, JournalError, SEGMENT_BYTES};
 use super::lock::{Holder, Lock, LockError};
 use super::published::{Published, Tip};
@@ -183,7 +184,7 @@ impl Embedded {
         }
         let mut bodies = Vec::new();
         for body in batch.bodies().values() {
-            if self.reader.index.body(&body.hash())?.is_none() {
+            if !self.reader.held(self.reader.has_body(&body.hash()))? {
                 bodies.push(body);
             }
         }
@@ -196,7 +197,7 @@ impl Embedded {
             leaves: batch
                 .entries()
                 .iter()
-                .map(|entry| RecordLeaf { bytes: &entry.leaf, body: entry.body })
+                .map(|entry| RecordLeaf { bytes: entry.leaf(), body: entry.body() })
                 .collect(),
             bodies: bodies
                 .iter()
@@ -204,11 +205,14 @@ impl Embedded {
                 .collect(),
         };
         let bytes: Vec<&[u8]> = bodies.iter().map(|body| body.bytes()).collect();
+        let before = tip;
         let tip = writer.journal.append(&record, &bytes)?;
         // The record is the commit. What fails from here on is caught up when it is opened anew.
         writer.poisoned = true;
         writer.published.write(tip)?;
-        self.reader.index.apply(batch, &record, self.reader.segments.identity().id, &tip)?;
+        let mut addition = Addition::after(self.reader.segments.identity().id, before);
+        addition.push(batch, &record, tip);
+        self.reader.held(self.reader.index.apply(addition).map_err(StorageError::from))?;
         writer.poisoned = false;
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head_of(&tip);
         Ok(())
@@ -237,7 +241,7 @@ impl Storage for Embedded {
     }
 
     async fn find(&self, query: &Query) -> Result<Page, StorageError> {
-        self.look_up(query)
+        self.reader.held(self.look_up(query))
     }
 
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {

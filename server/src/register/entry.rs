@@ -55,28 +55,59 @@ impl Entry {
     /// identity: what a submitter wrote there is not kept, and decides nothing.
     pub fn envelope(&self) -> Option<Envelope> {
         let EntryBody::Here { envelope, .. } = &self.body else { return None };
-        let signature = Signature { keyid: self.hint(), sig: self.leaf.signature().to_vec() };
-        Some(Envelope { signatures: vec![signature], ..envelope.clone() })
+        Some(with_signature(envelope, &self.leaf))
     }
 
     /// The identity of the key that signed, if it was a plain key.
     pub fn hint(&self) -> Option<String> {
-        match self.leaf.verifier() {
-            Verifier::Key(key) => Some(key.id().to_string()),
-            Verifier::Certificate(_) => None,
-        }
+        hint(&self.leaf)
     }
 
-    /// The bundle that carries this entry's attestation with its proof, if the body is here.
-    pub(super) fn bundle(&self, log: &VerifierKey, proof: Inclusion) -> Option<Bundle> {
-        let entry = LogEntry {
-            index: self.index,
-            log_id: log_id(log),
-            leaf: self.leaf.bytes().to_vec(),
-            proof: Some(proof),
-        };
-        Some(Bundle { envelope: self.envelope()?, hint: self.hint(), entries: vec![entry] })
+    /// The bundle that carries this entry's attestation with the proof that it is under a signed
+    /// checkpoint, if the body is here.
+    pub(super) fn bundle(
+        &self,
+        log: &VerifierKey,
+        signed: &Signed,
+        hashes: Vec<Sha256>,
+    ) -> Option<Bundle> {
+        let EntryBody::Here { envelope, .. } = &self.body else { return None };
+        Some(bundle(&self.leaf, envelope, self.index, log, signed, hashes))
     }
+}
+
+/// The identity of the key that signed a leaf, if it was a plain key.
+fn hint(leaf: &Leaf) -> Option<String> {
+    match leaf.verifier() {
+        Verifier::Key(key) => Some(key.id().to_string()),
+        Verifier::Certificate(_) => None,
+    }
+}
+
+/// The envelope with a leaf's one signature. Its `keyid` is the key's identity: what a submitter
+/// wrote there is not kept, and decides nothing.
+fn with_signature(envelope: &Envelope, leaf: &Leaf) -> Envelope {
+    let Envelope { payload_type, payload, .. } = envelope;
+    let signature = Signature { keyid: hint(leaf), sig: leaf.signature().to_vec() };
+    let (payload_type, payload) = (payload_type.clone(), payload.clone());
+    Envelope { payload_type, payload, signatures: vec![signature] }
+}
+
+/// The bundle with a leaf's signature over what `envelope` carries, and the proof that the leaf is
+/// at `index` under a signed checkpoint of `log`.
+pub(super) fn bundle(
+    leaf: &Leaf,
+    envelope: &Envelope,
+    index: u64,
+    log: &VerifierKey,
+    signed: &Signed,
+    hashes: Vec<Sha256>,
+) -> Bundle {
+    let Checkpoint { size, root, .. } = signed.checkpoint;
+    let proof = Inclusion { index, size, root, hashes, checkpoint: signed.note.clone() };
+    let entry =
+        LogEntry { index, log_id: log_id(log), leaf: leaf.bytes().to_vec(), proof: Some(proof) };
+    Bundle { envelope: with_signature(envelope, leaf), hint: hint(leaf), entries: vec![entry] }
 }
 
 /// What bundles call a log: SHA-256 over name, line feed, key type and key, of which the key hash

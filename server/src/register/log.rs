@@ -13,6 +13,7 @@ use verify::merkle::{Frontier, ProofError};
 
 use super::entry::Signed;
 use super::prove::frontier;
+use super::queue::Queue;
 use super::storage::{Damaged, Head, Storage, StorageError};
 use super::tree::Tree;
 
@@ -20,6 +21,8 @@ use super::tree::Tree;
 pub struct Register<S> {
     pub(super) storage: S,
     signer: NoteSigner,
+    /// Submissions that wait to be committed.
+    pub(super) queue: Arc<Queue>,
     /// The tree that the next commit continues, unless it has to be read.
     pub(super) edge: tokio::sync::Mutex<Option<Edge>>,
     /// The last checkpoint that was signed.
@@ -78,7 +81,8 @@ impl<S: Storage> Register<S> {
         let tree = edge.head.map_or_else(Tree::empty, |head| head.tree());
         let signed = RwLock::new(Arc::new(sign(&signer, tree)?));
         let edge = tokio::sync::Mutex::new(Some(edge));
-        Ok(Self { storage, signer, edge, signed, checkpoint_file: None })
+        let queue = Arc::default();
+        Ok(Self { storage, signer, queue, edge, signed, checkpoint_file: None })
     }
 
     /// The same, and the newest checkpoint is kept in a file as well, for whoever looks into the
@@ -103,6 +107,11 @@ impl<S: Storage> Register<S> {
     /// What checks the register's checkpoints.
     pub const fn verifier(&self) -> &VerifierKey {
         self.signer.verifier()
+    }
+
+    /// How many entries wait to be committed.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
     }
 
     /// The newest checkpoint as a signed note.

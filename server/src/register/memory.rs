@@ -67,6 +67,16 @@ impl Storage for Memory {
             Key::Node(node) => {
                 state.nodes.get(node).map(|hash| Blob::Bytes(hash.as_bytes().to_vec()))
             }
+            Key::Hashes { level, start, count } => {
+                let height = level.checked_mul(8).unwrap_or(u8::MAX);
+                let nodes = *start..start.saturating_add(u64::from(*count));
+                let hashes = nodes.map(|index| state.nodes.get(&Node { level: height, index }));
+                let hashes: Option<Vec<&Sha256>> = hashes.collect();
+                let bytes = |hash: &Sha256| *hash.as_bytes();
+                hashes
+                    .filter(|hashes| hashes.len() == usize::from(*count))
+                    .map(|hashes| Blob::Bytes(hashes.into_iter().flat_map(bytes).collect()))
+            }
             Key::IndexOf(leaf_hash) => {
                 state.indices.get(leaf_hash).map(|index| Blob::Bytes(index.to_be_bytes().to_vec()))
             }
@@ -100,10 +110,10 @@ impl Storage for Memory {
             return Err(CommitError::Earlier { time, last });
         }
         for (entry, index) in batch.entries().iter().zip(tree.size..) {
-            let stored = Stored { time, body: entry.body, leaf: entry.leaf.clone() };
+            let stored = Stored { time, body: entry.body(), leaf: entry.leaf().to_vec() };
             state.entries.push(stored);
-            state.indices.insert(entry.leaf_hash, index);
-            for term in &entry.terms {
+            state.indices.insert(entry.leaf_hash(), index);
+            for term in entry.terms() {
                 state.postings.entry(term.clone()).or_default().insert(index);
             }
         }

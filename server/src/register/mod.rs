@@ -24,6 +24,7 @@ mod log;
 mod memory;
 mod prove;
 mod published;
+mod queue;
 mod reader;
 mod record;
 mod recovery;
@@ -39,7 +40,7 @@ mod tree;
 mod walk;
 
 pub use answer::{Leaves, MAX_BUNDLES};
-pub use batch::{Batch, BatchEntry, BatchError, Body, Covered, NewEntry};
+pub use batch::{Batch, BatchError, Body, Covered, NewEntry};
 pub use embedded::{Embedded, Settings};
 pub use entry::{
     Bundles, ConsistencyProof, Entry, EntryBody, Found, InclusionProof, Receipt, Signed,
@@ -53,6 +54,7 @@ pub use lock::{Holder, Lock, LockError, Role, served_by};
 pub use log::{ReadError, Register};
 pub use memory::Memory;
 pub use published::Position;
+pub use queue::{MAX_WAITING_BYTES, MAX_WAITING_ENTRIES};
 pub use reader::Rebuilt;
 pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, RecordError};
 pub use recovery::Recovery;

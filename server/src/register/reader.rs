@@ -9,24 +9,46 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attest::Sha256;
-use verify::merkle::Frontier;
+use verify::merkle::{Frontier, Node};
 
 use super::batch::{Batch, Body, Covered, NewEntry};
-use super::index::{Index, State};
+use super::fields::Fields;
+use super::index::{Addition, BodyPlace, Index, IndexError, Place, State, within};
 use super::journal::JournalError;
 use super::published::Tip;
-use super::record::Record;
+use super::record::{LEAF_HEADER_BYTES, MAX_BODY_BYTES, Record};
 use super::segment::Segments;
 use super::storage::{Blob, Damaged, Key, StorageError, Stored};
 use super::tree::edge;
 use super::walk::{Step, Walk};
 
 const INDEX_ASIDE: &str = "index-aside";
+/// How many entries are added to the index in one step while it is brought up.
+const ENTRIES_A_STEP: usize = 4096;
+/// After how many bytes of bodies a step ends at the latest.
+const BODIES_A_STEP: usize = 32 << 20;
 
 /// A journal and its index.
 pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) index: Index,
+}
+
+/// Bodies of records that are not in the index yet.
+#[derive(Default)]
+struct Bodies {
+    covered: BTreeMap<Sha256, Covered>,
+    bytes: usize,
+}
+
+/// The body's hash and the leaf, of a leaf with its header as a record has it.
+fn parse_leaf(bytes: &[u8]) -> Option<(Option<Sha256>, &[u8])> {
+    let mut fields = Fields::new(bytes);
+    let length = fields.u16().ok()?;
+    let has_body = fields.u8().ok()?;
+    let hash = fields.digest().ok()?;
+    let leaf = fields.rest();
+    (leaf.len() == usize::from(length)).then_some(((has_body == 1).then_some(hash), leaf))
 }
 
 /// What opening had to do to the index.
@@ -39,13 +61,30 @@ pub struct Rebuilt {
 }
 
 impl Reader {
-    /// Reads one thing.
+    /// Reads one thing. When the index turns out to be damaged, it is made anew at the next start.
     pub(super) fn read(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
+        self.held(self.look(key))
+    }
+
+    /// Makes sure that an index which turned out to be damaged is not used again.
+    pub(super) fn held<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let Err(StorageError::Index(IndexError::Row(_))) = result {
+            self.index.condemn();
+        }
+        result
+    }
+
+    fn look(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
         Ok(match key {
             Key::Entry(index) => self.entry(*index)?.map(|stored| Blob::Bytes(stored.encode())),
             Key::Body(hash) => self.body(hash)?,
             Key::Node(node) => {
                 self.index.node(*node)?.map(|hash| Blob::Bytes(hash.as_bytes().to_vec()))
+            }
+            Key::Hashes { level, start, count } => {
+                let hashes = self.index.hashes(*level, *start, u64::from(*count))?;
+                let bytes = || hashes.iter().flat_map(|hash| hash.as_bytes()).copied().collect();
+                (hashes.len() == usize::from(*count)).then(|| Blob::Bytes(bytes()))
             }
             Key::IndexOf(leaf_hash) => self
                 .index
@@ -55,17 +94,49 @@ impl Reader {
     }
 
     fn entry(&self, index: u64) -> Result<Option<Stored>, StorageError> {
-        let Some(row) = self.index.entry(index)? else { return Ok(None) };
-        let leaf = self.segments.read(row.at, usize::from(row.length))?;
-        if verify::merkle::leaf_hash(&leaf) != row.leaf_hash {
-            return Err(StorageError::Damaged(Damaged::Entry(index)));
+        let Some(place) = self.index.place(index)? else { return Ok(None) };
+        let Some(leaf_hash) = self.index.node(Node { level: 0, index })? else { return Ok(None) };
+        let damaged = || StorageError::Damaged(Damaged::Entry(index));
+        let header = LEAF_HEADER_BYTES + usize::from(place.length);
+        let start = u64::from(place.leaf).saturating_sub(LEAF_HEADER_BYTES as u64);
+        let bytes = self.segments.read(within(place.record, start), header)?;
+        let (body, leaf) = parse_leaf(&bytes).ok_or_else(damaged)?;
+        if verify::merkle::leaf_hash(leaf) != leaf_hash {
+            return Err(damaged());
         }
-        Ok(Some(Stored { time: row.time, body: row.body, leaf }))
+        Ok(Some(Stored { time: place.time, body, leaf: leaf.to_vec() }))
+    }
+
+    /// Where a body is: the record, and place and length in it.
+    fn body_place(&self, hash: &Sha256) -> Result<Option<(Place, u32, u32)>, StorageError> {
+        let mut start = 0;
+        while let Some(index) = self.index.next_with_body(hash, start)? {
+            let place = self.index.place(index)?.ok_or(IndexError::Row('e'))?;
+            let header = u64::from(place.leaf).saturating_sub(LEAF_HEADER_BYTES as u64);
+            let header = self.segments.read(within(place.record, header), LEAF_HEADER_BYTES)?;
+            if header.get(3..) == Some(hash.as_bytes().as_slice())
+                && let BodyPlace::Here { start, length } = place.body
+            {
+                return Ok(Some((place, start, length)));
+            }
+            start = index + 1;
+        }
+        Ok(None)
+    }
+
+    /// Whether a body was ever stored; it may have been erased since.
+    pub(super) fn has_body(&self, hash: &Sha256) -> Result<bool, StorageError> {
+        Ok(self.body_place(hash)?.is_some())
     }
 
     fn body(&self, hash: &Sha256) -> Result<Option<Blob>, StorageError> {
-        let Some(row) = self.index.body(hash)? else { return Ok(None) };
-        let bytes = self.segments.read(row.at, row.length as usize)?;
+        let Some((place, start, length)) = self.body_place(hash)? else { return Ok(None) };
+        // What a row says is how much memory reading the body takes.
+        let length = length as usize;
+        if length > MAX_BODY_BYTES {
+            return Err(IndexError::Row('e').into());
+        }
+        let bytes = self.segments.read(within(place.record, u64::from(start)), length)?;
         if Sha256::of(&bytes) == *hash {
             Ok(Some(Blob::Bytes(bytes)))
         } else if bytes.iter().all(|byte| *byte == 0) {
@@ -96,33 +167,46 @@ impl Reader {
         let mut frontier = frontier;
         let mut walk = Walk::after(&self.segments, from)?;
         let mut commits = 0;
+        let mut addition = Addition::after(id, *from);
+        let mut bodies = Bodies::default();
         while walk.tip().sequence < to.sequence {
             let Step::Record(bytes, tip) = walk.step()? else {
                 return Err(JournalError::Corrupt { position: walk.next() }.into());
             };
             let (record, _) = Record::parse(&bytes, id).map_err(JournalError::from)?;
-            let entries = self.entries_of(&record, &bytes)?;
+            let entries = self.entries_of(&record, &bytes, &mut bodies)?;
             // A journal only has records within the limits.
             let batch =
                 Batch::new(&frontier, record.time, entries).map_err(|_| damaged(record.to.size))?;
             if batch.head().tree() != record.to {
                 return Err(damaged(record.to.size));
             }
-            self.index.apply(&batch, &record, id, &tip)?;
+            addition.push(&batch, &record, tip);
+            if addition.len() >= ENTRIES_A_STEP || bodies.bytes >= BODIES_A_STEP {
+                self.index.apply(std::mem::replace(&mut addition, Addition::after(id, tip)))?;
+                bodies = Bodies::default();
+            }
             frontier = batch.frontier().clone();
             commits += 1;
         }
+        self.index.apply(addition)?;
         Ok(commits)
     }
 
-    /// The entries of a record that was read from the journal, with their bodies.
-    fn entries_of(&self, record: &Record<'_>, bytes: &[u8]) -> Result<Vec<NewEntry>, StorageError> {
-        let mut brought = BTreeMap::new();
+    /// The entries of a record that was read from the journal, with their bodies. `bodies` are
+    /// those of the records before it that are not in the index yet.
+    fn entries_of(
+        &self,
+        record: &Record<'_>,
+        bytes: &[u8],
+        bodies: &mut Bodies,
+    ) -> Result<Vec<Arc<NewEntry>>, StorageError> {
         for (body, offset) in record.bodies.iter().zip(record.body_offsets()) {
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
             let found = bytes.get(start..start.saturating_add(body.length as usize));
             let found = found.ok_or(StorageError::Damaged(Damaged::Body(body.hash)))?;
-            brought.insert(body.hash, self.covered(body.hash, Some(found.to_vec()))?);
+            bodies.bytes += found.len();
+            bodies.covered.insert(body.hash, self.covered(body.hash, Some(found.to_vec()))?);
         }
         record
             .leaves
@@ -130,7 +214,7 @@ impl Reader {
             .map(|leaf| {
                 let covered = match leaf.body {
                     None => Covered::Unknown,
-                    Some(hash) => match brought.get(&hash) {
+                    Some(hash) => match bodies.covered.get(&hash) {
                         Some(covered) => covered.clone(),
                         // An earlier record brought it, and is indexed by now.
                         None => match self.body(&hash)? {
@@ -139,7 +223,7 @@ impl Reader {
                         },
                     },
                 };
-                Ok(NewEntry { leaf: leaf.bytes.to_vec(), covered })
+                Ok(Arc::new(NewEntry::new(leaf.bytes.to_vec(), covered)))
             })
             .collect()
     }
@@ -164,7 +248,7 @@ pub(super) fn open_index(
     folder: &Path,
     cache_bytes: u64,
 ) -> Result<(Reader, Rebuilt), StorageError> {
-    let why = match Index::open(folder, cache_bytes) {
+    let why = match Index::open(folder, cache_bytes, segments.identity().id) {
         Err(_) => "it could not be opened",
         Ok(index) => {
             let reader = Reader { segments: Arc::clone(&segments), index };
@@ -180,7 +264,8 @@ pub(super) fn open_index(
         }
     };
     move_aside(folder)?;
-    let reader = Reader { segments, index: Index::open(folder, cache_bytes)? };
+    let index = Index::open(folder, cache_bytes, segments.identity().id)?;
+    let reader = Reader { segments, index };
     let commits = reader.catch_up(&Tip::empty(), tip)?;
     Ok((reader, Rebuilt { why: Some(why), commits }))
 }

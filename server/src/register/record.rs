@@ -60,7 +60,8 @@ pub const MAX_BODIES_BYTES: u64 = 128 << 20;
 const MAGIC: &[u8; 8] = b"ASSAYREC";
 const VERSION: u16 = 1;
 const CHECKSUM_BYTES: usize = 32;
-const LEAF_HEADER_BYTES: usize = 2 + 1 + 32;
+/// What stands before a leaf: its length (2), whether it has a body (1), the body's hash (32).
+pub(super) const LEAF_HEADER_BYTES: usize = 2 + 1 + 32;
 const BODY_HEADER_BYTES: usize = 32 + 4;
 
 /// What tells one journal from another: 16 random bytes, kept for ever and never shown.

@@ -54,6 +54,16 @@ pub enum Key {
     Body(Sha256),
     /// The hash of a complete subtree: 32 bytes.
     Node(Node),
+    /// Hashes of complete subtrees of one height, a multiple of eight, that follow each other: 32
+    /// bytes each, all of them or none. What tiles consist of.
+    Hashes {
+        /// Height of the subtrees, divided by eight.
+        level: u8,
+        /// Position of the first among the subtrees of this height.
+        start: u64,
+        /// How many.
+        count: u16,
+    },
     /// The index of the entry with this leaf hash: 8 bytes, big-endian.
     IndexOf(Sha256),
 }

@@ -1,20 +1,27 @@
 //! Taking attestations in.
 //!
-//! The order: check every signature, assign indices, hash, write, sync, publish the head (the last
-//! four are the storage's one step), sign the checkpoint, acknowledge. One leaf for each signature;
-//! a leaf that is there already is not added again; a body is kept once.
+//! The order: check every signature, wait for one's turn, assign indices, hash, write, sync,
+//! publish the head (the last four are the storage's one step), sign the checkpoint, acknowledge.
+//! Those who submit at the same time check on their own and are committed together ([`Queue`]).
+//! One leaf for each signature; a leaf that is there already is not added again; a body is kept
+//! once.
+//!
+//! [`Queue`]: super::queue::Queue
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attest::envelope::IN_TOTO;
 use attest::{Envelope, Leaf, PublicKey, Sha256, Statement, StatementError, Timestamp};
+use verify::merkle::inclusion_proof;
 
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
-use super::entry::Receipt;
-use super::facts::{MAX_TERMS, terms};
+use super::entry::{Receipt, Signed, bundle};
+use super::facts::MAX_TERMS;
 use super::log::{Edge, ReadError, Register};
-use super::storage::{Blob, CommitError, Damaged, Head, Key, Storage, StorageError};
+use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Ticket, Waiting};
+use super::record::MAX_BODY_BYTES;
+use super::storage::{Blob, CommitError, Head, Key, Storage, StorageError};
 
 /// How far `now` may be before the last commit, in microseconds (five minutes): clocks of two
 /// machines differ.
@@ -23,7 +30,8 @@ pub const CLOCK_TOLERANCE_MICROSECONDS: i64 = 5 * 60 * 1_000_000;
 pub const MAX_SIGNATURES: usize = attest::envelope::MAX_SIGNATURES;
 /// Most keys that a submitter offers to check them with.
 pub const MAX_VERIFIERS: usize = 16;
-/// How often a commit is tried again when another writer was first.
+/// How often a commit is tried again when another writer was first, and how often a submission
+/// waits again when whoever committed it went away.
 const MAX_ATTEMPTS: usize = 8;
 
 /// An envelope, and the keys that its signatures are checked with.
@@ -80,34 +88,74 @@ pub enum SubmitError {
     /// A limit is exceeded.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// Too many submissions wait already.
+    #[error(
+        "{waiting} entries wait to be committed, more than {MAX_WAITING_ENTRIES} are too many: try again in a moment"
+    )]
+    Busy {
+        /// How many entries wait.
+        waiting: usize,
+    },
     /// Other writers were always first.
     #[error("other writers were first {MAX_ATTEMPTS} times: try again")]
     Contended,
-    /// The commit failed.
+    /// The commit failed; it may have been of several submissions.
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(Arc<CommitError>),
     /// The register does not answer.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(Arc<ReadError>),
+}
+
+impl From<ReadError> for SubmitError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(Arc::new(error))
+    }
+}
+
+/// What keeps a whole group from being committed.
+#[derive(Clone)]
+enum GroupError {
+    Batch(BatchError),
+    Contended,
+    Commit(Arc<CommitError>),
+    Read(Arc<ReadError>),
+}
+
+impl From<StorageError> for GroupError {
+    fn from(error: StorageError) -> Self {
+        Self::Read(Arc::new(error.into()))
+    }
+}
+
+impl From<GroupError> for SubmitError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::Batch(error) => error.into(),
+            GroupError::Contended => Self::Contended,
+            GroupError::Commit(error) => Self::Commit(error),
+            GroupError::Read(error) => Self::Read(error),
+        }
+    }
 }
 
 impl From<StorageError> for SubmitError {
     fn from(error: StorageError) -> Self {
-        Self::Read(error.into())
+        ReadError::from(error).into()
     }
 }
 
 /// A signature that was checked.
 struct Checked {
     leaf: Leaf,
-    body: Arc<Body>,
+    entry: Arc<NewEntry>,
 }
 
 /// Where a leaf is.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    index: u64,
-    duplicate: bool,
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    pub(super) index: u64,
+    pub(super) duplicate: bool,
 }
 
 impl<S: Storage> Register<S> {
@@ -142,89 +190,172 @@ impl<S: Storage> Register<S> {
         }
         let checked: Vec<Vec<Checked>> = submissions.iter().map(check).collect::<Result<_, _>>()?;
 
-        let mut edge = self.edge.lock().await;
-        let mut indices = None;
-        for _ in 0..MAX_ATTEMPTS {
-            let current = match edge.take() {
-                Some(current) => current,
-                None => Edge::read(&self.storage).await?,
-            };
-            match self.commit(&current, &checked, now).await {
-                Ok((found, next)) => {
-                    *edge = Some(next.unwrap_or(current));
-                    indices = Some(found);
-                    break;
-                }
-                // Read the head again: another writer moved it.
-                Err(SubmitError::Commit(CommitError::Conflict { .. })) => {}
-                Err(error @ SubmitError::Commit(_)) => return Err(error),
-                Err(error) => {
-                    *edge = Some(current);
-                    return Err(error);
-                }
-            }
-        }
-        drop(edge);
-        let indices = indices.ok_or(SubmitError::Contended)?;
+        let entries = checked.iter().flatten().map(|checked| Arc::clone(&checked.entry)).collect();
+        let mut places = self.sequence(entries, now).await?.into_iter();
 
         let signed = self.signed().await?;
         let mut receipts = Vec::with_capacity(checked.len());
-        for group in &checked {
+        for (Submission { envelope, .. }, group) in submissions.iter().zip(&checked) {
             let mut of_envelope = Vec::with_capacity(group.len());
             for Checked { leaf, .. } in group {
-                let Place { index, duplicate } = *indices
-                    .get(&leaf.hash())
-                    .ok_or(StorageError::Damaged(Damaged::Root(signed.checkpoint.size)))?;
-                let bundle = self.bundle_in(index, &signed).await?;
-                of_envelope.push(Receipt { index, duplicate, bundle });
+                // There is a place for each entry.
+                let Some(place) = places.next() else { break };
+                of_envelope.push(self.receipt(envelope, leaf, place, &signed).await?);
             }
             receipts.push(of_envelope);
         }
         Ok(receipts)
     }
 
-    /// Commits what is new and says where everything is; the edge after it, if anything was new.
+    async fn receipt(
+        &self,
+        envelope: &Envelope,
+        leaf: &Leaf,
+        Place { index, duplicate }: Place,
+        signed: &Signed,
+    ) -> Result<Receipt, SubmitError> {
+        let size = signed.checkpoint.size;
+        let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
+        let bundle = bundle(leaf, envelope, index, self.verifier(), signed, hashes);
+        Ok(Receipt { index, duplicate, bundle })
+    }
+
+    /// Commits entries, together with those of whoever else waits, and says where each stands.
+    pub(super) async fn sequence(&self, entries: Arc<[Arc<NewEntry>]>, now: Timestamp) -> Done {
+        for _ in 0..MAX_ATTEMPTS {
+            let Ticket { mut answer, mut turn, mut baton } =
+                self.queue.join(Arc::clone(&entries), now)?;
+            // Ends: each round commits what waits before these entries, or gets the baton, once.
+            loop {
+                if let Some(held) = baton.take() {
+                    self.commit_waiting(&held).await;
+                    match answer.try_recv() {
+                        Ok(done) => return done,
+                        Err(tokio::sync::oneshot::error::TryRecvError::Empty) => baton = Some(held),
+                        Err(tokio::sync::oneshot::error::TryRecvError::Closed) => break,
+                    }
+                    continue;
+                }
+                tokio::select! {
+                    biased;
+                    done = &mut answer => match done {
+                        Ok(done) => return done,
+                        // Whoever committed it went away: nobody knows. An equal leaf is not
+                        // added twice, so that asking again is how to know.
+                        Err(_) => break,
+                    },
+                    Ok(given) = &mut turn => baton = Some(given),
+                }
+            }
+        }
+        Err(SubmitError::Contended)
+    }
+
+    /// Commits those who are next in one step, and tells each what became of it.
+    async fn commit_waiting(&self, baton: &Baton) {
+        let group = baton.take();
+        let mut edge = self.edge.lock().await;
+        let mut outcome = Err(GroupError::Contended);
+        for _ in 0..MAX_ATTEMPTS {
+            let current = match edge.take() {
+                Some(current) => current,
+                None => match Edge::read(&self.storage).await {
+                    Ok(current) => current,
+                    Err(error) => {
+                        outcome = Err(error.into());
+                        break;
+                    }
+                },
+            };
+            match self.commit(&current, &group).await {
+                Ok((answers, next)) => {
+                    *edge = Some(next.unwrap_or(current));
+                    outcome = Ok(answers);
+                    break;
+                }
+                // Read the head again: another writer moved it.
+                Err(GroupError::Commit(error)) => {
+                    if !matches!(*error, CommitError::Conflict { .. }) {
+                        outcome = Err(GroupError::Commit(error));
+                        break;
+                    }
+                }
+                Err(error) => {
+                    *edge = Some(current);
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        drop(edge);
+        // Signed once, before those who wait ask for it all at the same time.
+        if outcome.is_ok()
+            && let Err(error) = self.signed().await
+        {
+            outcome = Err(GroupError::Read(Arc::new(error)));
+        }
+        match outcome {
+            Ok(answers) => {
+                for (Waiting { answer, .. }, done) in group.into_iter().zip(answers) {
+                    // Who went away is told nothing.
+                    let _ = answer.send(done);
+                }
+            }
+            Err(error) => {
+                for Waiting { answer, .. } in group {
+                    let _ = answer.send(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+
+    /// Commits what is new of a group and says where everything is; the edge after it, if
+    /// anything was new.
     async fn commit(
         &self,
         edge: &Edge,
-        checked: &[Vec<Checked>],
-        now: Timestamp,
-    ) -> Result<(BTreeMap<Sha256, Place>, Option<Edge>), SubmitError> {
-        let now = whole_microseconds(now);
-        let mut time = now;
-        if let Some(Head { time: last, .. }) = edge.head {
-            if last.as_microsecond() - now.as_microsecond() > CLOCK_TOLERANCE_MICROSECONDS {
-                return Err(SubmitError::ClockBehind { now, last });
-            }
-            time = time.max(last);
-        }
-        let mut places = BTreeMap::new();
+        group: &[Waiting],
+    ) -> Result<(Vec<Done>, Option<Edge>), GroupError> {
+        let last = edge.head.map(|Head { time, .. }| time);
+        let mut time = last;
+        let mut places: BTreeMap<Sha256, Place> = BTreeMap::new();
         let mut entries = Vec::new();
-        for Checked { leaf, body } in checked.iter().flatten() {
-            let hash = leaf.hash();
-            if places.contains_key(&hash) {
+        let mut answers = Vec::with_capacity(group.len());
+        for waiting in group {
+            let now = whole_microseconds(waiting.now);
+            if let Some(last) = last
+                && last.as_microsecond() - now.as_microsecond() > CLOCK_TOLERANCE_MICROSECONDS
+            {
+                answers.push(Err(SubmitError::ClockBehind { now, last }));
                 continue;
             }
-            let place = match self.index_of(&hash).await? {
-                Some(index) => Place { index, duplicate: true },
-                None => {
-                    let index = edge.frontier.size() + entries.len() as u64;
-                    entries.push(NewEntry {
-                        leaf: leaf.bytes().to_vec(),
-                        covered: Covered::Body(Arc::clone(body)),
-                    });
-                    Place { index, duplicate: false }
-                }
-            };
-            places.insert(hash, place);
+            time = time.max(Some(now));
+            let mut stand = Vec::with_capacity(waiting.entries.len());
+            for entry in waiting.entries.iter() {
+                let hash = entry.leaf_hash();
+                let place = match places.get(&hash) {
+                    // The same leaf again, in this very commit.
+                    Some(place) => Place { duplicate: true, ..*place },
+                    None => match self.index_of(&hash).await? {
+                        Some(index) => Place { index, duplicate: true },
+                        None => {
+                            let index = edge.frontier.size() + entries.len() as u64;
+                            entries.push(Arc::clone(entry));
+                            Place { index, duplicate: false }
+                        }
+                    },
+                };
+                places.entry(hash).or_insert(place);
+                stand.push(place);
+            }
+            answers.push(Ok(stand));
         }
-        if entries.is_empty() {
-            return Ok((places, None));
-        }
-        let batch = Batch::new(&edge.frontier, time, entries)?;
+        let Some(time) = time.filter(|_| !entries.is_empty()) else { return Ok((answers, None)) };
+        let batch = Batch::new(&edge.frontier, time, entries).map_err(GroupError::Batch)?;
         let next = Edge { head: Some(batch.head()), frontier: batch.frontier().clone() };
-        self.storage.commit(edge.head.as_ref(), batch).await?;
-        Ok((places, Some(next)))
+        let committed = self.storage.commit(edge.head.as_ref(), batch).await;
+        committed.map_err(|error| GroupError::Commit(Arc::new(error)))?;
+        Ok((answers, Some(next)))
     }
 
     async fn index_of(&self, leaf_hash: &Sha256) -> Result<Option<u64>, StorageError> {
@@ -251,6 +382,10 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
         Statement::parse(&envelope.payload)?;
     }
     let body = Arc::new(Body::new(envelope.pae()));
+    // No group must fail for one that is too large for any.
+    if body.bytes().len() > MAX_BODY_BYTES {
+        return Err(BatchError::Body(body.bytes().len()).into());
+    }
     let mut checked = Vec::with_capacity(envelope.signatures.len());
     for (position, signature) in envelope.signatures.iter().enumerate() {
         let verifier = verifiers
@@ -258,13 +393,15 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
             .find(|key| key.verify(body.bytes(), &signature.sig).is_ok())
             .ok_or(SubmitError::UnknownSignature { position })?;
         let leaf = Leaf::of(body.bytes(), &signature.sig, verifier);
-        checked.push(Checked { leaf, body: Arc::clone(&body) });
-    }
-    if let Some(Checked { leaf, .. }) = checked.first() {
-        let count = terms(leaf.bytes(), Some(body.bytes())).len();
-        if count > MAX_TERMS {
-            return Err(SubmitError::TooManyTerms(count));
+        let covered = Covered::Body(Arc::clone(&body));
+        let entry = Arc::new(NewEntry::new(leaf.bytes().to_vec(), covered));
+        if entry.terms().len() > MAX_TERMS {
+            return Err(SubmitError::TooManyTerms(entry.terms().len()));
         }
+        checked.push(Checked { leaf, entry });
     }
     Ok(checked)
 }
+
+#[cfg(test)]
+mod tests;

@@ -462,7 +462,7 @@ fn an_index_of_no_use_is_made_anew() {
     type Change = fn(&Path);
     let cases: [(&str, Change, bool); 6] = [
         ("untouched", |_| (), false),
-        ("missing", |index| std::fs::remove_dir_all(index).unwrap(), false),
+        ("missing", |index| std::fs::remove_dir_all(index).unwrap(), true),
         (
             "a file in its place",
             |index| {
@@ -498,7 +498,7 @@ fn an_index_of_no_use_is_made_anew() {
             true,
         ),
     ];
-    for (name, change, is_anew) in cases {
+    for (name, change, is_mended) in cases {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("register");
         let want = closed(&folder);
@@ -506,8 +506,9 @@ fn an_index_of_no_use_is_made_anew() {
         let register = open_folder(&folder);
         let rebuilt = register.storage().rebuilt().clone();
         assert_eq!(answers(&register), want, "{name}");
-        let anew = rebuilt.why.is_some() || rebuilt.commits == 3;
-        assert_eq!(anew, is_anew || name == "missing", "{name}: {rebuilt:?}");
+        // A database that was cut short may come back as it was a while ago.
+        let mended = rebuilt.why.is_some() || rebuilt.commits > 0;
+        assert_eq!(mended, is_mended, "{name}: {rebuilt:?}");
         assert_eq!(folder.join("index-aside").exists(), rebuilt.why.is_some(), "{name}");
         // And it takes new entries, and is kept.
         let key = key();

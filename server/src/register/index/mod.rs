@@ -1,0 +1,575 @@
+//! The index: what makes the journal quick to search. Nothing in it is worth a backup.
+//!
+//! One sled tree with prefixed keys, no value above 4 KiB, one sled batch for each step, and in
+//! the same batch the record that the index is complete to: that is the use of sled 0.34 in which
+//! a power cut loses the last batches whole or none of them. Nothing here waits for the disk.
+//! Whether it fits the journal is checked when it is opened, and whatever is wrong with it, it is
+//! made anew.
+//!
+//! Writing keys in random order is what costs with sled. So there are none: places and hashes go
+//! by position, and what entries can be found by is kept in runs ([`run`]), sorted blocks for a
+//! range of entries, which are merged as they grow in number ([`merge`]). Runs hold fingerprints,
+//! 64 bits that the journal's secret id makes impossible to choose: whoever reads what they lead
+//! to sees whether it is what was looked for, but for search terms, where one in 10^12 searches
+//! of a million entries could show an entry too many. None is ever missing.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `m` | version (2), journal id (16), tip (104): the record that the index is complete to; then, as numbers of variable length, the next free run id and the runs |
+//! | `e` number (8) | places of 64 entries ([`places`]) |
+//! | `h` level (1) number (8) | 64 hashes of the tree ([`hashes`]) |
+//! | `p` run (8) number (4) | a block of postings ([`block`]) |
+//! | `q` run (8) number (4) | first postings of 128 blocks |
+//! | `f` run (8) number (4) | a block of the run's filter ([`filter`]) |
+
+mod block;
+mod filter;
+mod hashes;
+mod merge;
+mod places;
+mod run;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use attest::{Sha256, Timestamp};
+use verify::merkle::Node;
+
+use self::block::{Posting, put_number, take_number};
+use self::hashes::Hashes;
+use self::merge::{Merge, Progress, due, work_for};
+pub(super) use self::places::{BodyPlace, Place};
+use self::run::{ROW_KINDS, Run, Writer};
+use super::batch::Batch;
+use super::facts::Term;
+use super::fields::{Fields, Short};
+use super::published::{Position, Tip};
+use super::record::{JournalId, Record};
+
+/// Version of the rows; an index of another version is made anew. It changes with the rows and
+/// with what [`super::facts`] finds in statements.
+const VERSION: u16 = 2;
+const STATE: &[u8] = b"m";
+
+/// How often opening is tried while the last user of the index is still closing it.
+const OPEN_ATTEMPTS: u32 = 1000;
+const OPEN_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Why the index does not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The database failed.
+    #[error(
+        "the index of the register cannot be used: run `assay log rebuild-index`, or start again"
+    )]
+    Database(#[from] sled::Error),
+    /// The database gave up while it was opened.
+    #[error(
+        "the index of the register cannot be opened: run `assay log rebuild-index`, or start again"
+    )]
+    Panicked,
+    /// Another process keeps the database open.
+    #[error("the index of the register is still open elsewhere: try again")]
+    Busy,
+    /// A row is not what was written, or is missing.
+    #[error(
+        "the index of the register is damaged (row `{0}`): start again, then it is made anew from the journal"
+    )]
+    Row(char),
+}
+
+/// What an index says of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// Nothing was ever written to it.
+    New,
+    /// Complete to this record of this journal.
+    Complete(JournalId, Tip),
+    /// Another version of the rows, or nothing that can be read.
+    Unknown,
+}
+
+/// The index of one register.
+pub(super) struct Index {
+    database: sled::Db,
+    journal: JournalId,
+    hashes: Hashes,
+    /// In the order of their entries; together they hold all of them.
+    runs: RwLock<Arc<Vec<Arc<Run>>>>,
+    size: AtomicU64,
+    tail: Mutex<Tail>,
+}
+
+/// What the next addition continues.
+#[derive(Debug, Default)]
+struct Tail {
+    tip: Option<Tip>,
+    next_id: u64,
+    /// The smallest last: it is worked on first.
+    merges: Vec<Merge>,
+    /// Runs that were merged into others; their rows go when nobody reads them any more.
+    merged: Vec<Arc<Run>>,
+}
+
+/// Commits that are to be added to the index in one step.
+pub(super) struct Addition {
+    journal: JournalId,
+    first: u64,
+    places: Vec<Place>,
+    postings: Vec<Posting>,
+    nodes: Vec<(Node, Sha256)>,
+    tip: Tip,
+}
+
+impl Addition {
+    /// Nothing yet, after `tip`.
+    pub(super) const fn after(journal: JournalId, tip: Tip) -> Self {
+        Self {
+            journal,
+            first: tip.tree.size,
+            places: Vec::new(),
+            postings: Vec::new(),
+            nodes: Vec::new(),
+            tip,
+        }
+    }
+
+    /// How many entries.
+    pub(super) const fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Adds the next commit: what `batch` says of it, and where `record`, the one at `tip`, put it.
+    pub(super) fn push(&mut self, batch: &Batch, record: &Record<'_>, tip: Tip) {
+        let bodies: std::collections::HashMap<Sha256, (u64, u32)> = record
+            .bodies
+            .iter()
+            .zip(record.body_offsets())
+            .map(|(body, start)| (body.hash, (start, body.length)))
+            .collect();
+        // A record has at most 192 MiB.
+        let narrow = |offset: u64| u32::try_from(offset).unwrap_or(u32::MAX);
+        let leaves = batch.entries().iter().zip(record.leaf_offsets());
+        for ((entry, leaf), index) in leaves.zip(batch.from().size..) {
+            let hash = entry.body();
+            let brought = hash.and_then(|hash| bodies.get(&hash).map(|place| (hash, place)));
+            let body = match (hash, brought) {
+                (None, _) => BodyPlace::None,
+                (Some(_), None) => BodyPlace::Elsewhere,
+                (Some(_), Some((hash, (start, length)))) => {
+                    self.post(b"body", &hash, index);
+                    BodyPlace::Here { start: narrow(*start), length: *length }
+                }
+            };
+            let length = u16::try_from(entry.leaf().len()).unwrap_or(u16::MAX);
+            let (record, time) = (tip.position, record.time);
+            self.places.push(Place { record, time, leaf: narrow(leaf), length, body });
+            self.post(b"leaf", &entry.leaf_hash(), index);
+            for term in entry.terms() {
+                self.post(b"term", &term.digest(), index);
+            }
+        }
+        self.nodes.extend_from_slice(batch.nodes());
+        self.tip = tip;
+    }
+
+    fn post(&mut self, kind: &[u8], digest: &Sha256, index: u64) {
+        let fingerprint = fingerprint(self.journal, kind, digest);
+        self.postings.push(Posting { fingerprint, index });
+    }
+}
+
+/// What stands for a digest in a run.
+fn fingerprint(journal: JournalId, kind: &[u8], digest: &Sha256) -> u64 {
+    let mixed = Sha256::of_parts([&journal.0[..], kind, digest.as_bytes()]);
+    mixed.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+impl Index {
+    /// Opens the index of `journal` in `folder`, or makes an empty one there.
+    pub(super) fn open(
+        folder: &Path,
+        cache_bytes: u64,
+        journal: JournalId,
+    ) -> Result<Self, IndexError> {
+        let database = open_database(folder, cache_bytes)?;
+        let index = Self {
+            database,
+            journal,
+            hashes: Hashes::default(),
+            runs: RwLock::default(),
+            size: AtomicU64::new(0),
+            tail: Mutex::default(),
+        };
+        if let Some(Listed { journal: owner, tip, next_id, runs }) = index.listed()?
+            && owner == journal
+        {
+            index.remove_strays(&runs)?;
+            index.size.store(tip.tree.size, Ordering::Release);
+            index.set_runs(runs);
+            let mut tail = index.tail();
+            tail.tip = Some(tip);
+            tail.next_id = next_id;
+        }
+        Ok(index)
+    }
+
+    /// What the index is complete to.
+    pub(super) fn state(&self) -> Result<State, IndexError> {
+        Ok(match self.listed()? {
+            Some(Listed { journal, tip, .. }) => State::Complete(journal, tip),
+            None if self.database.is_empty() => State::New,
+            None => State::Unknown,
+        })
+    }
+
+    /// Makes the next start make the index anew: something in it is not as it was written.
+    pub(super) fn condemn(&self) {
+        if let Err(error) = self.database.insert(STATE, b"condemned") {
+            tracing::error!(%error, "cannot mark the index as damaged");
+        }
+    }
+
+    fn listed(&self) -> Result<Option<Listed>, IndexError> {
+        let Some(row) = self.database.get(STATE)? else { return Ok(None) };
+        Ok(Listed::decode(&row).ok())
+    }
+
+    fn runs(&self) -> Arc<Vec<Arc<Run>>> {
+        Arc::clone(&self.runs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_runs(&self, runs: Vec<Arc<Run>>) {
+        *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(runs);
+    }
+
+    fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
+        // Whoever panicked half-way left rows that no list names.
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds commits.
+    pub(super) fn apply(&self, addition: Addition) -> Result<(), IndexError> {
+        let Addition { first, places, mut postings, nodes, tip, .. } = addition;
+        if places.is_empty() {
+            return Ok(());
+        }
+        let mut tail = self.tail();
+        let mut rows = sled::Batch::default();
+        hashes::add(&self.database, &mut rows, &nodes)?;
+        self.add_places(&mut rows, first, &places)?;
+
+        postings.sort_unstable();
+        postings.dedup();
+        let fingerprints =
+            postings.chunk_by(|one, next| one.fingerprint == next.fingerprint).count() as u64;
+        let mut writer = Writer::new(tail.next_id, first, places.len() as u64, fingerprints);
+        tail.next_id += 1;
+        for posting in &postings {
+            writer.push(*posting, &mut rows);
+        }
+        let mut runs = self.runs().as_ref().clone();
+        runs.push(Arc::new(writer.finish(&mut rows)));
+        self.list(&mut rows, &tip, tail.next_id, &runs);
+        self.database.apply_batch(rows)?;
+        self.size.store(tip.tree.size, Ordering::Release);
+        self.set_runs(runs);
+        tail.tip = Some(tip);
+        self.merge(&mut tail, postings.len() as u64)
+    }
+
+    fn add_places(
+        &self,
+        rows: &mut sled::Batch,
+        first: u64,
+        places: &[Place],
+    ) -> Result<(), IndexError> {
+        let numbered: Vec<(u64, Place)> = (first..).zip(places.iter().copied()).collect();
+        let row_of = |index: u64| places::row_of(index).0;
+        for group in numbered.chunk_by(|(one, _), (next, _)| row_of(*one) == row_of(*next)) {
+            let Some((index, _)) = group.first() else { continue };
+            let key = places_key(row_of(*index));
+            let mut row = Vec::new();
+            if places::row_of(*index).1 > 0 {
+                let before = self.database.get(&key)?.ok_or(IndexError::Row('e'))?;
+                row.extend_from_slice(&before);
+            }
+            for extent in group.chunk_by(|(_, one), (_, next)| one.record == next.record) {
+                let places: Vec<Place> = extent.iter().map(|(_, place)| *place).collect();
+                places::append(&mut row, &places);
+            }
+            rows.insert(key, row);
+        }
+        Ok(())
+    }
+
+    /// Merges runs, as far as an addition of `added` postings pays for it.
+    fn merge(&self, tail: &mut Tail, added: u64) -> Result<(), IndexError> {
+        let mut budget = work_for(added);
+        loop {
+            let runs = self.runs();
+            let busy = runs.iter().rposition(|run| tail.merges.iter().any(|merge| merge.has(run)));
+            let free = runs.get(busy.map_or(0, |last| last + 1)..).unwrap_or_default();
+            if let Some((count, overdue)) = due(free) {
+                let inputs = free.get(free.len().saturating_sub(count)..).unwrap_or_default();
+                tail.merges.push(Merge::new(inputs, tail.next_id));
+                tail.next_id += 1;
+                if overdue {
+                    budget = u64::MAX;
+                }
+            }
+            drop(runs);
+            if budget == 0 {
+                break;
+            }
+            let Some(merge) = tail.merges.pop() else { break };
+            match merge.work(&self.database, &mut budget)? {
+                Progress::Unfinished(merge) => {
+                    tail.merges.push(merge);
+                    break;
+                }
+                Progress::Finished(run, inputs) => self.replace(tail, run, inputs)?,
+            }
+        }
+        self.remove_merged(tail)
+    }
+
+    /// Puts a run in the place of those that it was merged from.
+    fn replace(&self, tail: &mut Tail, run: Run, inputs: Vec<Arc<Run>>) -> Result<(), IndexError> {
+        let tip = tail.tip.ok_or(IndexError::Row('m'))?;
+        let is_input = |run: &Arc<Run>| inputs.iter().any(|input| input.id == run.id);
+        let mut runs = self.runs().as_ref().clone();
+        let at = runs.iter().position(is_input).ok_or(IndexError::Row('m'))?;
+        runs.retain(|run| !is_input(run));
+        runs.insert(at, Arc::new(run));
+        let mut rows = sled::Batch::default();
+        self.list(&mut rows, &tip, tail.next_id, &runs);
+        self.database.apply_batch(rows)?;
+        self.set_runs(runs);
+        tail.merged.extend(inputs);
+        Ok(())
+    }
+
+    /// Removes the rows of runs that were merged and that nobody reads any more.
+    fn remove_merged(&self, tail: &mut Tail) -> Result<(), IndexError> {
+        let (unread, read) = std::mem::take(&mut tail.merged)
+            .into_iter()
+            .partition(|run| Arc::strong_count(run) == 1);
+        tail.merged = read;
+        let unread: Vec<Arc<Run>> = unread;
+        for run in unread {
+            let mut rows = sled::Batch::default();
+            run.remove(&mut rows);
+            self.database.apply_batch(rows)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of runs that are not listed: a merge that did not come to its end, or that
+    /// did and left its inputs.
+    fn remove_strays(&self, runs: &[Arc<Run>]) -> Result<(), IndexError> {
+        for kind in ROW_KINDS {
+            let mut next = 0_u64;
+            // Each round passes a run.
+            while let Some(found) = self
+                .database
+                .range(run::row_key(kind, next, 0)..=run::row_key(kind, u64::MAX, u32::MAX))
+                .keys()
+                .next()
+            {
+                let found = found?;
+                let id = found.get(1..9).and_then(|bytes| bytes.try_into().ok());
+                let id = u64::from_be_bytes(id.ok_or(IndexError::Row(char::from(kind)))?);
+                if !runs.iter().any(|run| run.id == id) {
+                    let mut rows = sled::Batch::default();
+                    for row in self.database.scan_prefix(key(kind, &[&id.to_be_bytes()])).keys() {
+                        rows.remove(row?);
+                    }
+                    self.database.apply_batch(rows)?;
+                }
+                match id.checked_add(1) {
+                    Some(after) => next = after,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, rows: &mut sled::Batch, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) {
+        let mut state = Vec::with_capacity(1024);
+        state.extend_from_slice(&VERSION.to_be_bytes());
+        state.extend_from_slice(&self.journal.0);
+        tip.encode(&mut state);
+        put_number(&mut state, next_id);
+        for run in runs {
+            run.encode(&mut state);
+        }
+        rows.insert(STATE, state);
+    }
+
+    /// Where an entry is; `None` beyond the end.
+    pub(super) fn place(&self, index: u64) -> Result<Option<Place>, IndexError> {
+        let (number, within) = places::row_of(index);
+        let Some(row) = self.database.get(places_key(number))? else { return Ok(None) };
+        places::find(&row, within).map_err(|Short| IndexError::Row('e'))
+    }
+
+    /// The hash of a complete subtree; `None` when the tree is not that large.
+    pub(super) fn node(&self, node: Node) -> Result<Option<Sha256>, IndexError> {
+        self.hashes.node(&self.database, node)
+    }
+
+    /// Hashes of complete subtrees of height `8 * level`, from `start` on, at most `count`.
+    pub(super) fn hashes(
+        &self,
+        level: u8,
+        start: u64,
+        count: u64,
+    ) -> Result<Vec<Sha256>, IndexError> {
+        hashes::read(&self.database, level, start, count)
+    }
+
+    /// The entry with a leaf of this hash.
+    pub(super) fn index_of(&self, leaf_hash: &Sha256) -> Result<Option<u64>, IndexError> {
+        let mut start = 0;
+        while let Some(index) = self.next_of(b"leaf", leaf_hash, start)? {
+            let found = self.hashes(0, index, 1)?;
+            if found.first().ok_or(IndexError::Row('h'))? == leaf_hash {
+                return Ok(Some(index));
+            }
+            start = index + 1;
+        }
+        Ok(None)
+    }
+
+    /// The first entry at `start` or after it whose record may have brought the body.
+    pub(super) fn next_with_body(
+        &self,
+        hash: &Sha256,
+        start: u64,
+    ) -> Result<Option<u64>, IndexError> {
+        self.next_of(b"body", hash, start)
+    }
+
+    /// The first entry with `term` at `start` or after it.
+    pub(super) fn next(&self, term: &Term, start: u64) -> Result<Option<u64>, IndexError> {
+        self.next_of(b"term", &term.digest(), start)
+    }
+
+    fn next_of(&self, kind: &[u8], digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
+        let fingerprint = fingerprint(self.journal, kind, digest);
+        let runs = self.runs();
+        let from = runs.partition_point(|run| run.end() <= start);
+        for run in runs.get(from..).unwrap_or_default() {
+            if let Some(index) = run.next(&self.database, fingerprint, start)? {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first entry that was committed at `time` or after it. Times never go back.
+    pub(super) fn first_at(&self, time: Timestamp) -> Result<Option<u64>, IndexError> {
+        let size = self.size.load(Ordering::Acquire);
+        let damaged = |Short| IndexError::Row('e');
+        let row = |number| self.database.get(places_key(number))?.ok_or(IndexError::Row('e'));
+        let (mut low, mut high) = (0, size.div_ceil(places::ENTRIES_A_ROW));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if places::first_time(&row(middle)?).map_err(damaged)? < time {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if let Some(before) = low.checked_sub(1) {
+            let row = row(before)?;
+            for index in (before * places::ENTRIES_A_ROW..size).take(places::ENTRIES_A_ROW as usize)
+            {
+                let place = places::find(&row, places::row_of(index).1).map_err(damaged)?;
+                if place.ok_or(IndexError::Row('e'))?.time >= time {
+                    return Ok(Some(index));
+                }
+            }
+        }
+        let first = low * places::ENTRIES_A_ROW;
+        Ok((first < size).then_some(first))
+    }
+}
+
+/// What the state row says.
+struct Listed {
+    journal: JournalId,
+    tip: Tip,
+    next_id: u64,
+    runs: Vec<Arc<Run>>,
+}
+
+impl Listed {
+    fn decode(row: &[u8]) -> Result<Self, Short> {
+        let mut fields = Fields::new(row);
+        if fields.u16()? != VERSION {
+            return Err(Short);
+        }
+        let journal = JournalId(fields.array()?);
+        let tip = Tip::decode(&mut fields)?;
+        let mut rest = fields.rest();
+        let next_id = take_number(&mut rest)?;
+        let (mut runs, mut end) = (Vec::new(), 0);
+        while !rest.is_empty() {
+            let run = Run::decode(&mut rest, end)?;
+            end = run.end();
+            runs.push(Arc::new(run));
+        }
+        let fits = end == tip.tree.size && runs.iter().all(|run| run.id < next_id);
+        if fits { Ok(Self { journal, tip, next_id, runs }) } else { Err(Short) }
+    }
+}
+
+fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, IndexError> {
+    let config = sled::Config::new()
+        .path(folder)
+        .cache_capacity(cache_bytes)
+        // No thread of its own: what is not written when the process ends is caught up.
+        .flush_every_ms(None);
+    for _ in 0..OPEN_ATTEMPTS {
+        // sled 0.34 panics while it recovers from some torn files. Nothing of ours is shared
+        // with the closure but the configuration, and what it leaves is thrown away with the
+        // folder.
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(database)) => return Ok(database),
+            // A thread of the one who had it open last is still closing the file.
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("acquire lock") => {
+                std::thread::sleep(OPEN_INTERVAL);
+            }
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(IndexError::Panicked),
+        }
+    }
+    Err(IndexError::Busy)
+}
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = vec![kind];
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+fn places_key(number: u64) -> Vec<u8> {
+    key(b'e', &[&number.to_be_bytes()])
+}
+
+/// Where something in a record is.
+pub(super) const fn within(record: Position, offset: u64) -> Position {
+    Position { offset: record.offset.saturating_add(offset), ..record }
+}
+
+#[cfg(test)]
+mod tests;

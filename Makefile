@@ -23,12 +23,13 @@ KEEP        := 2>&1 | tee -a $(LOG)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench audit tools
+.PHONY: help quickstart test bench bench-large audit tools
 
 help:
 	@echo "make quickstart  build assay, train a model with every step attested, promote it, attack it (first time: 12 minutes or less)"
 	@echo "make test        everything that must hold: format, tests, lints, both feature sets, documents, the example"
 	@echo "make bench       measure, against raw probes of the same run; writes target/bench.json"
+	@echo "make bench-large the same for a register of a million entries"
 	@echo "make audit       licences, sources and bans of the dependencies (needs cargo-deny)"
 
 quickstart: tools $(VENV)/.ready
@@ -66,6 +67,10 @@ test: tools $(VENV)/.ready $(PEERS)/.ready
 bench: tools
 	@echo; echo "==> measuring: ten minutes or less"
 	$(CARGO) bench --locked --bench bench
+
+bench-large: tools
+	@echo; echo "==> measuring the register at a million entries: twenty minutes or less"
+	$(CARGO) bench --locked --bench bench -- --large
 
 audit:
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny (a few minutes)"; exit 1; }

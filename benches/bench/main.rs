@@ -16,6 +16,8 @@
 
 mod command;
 mod judge;
+mod ledger;
+mod register;
 mod report;
 mod timing;
 
@@ -26,8 +28,18 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
         return;
     }
+    let given: Vec<String> = std::env::args().collect();
+    if let Some(at) = given.iter().position(|argument| argument == "--resident") {
+        return register::say_resident(given[at + 1].as_ref());
+    }
+    let large = given.iter().any(|argument| argument == "--large");
     let mut report = Report::default();
-    command::measure(&mut report);
-    judge::measure(&mut report);
+    if large {
+        register::measure_large(&mut report);
+    } else {
+        command::measure(&mut report);
+        judge::measure(&mut report);
+        register::measure(&mut report);
+    }
     report.finish();
 }

@@ -160,6 +160,11 @@ impl Embedded {
         self.lock.as_ref().map_or(Ok(()), |lock| lock.announce(holder))
     }
 
+    /// How many commits the journal has.
+    pub fn commits(&self) -> u64 {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).journal.tip().sequence
+    }
+
     fn current(&self) -> Option<Head> {
         *self.head.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,7 +20,7 @@ use super::entry::{Receipt, Signed, bundle};
 use super::facts::MAX_TERMS;
 use super::log::{Edge, ReadError, Register};
 use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Ticket, Waiting};
-use super::record::MAX_BODY_BYTES;
+use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
 use super::storage::{Blob, CommitError, Head, Key, Storage, StorageError};
 
 /// How far `now` may be before the last commit, in microseconds (five minutes): clocks of two
@@ -153,9 +153,11 @@ struct Checked {
 
 /// Where a leaf is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place {
-    pub(super) index: u64,
-    pub(super) duplicate: bool,
+pub struct Place {
+    /// Position of the entry.
+    pub index: u64,
+    /// Whether the register had the entry already.
+    pub duplicate: bool,
 }
 
 impl<S: Storage> Register<S> {
@@ -190,8 +192,10 @@ impl<S: Storage> Register<S> {
         }
         let checked: Vec<Vec<Checked>> = submissions.iter().map(check).collect::<Result<_, _>>()?;
 
-        let entries = checked.iter().flatten().map(|checked| Arc::clone(&checked.entry)).collect();
-        let mut places = self.sequence(entries, now).await?.into_iter();
+        let entries = checked.iter().flatten().map(|checked| Arc::clone(&checked.entry));
+        let entries: Vec<Arc<NewEntry>> = entries.collect();
+        limit(&entries)?;
+        let mut places = self.sequence(entries.into(), now).await?.into_iter();
 
         let signed = self.signed().await?;
         let mut receipts = Vec::with_capacity(checked.len());
@@ -205,6 +209,21 @@ impl<S: Storage> Register<S> {
             receipts.push(of_envelope);
         }
         Ok(receipts)
+    }
+
+    /// Registers entries whose signatures the caller has checked: nothing is checked here. They
+    /// are committed together, with those of whoever else submits at the time.
+    ///
+    /// # Errors
+    /// As [`Register::submit`]; [`BatchError`] when the entries are more than one commit can have.
+    pub async fn append(
+        &self,
+        entries: Vec<NewEntry>,
+        now: Timestamp,
+    ) -> Result<Vec<Place>, SubmitError> {
+        let entries: Vec<Arc<NewEntry>> = entries.into_iter().map(Arc::new).collect();
+        limit(&entries)?;
+        self.sequence(entries.into(), now).await
     }
 
     async fn receipt(
@@ -366,6 +385,28 @@ impl<S: Storage> Register<S> {
     }
 }
 
+/// No group must fail for a submission that is too large for any.
+fn limit(entries: &[Arc<NewEntry>]) -> Result<(), BatchError> {
+    let mut total = 0_u64;
+    for entry in entries {
+        if entry.leaf().len() > MAX_LEAF_BYTES {
+            return Err(BatchError::Leaf(entry.leaf().len()));
+        }
+        if let Covered::Body(body) = entry.covered() {
+            if body.bytes().len() > MAX_BODY_BYTES {
+                return Err(BatchError::Body(body.bytes().len()));
+            }
+            total = total.saturating_add(body.bytes().len() as u64);
+        }
+    }
+    match entries.len() {
+        0 => Err(BatchError::Empty),
+        count if count > MAX_LEAVES => Err(BatchError::TooMany(count)),
+        _ if total > MAX_BODIES_BYTES => Err(BatchError::Bodies(total)),
+        _ => Ok(()),
+    }
+}
+
 /// Checks every signature of an envelope and makes its leaf.
 fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
     let Submission { envelope, verifiers } = submission;
@@ -382,10 +423,6 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
         Statement::parse(&envelope.payload)?;
     }
     let body = Arc::new(Body::new(envelope.pae()));
-    // No group must fail for one that is too large for any.
-    if body.bytes().len() > MAX_BODY_BYTES {
-        return Err(BatchError::Body(body.bytes().len()).into());
-    }
     let mut checked = Vec::with_capacity(envelope.signatures.len());
     for (position, signature) in envelope.signatures.iter().enumerate() {
         let verifier = verifiers

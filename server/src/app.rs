@@ -360,6 +360,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_comes_when_too_many_submit_is_told_to_come_again() {
+        let app = app().await;
+        let (finish, finished) = tokio::sync::watch::channel(());
+        let submit = |app: &Arc<App<Memory>>| {
+            let mut finished = finished.clone();
+            tokio::spawn(Arc::clone(app).submit(Timestamp::UNIX_EPOCH, move |_| async move {
+                finished.changed().await.map_err(ApiError::undecided)
+            }))
+        };
+        let waiting: Vec<_> = (0..MAX_SUBMITTING).map(|_| submit(&app)).collect();
+        while app.submitting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(submit(&app).await.unwrap(), Err(ApiError::Busy)));
+        finish.send(()).unwrap();
+        for task in waiting {
+            task.await.unwrap().unwrap();
+        }
+        assert!(Arc::clone(&app).submit(Timestamp::UNIX_EPOCH, |_| async { Ok(()) }).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn work_that_takes_too_long_is_not_waited_for_and_not_called_done() {
         let app = app().await;
         let (begin, begun) = tokio::sync::oneshot::channel();

@@ -315,6 +315,19 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn whoever_is_to_come_again_is_told_when() {
+        for (error, status, again) in [
+            (ApiError::Busy, StatusCode::TOO_MANY_REQUESTS, true),
+            (ApiError::NotReady("it is starting"), StatusCode::SERVICE_UNAVAILABLE, true),
+            (ApiError::NoRoute, StatusCode::NOT_FOUND, false),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), again, "{status}");
+        }
+    }
+
     #[tokio::test]
     async fn nothing_internal_is_sent() {
         let secret = std::io::Error::other("/var/lib/assay/register: permission denied");

@@ -24,6 +24,7 @@ pub mod record;
 pub mod resource;
 pub mod root;
 pub mod statement;
+pub mod tile;
 pub mod tree;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
@@ -40,6 +41,7 @@ pub use note::{Note, NoteError, NoteSigner, VerifierKey};
 pub use predicate::Predicate;
 pub use resource::{IdentityError, ResourceDescriptor};
 pub use statement::{Statement, StatementError};
+pub use tile::{TilePath, TilePathError};
 
 /// What the names of Assay's own types start with: predicate types, build types, builder ids.
 ///

@@ -35,6 +35,7 @@ mod storage;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod tree;
 mod walk;
 

@@ -93,6 +93,14 @@ impl Error {
             Self::Bundle { .. } => {
                 "give Sigstore bundles of version 0.3, as `assay` writes them".into()
             }
+            Self::LogProof { .. } => {
+                "give a file that `assay log prove INDEX --output FILE` wrote, or another log's \
+                 `.tlog-proof`"
+                    .into()
+            }
+            Self::LeafIsNoFile => {
+                "write the leaf with `assay log entry INDEX --leaf FILE` and give that file".into()
+            }
             Self::Json(_) => "leave `--json` out, and report this".into(),
             Self::Output(_) => "check where the output goes: a full disk, a closed file".into(),
             Self::Ambiguous { choices, .. } => format!("say which: {}", list(choices)),
@@ -105,7 +113,7 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Register { .. } | Self::Read(_) => return None,
             #[cfg(feature = "server")]
-            Self::NoReceipt | Self::NotHere => "check with `assay find`, and report this".into(),
+            Self::NoReceipt | Self::NoLeaf(_) | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]
             Self::Unsent { source, .. } => {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use attest::content::ContentError;
 use attest::json::JsonError;
-use attest::{ArtifactId, BundleError, KeyError, StatementError};
+use attest::{ArtifactId, BundleError, KeyError, LogProofError, StatementError};
 use policy::PolicyError;
 use verify::TrustError;
 
@@ -226,6 +226,17 @@ pub enum Error {
     /// A statement cannot be made of what was given.
     #[error("cannot make the statement")]
     Statement(#[from] StatementError),
+    /// A file is not a proof.
+    #[error("`{}` cannot be used as a proof", path.display())]
+    LogProof {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LogProofError,
+    },
+    /// What should be the leaf of a log is not a file.
+    #[error("a proof is about a leaf, and the leaf must be a file")]
+    LeafIsNoFile,
     /// A file is not a bundle.
     #[error("cannot use bundle `{}`", path.display())]
     Bundle {
@@ -317,6 +328,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("the register gave no receipt")]
     NoReceipt,
+    /// The register gave an entry whose leaf is not base64.
+    #[cfg(feature = "server")]
+    #[error("the register gave entry {0} without a leaf that can be read")]
+    NoLeaf(u64),
     /// A statement was signed and not registered.
     #[cfg(feature = "server")]
     #[error("signed, but not registered; the bundle is kept as `{}`", path.display())]

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use attest::{
-    Bundle, Checkpoint, Decimal, Envelope, Leaf, Note, Statement, VerifierKey, oci, tree,
+    Bundle, Checkpoint, Decimal, Envelope, Inclusion, Leaf, LogProof, Note, Statement, TilePath,
+    VerifierKey, oci, tree,
 };
 use fixtures::{Scene, load};
 use policy::Policy;
@@ -23,7 +24,7 @@ struct Parser {
     again: fn(&[u8]) -> Option<Vec<u8>>,
 }
 
-const PARSERS: [Parser; 13] = [
+const PARSERS: [Parser; 15] = [
     Parser { name: "statement", again: |bytes| Statement::parse(bytes).ok()?.to_json().ok() },
     Parser { name: "envelope", again: |bytes| Some(Envelope::parse(bytes).ok()?.to_json()) },
     Parser { name: "encoding", again: |bytes| Some(Envelope::from_pae(bytes).ok()?.pae()) },
@@ -34,6 +35,8 @@ const PARSERS: [Parser; 13] = [
     Parser { name: "manifest", again: |bytes| image(oci::MANIFEST, bytes) },
     Parser { name: "note", again: |bytes| again::<Note>(bytes) },
     Parser { name: "verifier key", again: |bytes| again::<VerifierKey>(bytes) },
+    Parser { name: "log proof", again: |bytes| again::<LogProof>(bytes) },
+    Parser { name: "tile path", again: |bytes| again::<TilePath>(bytes) },
     Parser { name: "decimal", again: |bytes| again::<Decimal>(bytes) },
     Parser {
         name: "trust",
@@ -74,6 +77,7 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         scene.checkpoint.clone().into_bytes(),
         fixtures::log_signer().unwrap().verifier().to_string().into_bytes(),
         b"-12345.678900".to_vec(),
+        b"tile/0/x001/x234/067.p/255".to_vec(),
         tree_manifest(),
         image_index(),
     ];
@@ -83,6 +87,11 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         seeds.push(envelope.to_json());
         seeds.push(envelope.pae());
         seeds.push(envelope.payload.clone());
+        let proof =
+            evidence.presented.entries.iter().find_map(|entry| entry.proof.clone()).unwrap();
+        let Inclusion { index, hashes, checkpoint, .. } = proof;
+        let proof = LogProof { extra: Some(b"extra".to_vec()), index, hashes, checkpoint };
+        seeds.push(proof.to_string().into_bytes());
     }
     seeds.extend(scene.leaves.iter().take(2).map(|(leaf, _)| leaf.bytes().to_vec()));
     seeds

@@ -20,10 +20,12 @@ pub mod name;
 pub mod note;
 pub mod oci;
 pub mod predicate;
+pub mod proof;
 pub mod record;
 pub mod resource;
 pub mod root;
 pub mod statement;
+pub mod tile;
 pub mod tree;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
@@ -38,8 +40,10 @@ pub use leaf::{Leaf, LeafError, Verifier};
 pub use name::{NameError, StageName, StepName};
 pub use note::{Note, NoteError, NoteSigner, VerifierKey};
 pub use predicate::Predicate;
+pub use proof::{LogProof, LogProofError};
 pub use resource::{IdentityError, ResourceDescriptor};
 pub use statement::{Statement, StatementError};
+pub use tile::{TilePath, TilePathError};
 
 /// What the names of Assay's own types start with: predicate types, build types, builder ids.
 ///

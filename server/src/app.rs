@@ -1,5 +1,5 @@
-//! What the service consists of: the register, whom and what it judges by, the verdicts, and who
-//! may write.
+//! What the service consists of: the register, whom and what it judges by, the verdicts, who may
+//! write and who may read tiles.
 //!
 //! The storage works with blocking calls, so that whatever needs it runs on threads for that
 //! purpose, a bounded number at a time. Admission needs none of it: it reads the
@@ -47,6 +47,15 @@ pub enum Writers {
     Everybody,
 }
 
+/// Who may read the tiles of a service: every leaf, and so whose signatures there are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Readers {
+    /// Who may write.
+    Writers,
+    /// Everybody who can reach it: the register is declared public.
+    Everybody,
+}
+
 /// What a service is made of.
 pub struct Parts<S> {
     /// The register.
@@ -61,6 +70,8 @@ pub struct Parts<S> {
     pub namespaces: BTreeMap<String, StageName>,
     /// Who may write.
     pub writers: Writers,
+    /// Who may read tiles.
+    pub readers: Readers,
     /// Reads the time, once for each request.
     pub clock: Clock,
 }
@@ -75,6 +86,7 @@ pub struct App<S> {
     keeper: Keeper,
     verdicts: Verdicts,
     writers: Writers,
+    readers: Readers,
     clock: Clock,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
@@ -124,6 +136,10 @@ impl<S> App<S> {
         &self.writers
     }
 
+    pub(crate) const fn readers(&self) -> Readers {
+        self.readers
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }
@@ -135,7 +151,7 @@ impl<S: Storage> App<S> {
     /// # Errors
     /// [`AppError`].
     pub fn new(parts: Parts<S>) -> Result<Self, AppError> {
-        let Parts { register, trust, policy, gate, namespaces, writers, clock } = parts;
+        let Parts { register, trust, policy, gate, namespaces, writers, readers, clock } = parts;
         let keeper = Keeper::new(register.origin(), &trust)?;
         let namespaces = match &policy {
             Some(policy) => Some(Namespaces::new(namespaces, policy)?),
@@ -151,6 +167,7 @@ impl<S: Storage> App<S> {
             keeper,
             verdicts: Verdicts::default(),
             writers,
+            readers,
             clock,
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
@@ -335,6 +352,7 @@ mod tests {
             gate: None,
             namespaces: BTreeMap::new(),
             writers: Writers::ThisMachine,
+            readers: Readers::Writers,
             clock: Box::new(|| Timestamp::UNIX_EPOCH),
         };
         Arc::new(App::new(parts).unwrap())

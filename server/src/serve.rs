@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use verify::Trust;
 
-use crate::app::{App, AppError, Parts, Writers};
+use crate::app::{App, AppError, Parts, Readers, Writers};
 use crate::http::{ApiError, Token, router};
 use crate::judge::{Gate, JudgeError};
 use crate::listener::Bounded;
@@ -51,6 +51,8 @@ pub struct ServeConfig {
     pub token: Option<Token>,
     /// Whether everybody who can reach it may write, when there is no token.
     pub open: bool,
+    /// Whether the register is declared public: everybody who can reach it may read its tiles.
+    pub public: bool,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
     /// Called once, when it listens at the address and the verdicts are ready.
@@ -145,6 +147,7 @@ pub async fn serve_until(
         gate,
         namespaces: config.namespaces,
         writers,
+        readers: if config.public { Readers::Everybody } else { Readers::Writers },
         clock: Box::new(clock),
     })?);
 

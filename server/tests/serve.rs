@@ -61,6 +61,7 @@ fn config(path: &Path, trust: &str) -> ServeConfig {
         namespaces: BTreeMap::new(),
         token: None,
         open: false,
+        public: false,
         clock: noon,
         ready: Box::new(|_| {}),
     }

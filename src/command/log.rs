@@ -3,15 +3,17 @@
 //! A proof is checked before it is shown, against the tree that the register signed. Whether the
 //! register itself is trusted is said beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::attest::predicate::BuildKind;
 use ::attest::{
-    Bundle, Checkpoint, CheckpointError, KeyId, Predicate, PublicKey, ResourceDescriptor,
+    Bundle, Checkpoint, CheckpointError, KeyId, LogProof, Predicate, PublicKey, ResourceDescriptor,
     Statement, Timestamp, VerifierKey,
 };
 use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
@@ -54,6 +56,10 @@ struct EntryArgs {
     /// Also write its bundle here
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Also write its leaf here: what a proof that the register holds it is about
+    #[arg(long, value_name = "FILE")]
+    leaf: Option<PathBuf>,
 }
 
 /// Prove that an entry is in the register, or that the register has only grown
@@ -61,12 +67,18 @@ struct EntryArgs {
 #[command(after_help = "\
 Examples:
   assay log prove 7                   entry 7 is in the newest tree
+  assay log prove 7 --output 7.tlog-proof
+                                      the same, into a file that `assay verify --proof` checks
   assay log prove 7 --size 10         entry 7 is in the tree of the first 10 entries
   assay log prove --from 10           the newest tree extends that of the first 10 entries")]
 struct ProveArgs {
     /// Position of the entry, from 0
     #[arg(required_unless_present = "from")]
     index: Option<u64>,
+
+    /// Also write the proof here, to be checked without the register (C2SP tlog-proof)
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["size", "from"])]
+    output: Option<PathBuf>,
 
     /// Size of the tree; otherwise the newest
     #[arg(long, value_name = "SIZE", conflicts_with = "from")]
@@ -98,8 +110,12 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         LogCommand::Submit(args) => Ok(Box::new(args.submit(cx)?)),
         LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&source, cx)?)),
         LogCommand::Entry(args) => Ok(Box::new(args.entry(&source, cx)?)),
-        LogCommand::Prove(ProveArgs { index: Some(index), size, .. }) => {
-            Ok(Box::new(inclusion(*index, *size, &source, cx)?))
+        LogCommand::Prove(ProveArgs { index: Some(index), size, output, .. }) => {
+            let proof = inclusion(*index, *size, &source, cx)?;
+            if let Some(path) = output {
+                proof.write(path)?;
+            }
+            Ok(Box::new(proof))
         }
         LogCommand::Prove(ProveArgs { from, to, .. }) => {
             Ok(Box::new(consistency(from.unwrap_or_default(), *to, &source, cx)?))
@@ -174,7 +190,11 @@ impl Answer for Head {
 
 impl EntryArgs {
     fn entry(&self, source: &Source, cx: &Context<'_>) -> Result<Shown, Error> {
-        let EntryDocument { entry, bundle, .. } = source.entry(self.index)?;
+        let EntryDocument { entry, leaf, bundle } = source.entry(self.index)?;
+        if let Some(path) = &self.leaf {
+            let leaf = STANDARD.decode(&leaf).map_err(|_| Error::NoLeaf(self.index))?;
+            home::write(path, &leaf, Readers::All, Existing::Replaced)?;
+        }
         if let Some(path) = &self.output {
             let bundle = bundle.as_ref().ok_or(Error::NoBundle(self.index))?;
             home::write(path, &bundle.0.to_json(), Readers::All, Existing::Replaced)?;
@@ -334,6 +354,17 @@ impl<T> Proof<T> {
         for hash in hashes {
             field(page, "hash", &hash.to_string());
         }
+    }
+}
+
+impl Proof<Inclusion> {
+    /// Writes what is needed to check the proof without the register, but for the leaf.
+    fn write(&self, path: &Path) -> Result<(), Error> {
+        let Inclusion { index, hashes, .. } = &self.proof;
+        // The proof was checked against this checkpoint; the one beside it may be newer.
+        let (index, hashes, checkpoint) = (*index, hashes.clone(), self.head.note.clone());
+        let proof = LogProof { extra: None, index, hashes, checkpoint };
+        home::write(path, proof.to_string().as_bytes(), Readers::All, Existing::Replaced)
     }
 }
 

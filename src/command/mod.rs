@@ -14,6 +14,7 @@ pub mod man;
 pub mod policy;
 #[cfg(feature = "server")]
 pub mod promote;
+pub mod proof;
 #[cfg(feature = "server")]
 pub mod run;
 #[cfg(feature = "server")]

@@ -44,6 +44,10 @@ pub struct ServeArgs {
     #[arg(long, conflicts_with = "token_file")]
     open: bool,
 
+    /// Declare the register public: everybody may read its tiles, and needs no token for it
+    #[arg(long)]
+    public: bool,
+
     /// The policy to judge by; otherwise `policy.yaml` in the `.assay` folder, if it is there
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -114,6 +118,7 @@ impl ServeArgs {
             namespaces: self.namespaces()?,
             token: self.token()?,
             open: self.open,
+            public: self.public,
             clock: clock::now,
             ready: Box::new(move |address| ready(printer, address)),
         })

@@ -1,4 +1,5 @@
-//! `assay verify`: who said what about an artifact, and why anything was not believed.
+//! `assay verify`: who said what about an artifact, and why anything was not believed. With a
+//! proof, whether a log holds an entry.
 
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use ::verify::{Attestation, Completeness, Direction, Lineage, Rejected, Trust};
 use clap::Args;
 use serde::Serialize;
 
+use super::proof;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -28,8 +30,12 @@ pub struct VerifyArgs {
 
     /// Look into this bundle instead of a register; may be given several times
     #[arg(long = "bundle", value_name = "FILE")]
-    #[cfg_attr(not(feature = "server"), arg(required = true))]
+    #[cfg_attr(not(feature = "server"), arg(required_unless_present = "proof"))]
     bundles: Vec<PathBuf>,
+
+    /// Show that a trusted log holds the file as an entry, by this proof (C2SP tlog-proof)
+    #[arg(long, value_name = "FILE", conflicts_with = "bundles")]
+    proof: Option<PathBuf>,
 
     /// The trust file; otherwise `trust.yaml` in the `.assay` folder
     #[arg(long, value_name = "FILE")]
@@ -38,6 +44,9 @@ pub struct VerifyArgs {
 
 pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let trust = cx.trust(args.trust.as_deref())?;
+    if let Some(proof) = &args.proof {
+        return proof::verify(&args.artifact, proof, &trust);
+    }
     let (artifact, lineage) = lineage(&args.artifact, Direction::Up, &args.bundles, &trust, cx)?;
     Ok(Box::new(Verification::of(artifact, args.artifact.name(), &lineage)))
 }

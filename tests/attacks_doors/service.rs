@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode, header};
 use fixtures::{Scene, log_signer, signing_key};
 use policy::Policy;
 use serde_json::{Value, json};
-use server::app::{App, Parts, Writers};
+use server::app::{App, Parts, Readers, Writers};
 use server::http::router;
 use server::judge::Gate;
 use server::register::{Memory, Register};
@@ -53,6 +53,7 @@ impl Service {
             policy: Some(Policy::parse(&scene.policy).unwrap()),
             namespaces: [(NAMESPACE.to_owned(), scene.stage.clone())].into(),
             writers: Writers::Everybody,
+            readers: Readers::Writers,
             clock: Box::new(move || {
                 Timestamp::from_microsecond(clock.load(Ordering::SeqCst)).unwrap()
             }),

@@ -12,6 +12,7 @@ mod follow;
 mod lineage;
 pub mod merkle;
 mod negatives;
+mod proof;
 mod trace;
 mod trust;
 mod verified;
@@ -24,6 +25,7 @@ pub use lineage::{
     Unexplored, WhyUnexplored,
 };
 pub use negatives::{Negatives, Owed, Revocation};
+pub use proof::verify_log_proof;
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
     Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OutOfScope, Place, Trust, TrustError,

@@ -13,6 +13,7 @@ mod problem;
 mod promote;
 mod proofs;
 mod router;
+mod tiles;
 mod token;
 
 pub use problem::{ApiError, MEDIA_TYPE, Problem};

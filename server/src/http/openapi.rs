@@ -126,7 +126,9 @@ pub(super) fn document<'r>(
 ) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for (path, method, operation) in routes {
-        let entry = paths.entry(*path).or_insert_with(|| Value::Object(Map::new()));
+        // OpenAPI has no word for a parameter that goes over slashes.
+        let entry =
+            paths.entry(path.replace("{*", "{")).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(methods) = entry {
             methods.insert((*method).to_owned(), operation.document());
         }
@@ -139,7 +141,8 @@ pub(super) fn document<'r>(
             "title": "Assay",
             "version": env!("CARGO_PKG_VERSION"),
             "description": format!(
-                "The register, the judge and the gate of Assay. Writes need the operator's token. \
+                "The register, the judge and the gate of Assay. Writes need the operator's token, as do \
+                 tiles unless the register is declared public. \
                  A denied check is an answer (`passed: false`), not an error; an error is a question \
                  that could not be asked, and is never to be taken for allowed. Types of problems \
                  start with `{NAMESPACE}problem/`."

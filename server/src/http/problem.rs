@@ -50,6 +50,9 @@ pub enum ApiError {
     /// A write that names another machine, to a service for this one alone.
     #[error("this service takes writes only under a name of its own machine, such as `localhost`")]
     NotLocal,
+    /// Tiles asked for under the name of another machine, of a service for this one alone.
+    #[error("this service shows tiles only under a name of its own machine, such as `localhost`")]
+    NotPublic,
     /// The entry does not exist (yet).
     #[error("there is no entry {index}; the register has {size}")]
     NoEntry {
@@ -58,6 +61,9 @@ pub enum ApiError {
         /// How many entries there are.
         size: u64,
     },
+    /// No such tile (yet).
+    #[error("there is no such tile: {0}")]
+    NoTile(String),
     /// A tree that does not exist (yet).
     #[error("there is no tree of {asked} entries; the register has {size}")]
     NoTree {
@@ -153,7 +159,9 @@ impl ApiError {
             Self::Query(_) => (StatusCode::BAD_REQUEST, "query", "Unreadable query"),
             Self::Unauthorised => (StatusCode::UNAUTHORIZED, "unauthorised", "Token needed"),
             Self::NotLocal => (StatusCode::FORBIDDEN, "not-local", "Not under this name"),
+            Self::NotPublic => (StatusCode::FORBIDDEN, "not-public", "Not under this name"),
             Self::NoEntry { .. } => (StatusCode::NOT_FOUND, "no-entry", "No such entry"),
+            Self::NoTile(_) => (StatusCode::NOT_FOUND, "no-tile", "No such tile"),
             Self::NoTree { .. } => (StatusCode::NOT_FOUND, "no-tree", "No such tree"),
             Self::NoProof(_) => (StatusCode::BAD_REQUEST, "no-proof", "No such proof"),
             Self::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Envelope refused"),
@@ -200,7 +208,10 @@ impl ApiError {
                                a service with a token"
                     .into()
             }
-            Self::NoEntry { .. } | Self::NoTree { .. } | Self::NoProof(_) => {
+            Self::NotPublic => "use `http://localhost:PORT`; for other machines, ask the operator \
+                                for a token or for `assay serve --public`"
+                .into(),
+            Self::NoEntry { .. } | Self::NoTree { .. } | Self::NoTile(_) | Self::NoProof(_) => {
                 "read the size from /checkpoint and ask within it".into()
             }
             Self::Refused(_) => {
@@ -233,6 +244,7 @@ impl From<ReadError> for ApiError {
         match error {
             ReadError::NoEntry { index, size } => Self::NoEntry { index, size },
             ReadError::NoTree { asked, size } => Self::NoTree { asked, size },
+            ReadError::NoTile { .. } => Self::NoTile(error.to_string()),
             ReadError::Proof(error) => Self::NoProof(error.to_string()),
             ReadError::Storage(StorageError::TooManyTerms(_)) => Self::Query(error.to_string()),
             error => Self::undecided(error),

@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
-use super::{admit, artifacts, check, entries, find, health, openapi, promote, proofs};
+use super::{admit, artifacts, check, entries, find, health, openapi, promote, proofs, tiles};
 use crate::app::App;
 use crate::register::Storage;
 use crate::wire::{PromotionRequest, Question, Submission};
@@ -60,6 +60,7 @@ fn routes<S: Storage + 'static>() -> Vec<Route<S>> {
         Route::get("/v1/proofs/inclusion", proofs::INCLUSION, get(proofs::inclusion)),
         Route::get("/v1/proofs/consistency", proofs::CONSISTENCY, get(proofs::consistency)),
         Route::get("/checkpoint", proofs::CHECKPOINT, get(proofs::checkpoint)),
+        Route::get("/tile/{*path}", tiles::TILE, get(tiles::tile)),
         Route::get("/v1/find", find::FIND, get(find::find)),
         Route::post("/v1/check", check::CHECK, Question::LIMIT, post(check::check)),
         Route::post(

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use attest::{Checkpoint, NoteError, NoteSigner, VerifierKey};
+use attest::{Checkpoint, NoteError, NoteSigner, TilePath, VerifierKey};
 use verify::merkle::{Frontier, ProofError};
 
 use super::entry::Signed;
@@ -55,6 +55,14 @@ pub enum ReadError {
         /// What was asked for.
         asked: u64,
         /// How many there are.
+        size: u64,
+    },
+    /// The published tree has not all of that tile.
+    #[error("no `{path}`: the register has {size} entries")]
+    NoTile {
+        /// What was asked for.
+        path: TilePath,
+        /// How many entries there are.
         size: u64,
     },
     /// There is no such proof.

@@ -36,6 +36,7 @@ mod storage;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod tree;
 mod walk;
 

@@ -72,7 +72,7 @@ impl<S: Storage> Register<S> {
         })
     }
 
-    async fn node(&self, node: Node) -> Result<Sha256, ReadError> {
+    pub(super) async fn node(&self, node: Node) -> Result<Sha256, ReadError> {
         Ok(node_hash(&self.storage, node).await?)
     }
 }

@@ -22,7 +22,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use fixtures::{Scene, log_signer, signing_key};
 use policy::Policy;
 use serde_json::{Value, json};
-use server::app::{App, Parts, Writers};
+use server::app::{App, Parts, Readers, Writers};
 use server::http::router;
 use server::judge::Gate;
 use server::register::{
@@ -116,6 +116,7 @@ pub struct Setup {
     pub token: bool,
     pub no_policy: bool,
     pub no_gate: bool,
+    pub public: bool,
     pub namespaces: BTreeMap<String, StageName>,
 }
 
@@ -129,6 +130,7 @@ pub struct Reply {
     pub status: StatusCode,
     pub media_type: String,
     pub allow: Option<String>,
+    pub cache: String,
     pub body: Vec<u8>,
 }
 
@@ -173,6 +175,7 @@ impl Service {
             } else {
                 Writers::ThisMachine
             },
+            readers: if setup.public { Readers::Everybody } else { Readers::Writers },
             clock: Box::new(move || {
                 Timestamp::from_microsecond(clock.load(Ordering::SeqCst)).unwrap()
             }),
@@ -235,8 +238,10 @@ impl Service {
         let media_type = media_type.map_or("", |value| value.to_str().unwrap()).to_owned();
         let allow = response.headers().get(header::ALLOW);
         let allow = allow.map(|value| value.to_str().unwrap().to_owned());
+        let cache = response.headers().get(header::CACHE_CONTROL);
+        let cache = cache.map_or("", |value| value.to_str().unwrap()).to_owned();
         let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
-        Reply { status, media_type, allow, body: body.to_vec() }
+        Reply { status, media_type, allow, cache, body: body.to_vec() }
     }
 
     pub async fn check(&self, scene: &Scene) -> Value {

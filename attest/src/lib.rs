@@ -20,6 +20,7 @@ pub mod name;
 pub mod note;
 pub mod oci;
 pub mod predicate;
+pub mod proposal;
 pub mod record;
 pub mod resource;
 pub mod root;
@@ -38,6 +39,7 @@ pub use leaf::{Leaf, LeafError, Verifier};
 pub use name::{NameError, StageName, StepName};
 pub use note::{Note, NoteError, NoteSigner, VerifierKey};
 pub use predicate::Predicate;
+pub use proposal::{Proposal, ProposalError, Proposed};
 pub use resource::{IdentityError, ResourceDescriptor};
 pub use statement::{Statement, StatementError};
 

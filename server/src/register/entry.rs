@@ -71,19 +71,12 @@ impl Entry {
     pub(super) fn bundle(&self, log: &VerifierKey, proof: Inclusion) -> Option<Bundle> {
         let entry = LogEntry {
             index: self.index,
-            log_id: log_id(log),
+            log_id: log.id().as_bytes().to_vec(),
             leaf: self.leaf.bytes().to_vec(),
             proof: Some(proof),
         };
         Some(Bundle { envelope: self.envelope()?, hint: self.hint(), entries: vec![entry] })
     }
-}
-
-/// What bundles call a log: SHA-256 over name, line feed, key type and key, of which the key hash
-/// of its checkpoints is the start (C2SP signed-note, "Signatures"; Rekor v2 uses it whole).
-fn log_id(log: &VerifierKey) -> Vec<u8> {
-    let ed25519 = [1];
-    Sha256::of_parts([log.name().as_bytes(), b"\n", &ed25519, log.key().raw()]).as_bytes().to_vec()
 }
 
 /// A checkpoint, and the note in which the register signed it.

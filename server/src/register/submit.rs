@@ -2,13 +2,16 @@
 //!
 //! The order: check every signature, assign indices, hash, write, sync, publish the head (the last
 //! four are the storage's one step), sign the checkpoint, acknowledge. One leaf for each signature;
-//! a leaf that is there already is not added again; a body is kept once.
+//! a leaf that is there already is not added again; a body is kept once. Leaves without what they
+//! cover come in beside (`propose`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attest::envelope::IN_TOTO;
-use attest::{Envelope, Leaf, PublicKey, Sha256, Statement, StatementError, Timestamp};
+use attest::{
+    Envelope, Leaf, ProposalError, PublicKey, Sha256, Statement, StatementError, Timestamp,
+};
 
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
 use super::entry::Receipt;
@@ -59,6 +62,18 @@ pub enum SubmitError {
         /// Position of the signature, from 0.
         position: usize,
     },
+    /// What was proposed makes no leaf.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
+    /// The signature is registered already, without its statement.
+    #[error(
+        "entry {index} has this signature already, without its statement, as Sigstore clients \
+         register them: sign the statement again and submit that"
+    )]
+    WithoutBody {
+        /// Position of the entry.
+        index: u64,
+    },
     /// The payload says that it is a statement, and is none.
     #[error(transparent)]
     Statement(#[from] StatementError),
@@ -98,16 +113,16 @@ impl From<StorageError> for SubmitError {
 }
 
 /// A signature that was checked.
-struct Checked {
-    leaf: Leaf,
-    body: Arc<Body>,
+pub(super) struct Checked {
+    pub(super) leaf: Leaf,
+    pub(super) covered: Covered,
 }
 
 /// Where a leaf is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    index: u64,
-    duplicate: bool,
+pub(super) struct Place {
+    pub(super) index: u64,
+    pub(super) duplicate: bool,
 }
 
 impl<S: Storage> Register<S> {
@@ -141,31 +156,7 @@ impl<S: Storage> Register<S> {
             return Err(SubmitError::Nothing);
         }
         let checked: Vec<Vec<Checked>> = submissions.iter().map(check).collect::<Result<_, _>>()?;
-
-        let mut edge = self.edge.lock().await;
-        let mut indices = None;
-        for _ in 0..MAX_ATTEMPTS {
-            let current = match edge.take() {
-                Some(current) => current,
-                None => Edge::read(&self.storage).await?,
-            };
-            match self.commit(&current, &checked, now).await {
-                Ok((found, next)) => {
-                    *edge = Some(next.unwrap_or(current));
-                    indices = Some(found);
-                    break;
-                }
-                // Read the head again: another writer moved it.
-                Err(SubmitError::Commit(CommitError::Conflict { .. })) => {}
-                Err(error @ SubmitError::Commit(_)) => return Err(error),
-                Err(error) => {
-                    *edge = Some(current);
-                    return Err(error);
-                }
-            }
-        }
-        drop(edge);
-        let indices = indices.ok_or(SubmitError::Contended)?;
+        let indices = self.place(&checked, now).await?;
 
         let signed = self.signed().await?;
         let mut receipts = Vec::with_capacity(checked.len());
@@ -181,6 +172,39 @@ impl<S: Storage> Register<S> {
             receipts.push(of_envelope);
         }
         Ok(receipts)
+    }
+
+    /// Finds a place for every leaf: the one that it has, or a new one. All of them are in the
+    /// register when this returns, or none is new.
+    pub(super) async fn place(
+        &self,
+        checked: &[Vec<Checked>],
+        now: Timestamp,
+    ) -> Result<BTreeMap<Sha256, Place>, SubmitError> {
+        let mut edge = self.edge.lock().await;
+        let mut indices = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let current = match edge.take() {
+                Some(current) => current,
+                None => Edge::read(&self.storage).await?,
+            };
+            match self.commit(&current, checked, now).await {
+                Ok((found, next)) => {
+                    *edge = Some(next.unwrap_or(current));
+                    indices = Some(found);
+                    break;
+                }
+                // Read the head again: another writer moved it.
+                Err(SubmitError::Commit(CommitError::Conflict { .. })) => {}
+                Err(error @ SubmitError::Commit(_)) => return Err(error),
+                Err(error) => {
+                    *edge = Some(current);
+                    return Err(error);
+                }
+            }
+        }
+        drop(edge);
+        indices.ok_or(SubmitError::Contended)
     }
 
     /// Commits what is new and says where everything is; the edge after it, if anything was new.
@@ -200,19 +224,22 @@ impl<S: Storage> Register<S> {
         }
         let mut places = BTreeMap::new();
         let mut entries = Vec::new();
-        for Checked { leaf, body } in checked.iter().flatten() {
+        for Checked { leaf, covered } in checked.iter().flatten() {
             let hash = leaf.hash();
             if places.contains_key(&hash) {
                 continue;
             }
             let place = match self.index_of(&hash).await? {
-                Some(index) => Place { index, duplicate: true },
+                Some(index) => {
+                    if matches!(covered, Covered::Body(_)) && !self.was_given_body(index).await? {
+                        return Err(SubmitError::WithoutBody { index });
+                    }
+                    Place { index, duplicate: true }
+                }
                 None => {
                     let index = edge.frontier.size() + entries.len() as u64;
-                    entries.push(NewEntry {
-                        leaf: leaf.bytes().to_vec(),
-                        covered: Covered::Body(Arc::clone(body)),
-                    });
+                    entries
+                        .push(NewEntry { leaf: leaf.bytes().to_vec(), covered: covered.clone() });
                     Place { index, duplicate: false }
                 }
             };
@@ -258,7 +285,7 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
             .find(|key| key.verify(body.bytes(), &signature.sig).is_ok())
             .ok_or(SubmitError::UnknownSignature { position })?;
         let leaf = Leaf::of(body.bytes(), &signature.sig, verifier);
-        checked.push(Checked { leaf, body: Arc::clone(&body) });
+        checked.push(Checked { leaf, covered: Covered::Body(Arc::clone(&body)) });
     }
     if let Some(Checked { leaf, .. }) = checked.first() {
         let count = terms(leaf.bytes(), Some(body.bytes())).len();

@@ -63,6 +63,6 @@ pub use storage::{
     StorageError, Stored,
 };
 pub use submit::{
-    CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Submission, SubmitError,
+    CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,
 };
 pub use tree::Tree;

@@ -7,11 +7,11 @@
 use attest::{Inclusion, LogEntry, Proposal, Timestamp};
 use verify::merkle::inclusion_proof;
 
-use super::batch::Covered;
+use super::batch::{Covered, NewEntry};
 use super::entry::Signed;
 use super::log::{ReadError, Register};
 use super::storage::{Blob, Damaged, Key, Storage, StorageError, Stored};
-use super::submit::{Checked, Place, SubmitError};
+use super::submit::{Place, SubmitError};
 
 /// Where a signature without its statement was registered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,13 +32,11 @@ impl<S: Storage> Register<S> {
         proposal: &Proposal,
         now: Timestamp,
     ) -> Result<Recorded, SubmitError> {
-        let leaf = proposal.check()?;
-        let hash = leaf.hash();
-        let checked = [vec![Checked { leaf, covered: Covered::Unknown }]];
-        let places = self.place(&checked, now).await?;
+        let leaf = proposal.check()?.bytes().to_vec();
+        let places = self.append(vec![NewEntry { leaf, covered: Covered::Unknown }], now).await?;
         let signed = self.signed().await?;
         let lost = StorageError::Damaged(Damaged::Root(signed.checkpoint.size));
-        let Place { index, duplicate } = *places.get(&hash).ok_or(lost)?;
+        let Place { index, duplicate } = *places.first().ok_or(lost)?;
         Ok(Recorded { duplicate, entry: self.log_entry(index, &signed).await? })
     }
 
@@ -53,9 +51,15 @@ impl<S: Storage> Register<S> {
         Ok(LogEntry { index, log_id, leaf, proof: Some(proof) })
     }
 
-    /// Whether the entry at `index` came with what its signature covers, erased since or not.
-    pub(super) async fn was_given_body(&self, index: u64) -> Result<bool, StorageError> {
-        Ok(self.stored(index).await?.body.is_some())
+    /// Refuses to call a statement registered whose signature is there from before, without it.
+    pub(super) async fn require_body(
+        &self,
+        Place { index, duplicate }: Place,
+    ) -> Result<(), SubmitError> {
+        if duplicate && self.stored(index).await?.body.is_none() {
+            return Err(SubmitError::WithoutBody { index });
+        }
+        Ok(())
     }
 
     async fn stored(&self, index: u64) -> Result<Stored, StorageError> {

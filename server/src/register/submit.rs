@@ -113,16 +113,18 @@ impl From<StorageError> for SubmitError {
 }
 
 /// A signature that was checked.
-pub(super) struct Checked {
-    pub(super) leaf: Leaf,
-    pub(super) covered: Covered,
+struct Checked {
+    leaf: Leaf,
+    covered: Covered,
 }
 
 /// Where a leaf is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) index: u64,
-    pub(super) duplicate: bool,
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// Position of the entry.
+    pub index: u64,
+    /// Whether the register had the entry already.
+    pub duplicate: bool,
 }
 
 impl<S: Storage> Register<S> {
@@ -145,8 +147,9 @@ impl<S: Storage> Register<S> {
     /// receipts of each envelope, one for each signature, in their order.
     ///
     /// # Errors
-    /// [`SubmitError`]; nothing was added then, unless it says that a commit failed or that the
-    /// register does not answer: submit again to know.
+    /// [`SubmitError`]; nothing was added then, unless it says that a commit failed, that the
+    /// register does not answer (submit again to know), or that one of the signatures is there
+    /// without its statement.
     pub async fn submit_all(
         &self,
         submissions: &[Submission<'_>],
@@ -163,9 +166,11 @@ impl<S: Storage> Register<S> {
         for group in &checked {
             let mut of_envelope = Vec::with_capacity(group.len());
             for Checked { leaf, .. } in group {
-                let Place { index, duplicate } = *indices
+                let place = *indices
                     .get(&leaf.hash())
                     .ok_or(StorageError::Damaged(Damaged::Root(signed.checkpoint.size)))?;
+                self.require_body(place).await?;
+                let Place { index, duplicate } = place;
                 let bundle = self.bundle_in(index, &signed).await?;
                 of_envelope.push(Receipt { index, duplicate, bundle });
             }
@@ -174,9 +179,30 @@ impl<S: Storage> Register<S> {
         Ok(receipts)
     }
 
+    /// Registers entries whose signatures the caller has checked: nothing is checked here. They
+    /// are committed together, and the answer has a place for each.
+    ///
+    /// # Errors
+    /// As [`Register::submit`].
+    pub async fn append(
+        &self,
+        entries: Vec<NewEntry>,
+        now: Timestamp,
+    ) -> Result<Vec<Place>, SubmitError> {
+        let leaf = |leaf: &[u8]| Leaf::parse(leaf).map_err(|_| BatchError::Leaf(leaf.len()));
+        let checked = entries
+            .into_iter()
+            .map(|NewEntry { leaf: bytes, covered }| Ok(Checked { leaf: leaf(&bytes)?, covered }))
+            .collect::<Result<Vec<_>, BatchError>>()?;
+        let checked = [checked];
+        let places = self.place(&checked, now).await?;
+        let [entries] = &checked;
+        Ok(entries.iter().filter_map(|one| places.get(&one.leaf.hash()).copied()).collect())
+    }
+
     /// Finds a place for every leaf: the one that it has, or a new one. All of them are in the
     /// register when this returns, or none is new.
-    pub(super) async fn place(
+    async fn place(
         &self,
         checked: &[Vec<Checked>],
         now: Timestamp,
@@ -230,12 +256,7 @@ impl<S: Storage> Register<S> {
                 continue;
             }
             let place = match self.index_of(&hash).await? {
-                Some(index) => {
-                    if matches!(covered, Covered::Body(_)) && !self.was_given_body(index).await? {
-                        return Err(SubmitError::WithoutBody { index });
-                    }
-                    Place { index, duplicate: true }
-                }
+                Some(index) => Place { index, duplicate: true },
                 None => {
                     let index = edge.frontier.size() + entries.len() as u64;
                     entries

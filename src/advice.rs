@@ -141,6 +141,20 @@ impl Error {
             #[cfg(feature = "server")]
             Self::TooManyPages(_) => "add another condition, such as `--since`".into(),
             #[cfg(feature = "server")]
+            Self::UnknownLog(_) => {
+                "ask its operator for the key that `assay log head` shows, and `assay trust add --log KEY`"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::NoServiceUrl => "say where clients reach it with `--url`".into(),
+            #[cfg(feature = "server")]
+            Self::NotAServiceUrl(_) => "write it as `https://HOST` or `http://HOST:PORT`".into(),
+            #[cfg(feature = "server")]
+            Self::NotOfSigstore { .. } => {
+                "name the folder where the instance's `trusted_root.json` and `signing_config.json` are"
+                    .into()
+            }
+            #[cfg(feature = "server")]
             Self::UntrustedLog { key, .. } => {
                 format!("if it is yours, run `assay trust add --log {key}`")
             }

@@ -393,6 +393,27 @@ pub enum Error {
         /// Its verifier key.
         key: String,
     },
+    /// The trust file does not name the register of a service.
+    #[cfg(feature = "server")]
+    #[error("the trust file does not name the register `{0}` of the service")]
+    UnknownLog(String),
+    /// Nobody said where clients reach the service.
+    #[cfg(feature = "server")]
+    #[error("no service runs on this folder, and no URL was given")]
+    NoServiceUrl,
+    /// A text is not the URL of a service.
+    #[cfg(feature = "server")]
+    #[error("`{0}` is not the URL of a service")]
+    NotAServiceUrl(String),
+    /// A file is not the part of a Sigstore instance that it should be.
+    #[cfg(feature = "server")]
+    #[error("`{}` is not {expected}", path.display())]
+    NotOfSigstore {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// A service is asked for what only a register that is open here can give.
     #[cfg(feature = "server")]
     #[error("the register is not open here")]

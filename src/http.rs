@@ -75,6 +75,11 @@ impl Service {
         Ok(Self { agent: config.build().into(), base })
     }
 
+    /// The URL that all its paths start with, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
     /// Asks for a text.
     pub fn text(&self, path: &str) -> Result<String, Error> {
         let answer = self.agent.get(format!("{}{path}", self.base)).call();

@@ -211,6 +211,14 @@ impl Source {
         }
     }
 
+    /// Where the service is, if the register is behind one.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Service(service) => Some(service.url()),
+        }
+    }
+
     /// What checks the checkpoints, if the register is here to say so itself.
     pub fn verifier(&self) -> Option<&VerifierKey> {
         match self {

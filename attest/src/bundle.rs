@@ -185,6 +185,21 @@ impl Bundle {
     }
 }
 
+impl LogEntry {
+    /// The entry alone: a `TransparencyLogEntry` in its JSON form, as Rekor v2 answers.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&write_entry(self)).unwrap_or_default()
+    }
+
+    /// Parses a `TransparencyLogEntry`.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
+        parse_entry(json::parse_as(bytes)?)
+    }
+}
+
 fn parse_entry(entry: EntryJson) -> Result<LogEntry, BundleError> {
     Ok(LogEntry {
         index: number(&entry.log_index, "logIndex")?,
@@ -271,6 +286,9 @@ mod tests {
     fn bundles_read_back() {
         let bundle = bundle();
         assert_eq!(Bundle::parse(&bundle.to_json()).unwrap(), bundle);
+        for entry in &bundle.entries {
+            assert_eq!(&LogEntry::parse(&entry.to_json()).unwrap(), entry);
+        }
         let unlogged = Bundle { entries: Vec::new(), hint: None, ..bundle };
         assert_eq!(Bundle::parse(&unlogged.to_json()).unwrap(), unlogged);
     }

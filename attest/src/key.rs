@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
@@ -22,6 +23,8 @@ use pkcs8::der::Document;
 use pkcs8::der::pem::LineEnding;
 use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef, SecretDocument};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::digest::consts::U64;
+use sha2::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
 use zeroize::Zeroizing;
 
 use crate::digest::{DigestError, Sha256};
@@ -296,6 +299,67 @@ impl PublicKey {
             Checker::Ecdsa(key) => key.verify_sig(message, signature).map_err(|_| SignatureError),
         }
     }
+
+    /// Checks `signature` over the message that has this digest, for whoever has the digest alone:
+    /// SHA-256 for P-256, SHA-384 for P-384. With an Ed25519 key this is Ed25519ph (RFC 8032,
+    /// section 5.1) over SHA-512 without a context, strictly: a signature by pure Ed25519 is over
+    /// the message itself, and never passes.
+    ///
+    /// # Errors
+    /// [`SignatureError`] when the signature is not by this key over this digest, or the digest
+    /// has another length.
+    pub fn verify_digest(&self, digest: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let hash = match self.algorithm {
+            Algorithm::P256 => &digest::SHA256,
+            Algorithm::P384 => &digest::SHA384,
+            Algorithm::Ed25519 => &digest::SHA512,
+        };
+        let digest = Digest::import_less_safe(digest, hash).map_err(|_| SignatureError)?;
+        match &self.checker {
+            Checker::Ed25519(key) => {
+                let signature =
+                    ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError)?;
+                let computed = Computed::of(digest.as_ref()).ok_or(SignatureError)?;
+                key.verify_prehashed_strict(computed, None, &signature).map_err(|_| SignatureError)
+            }
+            Checker::Ecdsa(key) => {
+                key.verify_digest_sig(&digest, signature).map_err(|_| SignatureError)
+            }
+        }
+    }
+}
+
+/// A SHA-512 digest that somebody else has computed, for a library that wants to finish the
+/// hashing itself.
+#[derive(Clone)]
+struct Computed([u8; 64]);
+
+impl Computed {
+    fn of(digest: &[u8]) -> Option<Self> {
+        digest.try_into().ok().map(Self)
+    }
+}
+
+impl Default for Computed {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl HashMarker for Computed {}
+
+impl OutputSizeUser for Computed {
+    type OutputSize = U64;
+}
+
+impl Update for Computed {
+    fn update(&mut self, _: &[u8]) {}
+}
+
+impl FixedOutput for Computed {
+    fn finalize_into(self, out: &mut Output<Self>) {
+        out.copy_from_slice(&self.0);
+    }
 }
 
 impl PartialEq for PublicKey {
@@ -484,6 +548,48 @@ mod tests {
             }
             assert!(key.public().verify(b"message", &[]).is_err());
         }
+    }
+
+    #[test]
+    fn signatures_over_a_digest_hold_for_that_digest_alone() {
+        for (algorithm, hash) in
+            [(Algorithm::P256, &digest::SHA256), (Algorithm::P384, &digest::SHA384)]
+        {
+            let key = SigningKey::generate(algorithm).unwrap();
+            let signature = key.sign(b"message").unwrap();
+            let of = |message: &[u8]| digest::digest(hash, message).as_ref().to_vec();
+            let check = |digest: &[u8]| key.public().verify_digest(digest, &signature);
+            assert_eq!(check(&of(b"message")), Ok(()));
+            assert!(check(&of(b"massage")).is_err());
+            assert!(check(&of(b"message")[1..]).is_err());
+            assert!(check(&[]).is_err());
+        }
+        // Pure Ed25519 is over the message: whoever has the digest alone cannot check it.
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let digest = digest::digest(&digest::SHA512, b"message");
+        let pure = key.sign(b"message").unwrap();
+        assert!(key.public().verify_digest(digest.as_ref(), &pure).is_err());
+    }
+
+    /// RFC 8032, section 7.3: the signature over `abc`.
+    #[test]
+    fn a_prehashed_signature_of_the_standard() {
+        let bytes = |hex: &str| -> Vec<u8> {
+            (0..hex.len() / 2)
+                .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+                .collect()
+        };
+        let key = bytes("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf");
+        let key = PublicKey::from_ed25519(&key.try_into().unwrap()).unwrap();
+        let signature = bytes(
+            "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41\
+             31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406",
+        );
+        let digest = digest::digest(&digest::SHA512, b"abc");
+        assert_eq!(key.verify_digest(digest.as_ref(), &signature), Ok(()));
+        let other = digest::digest(&digest::SHA512, b"abd");
+        assert!(key.verify_digest(other.as_ref(), &signature).is_err());
+        assert!(key.verify(b"abc", &signature).is_err());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A leaf binds the digest of an envelope's pre-authentication encoding, one signature and the
 //! key that checks it. It reveals nothing of the payload. The digest uses the hash that the
-//! signing algorithm names: SHA-256 for P-256, SHA-384 for P-384. Pure Ed25519, which Rekor
-//! does not log, is Assay's extension and uses SHA-512, the hash inside Ed25519.
+//! signing algorithm names: SHA-256 for P-256, SHA-384 for P-384, SHA-512 for Ed25519ph. Pure
+//! Ed25519, which Rekor does not log, is Assay's extension and uses SHA-512, the hash inside it.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -154,8 +154,12 @@ impl DataHash {
     }
 }
 
+/// `keyDetails` of a signature by Ed25519ph, which takes the digest where pure Ed25519 takes the
+/// message.
+pub(crate) const ED25519_PH: &str = "PKIX_ED25519_PH";
+
 /// `keyDetails` of the Sigstore protobuf specification (`PublicKeyDetails`).
-const fn key_details(algorithm: Algorithm) -> &'static str {
+pub(crate) const fn key_details(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::P256 => "PKIX_ECDSA_P256_SHA_256",
         Algorithm::P384 => "PKIX_ECDSA_P384_SHA_384",
@@ -166,21 +170,35 @@ const fn key_details(algorithm: Algorithm) -> &'static str {
 impl Leaf {
     /// The leaf for a signature by `key` over `pae`. The signature is not checked here.
     pub fn of(pae: &[u8], signature: &[u8], key: &PublicKey) -> Self {
-        let hash = DataHash::of(key.algorithm());
-        let data = hash.digest(pae);
-        let raw = RawJson { raw_bytes: STANDARD.encode(key.der()) };
-        let bytes = encode(
-            &data,
-            hash,
-            signature,
-            VerifierJson {
-                key_details: key_details(key.algorithm()).into(),
-                public_key: Some(raw),
-                x509_certificate: None,
-            },
-        );
-        let verifier = Verifier::Key(key.clone());
+        let data = DataHash::of(key.algorithm()).digest(pae);
+        let details = key_details(key.algorithm());
+        Self::of_digest(data, signature, key.algorithm(), details, Verifier::Key(key.clone()))
+    }
+
+    /// The leaf for a signature over what has the digest `data`, which has the length of the
+    /// algorithm's hash. Nothing is checked here.
+    pub(crate) fn of_digest(
+        data: Vec<u8>,
+        signature: &[u8],
+        algorithm: Algorithm,
+        key_details: &str,
+        verifier: Verifier,
+    ) -> Self {
+        let raw = |bytes: &[u8]| Some(RawJson { raw_bytes: STANDARD.encode(bytes) });
+        let (public_key, x509_certificate) = match &verifier {
+            Verifier::Key(key) => (raw(key.der()), None),
+            Verifier::Certificate(certificate) => (None, raw(certificate)),
+        };
+        let key_details = key_details.into();
+        let written = VerifierJson { key_details, public_key, x509_certificate };
+        let hash = DataHash::of(algorithm);
+        let bytes = encode(&data, hash, signature, written);
         Self { bytes, data, hash, signature: signature.to_vec(), verifier }
+    }
+
+    /// The bytes of the digest that a leaf by this algorithm has.
+    pub(crate) const fn data_length(algorithm: Algorithm) -> usize {
+        DataHash::of(algorithm).length()
     }
 
     /// Parses a leaf. What does not write back to the same bytes is refused, so that a leaf has
@@ -214,7 +232,9 @@ impl Leaf {
         {
             (Some(key), None) => {
                 let key = PublicKey::from_der(&raw(key)?)?;
-                if signature.verifier.key_details != key_details(key.algorithm()) {
+                let details = signature.verifier.key_details.as_str();
+                let prehashed = key.algorithm() == Algorithm::Ed25519 && details == ED25519_PH;
+                if details != key_details(key.algorithm()) && !prehashed {
                     return Err(LeafError::Field("keyDetails"));
                 }
                 if hash != DataHash::of(key.algorithm()) {

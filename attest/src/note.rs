@@ -95,8 +95,7 @@ impl VerifierKey {
         if key.algorithm() != Algorithm::Ed25519 {
             return Err(KeyError::Algorithm(key.algorithm().as_str().into()).into());
         }
-        let digest = Sha256::of_parts([name.as_bytes(), b"\n", &[ED25519], key.raw()]);
-        let [a, b, c, d, ..] = *digest.as_bytes();
+        let [a, b, c, d, ..] = *id(name, &key).as_bytes();
         Ok(Self { name: name.into(), hash: [a, b, c, d], key })
     }
 
@@ -110,10 +109,21 @@ impl VerifierKey {
         self.hash
     }
 
+    /// The digest that [`VerifierKey::hash`] is the start of, by which bundles and trusted roots of
+    /// Sigstore name a log (Rekor v2, `logId`).
+    pub fn id(&self) -> Sha256 {
+        id(&self.name, &self.key)
+    }
+
     /// The key.
     pub const fn key(&self) -> &PublicKey {
         &self.key
     }
+}
+
+/// C2SP signed-note, "Signatures": name, line feed, type and key.
+fn id(name: &str, key: &PublicKey) -> Sha256 {
+    Sha256::of_parts([name.as_bytes(), b"\n", &[ED25519], key.raw()])
 }
 
 impl fmt::Display for VerifierKey {

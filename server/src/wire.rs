@@ -4,6 +4,8 @@
 //! What an entry's statement says is shown as it says it; nothing here is verified. Bundles carry
 //! their own proof.
 
+pub mod rekor;
+
 use attest::envelope::IN_TOTO;
 use attest::{
     ArtifactId, Bundle, BundleError, Checkpoint, KeyId, PublicKey, Sha256, StageName, Statement,

@@ -249,6 +249,9 @@ impl Answer for Shown {
             let erased = if entry.state == BodyState::Erased { " (erased)" } else { "" };
             field(page, "body", &format!("{body}{erased}"));
         }
+        if entry.state == BodyState::Unknown {
+            field(page, "body", "never given: this is evidence of nothing");
+        }
         let Some(statement) = statement else { return };
         for subject in &statement.subject {
             field(page, "subject", &named(subject));

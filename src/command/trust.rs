@@ -1,5 +1,8 @@
 //! `assay trust`: whom this folder believes, and about what at most.
 
+#[cfg(feature = "server")]
+mod export;
+
 use std::path::PathBuf;
 
 use ::attest::{KeyId, PublicKey, Timestamp, VerifierKey};
@@ -32,6 +35,8 @@ pub struct TrustArgs {
 enum TrustCommand {
     Add(Box<AddArgs>),
     List(ListArgs),
+    #[cfg(feature = "server")]
+    Export(export::ExportArgs),
 }
 
 /// Trust a key, a log, or a key's verdicts
@@ -111,6 +116,8 @@ pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
             let trust = cx.trust(args.trust.as_deref())?;
             Ok(Box::new(Listing::of(&trust, cx.now)))
         }
+        #[cfg(feature = "server")]
+        TrustCommand::Export(export) => Ok(Box::new(export.run(args.trust.as_deref(), cx)?)),
     }
 }
 

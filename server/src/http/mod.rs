@@ -12,6 +12,7 @@ mod openapi;
 mod problem;
 mod promote;
 mod proofs;
+mod rekor;
 mod router;
 mod tiles;
 mod token;

@@ -78,6 +78,15 @@ pub enum ApiError {
     /// The envelope was read and is refused.
     #[error("the envelope is refused: {0}")]
     Refused(String),
+    /// What was sent to be registered makes no entry.
+    #[error("the entry is refused: {0}")]
+    Entry(String),
+    /// A signature without its statement, by a key whose statements are evidence here.
+    #[error(
+        "this service's trust file names the key, so that what it signs is registered with its \
+         statement"
+    )]
+    StatementNeeded,
     /// The service has no key to sign promotions with.
     #[error("this service does not promote")]
     NoGate,
@@ -165,6 +174,10 @@ impl ApiError {
             Self::NoTree { .. } => (StatusCode::NOT_FOUND, "no-tree", "No such tree"),
             Self::NoProof(_) => (StatusCode::BAD_REQUEST, "no-proof", "No such proof"),
             Self::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Envelope refused"),
+            Self::Entry(_) => (StatusCode::BAD_REQUEST, "entry", "Entry refused"),
+            Self::StatementNeeded => {
+                (StatusCode::FORBIDDEN, "statement-needed", "Statement needed")
+            }
             Self::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy", "Unusable policy"),
             Self::ClockBehind(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "clock-behind", "Clock is behind")
@@ -218,6 +231,8 @@ impl ApiError {
                 "correct what is named and sign again; the keys that signed must be in `verifiers`"
                     .into()
             }
+            Self::Entry(_) => "correct what is named and send it again".into(),
+            Self::StatementNeeded => "send the whole envelope to /v1/entries".into(),
             Self::Policy(_) => "correct the policy at the place that is named".into(),
             Self::ClockBehind(_) => "take it as not allowed; set the clock of the service".into(),
             Self::NoGate => "promote where the gate key is, or ask the operator to start the \
@@ -256,6 +271,7 @@ impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::ClockBehind { .. } => Self::ClockBehind(error.to_string()),
+            SubmitError::Proposal(error) => Self::Entry(error.to_string()),
             SubmitError::Busy { .. } => Self::Busy,
             SubmitError::Contended | SubmitError::Commit(_) | SubmitError::Read(_) => {
                 Self::undecided(error)

@@ -13,9 +13,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
-use super::{admit, artifacts, check, entries, find, health, openapi, promote, proofs, tiles};
+use super::{
+    admit, artifacts, check, entries, find, health, openapi, promote, proofs, rekor, tiles,
+};
 use crate::app::App;
 use crate::register::Storage;
+use crate::wire::rekor::CreateEntryRequest;
 use crate::wire::{PromotionRequest, Question, Submission};
 
 /// How long a request may take, its body included.
@@ -54,6 +57,12 @@ fn routes<S: Storage + 'static>() -> Vec<Route<S>> {
     let submission = Submission::LIMIT;
     vec![
         Route::post("/v1/entries", entries::SUBMIT, submission, post(entries::submit)),
+        Route::post(
+            "/api/v2/log/entries",
+            rekor::CREATE,
+            CreateEntryRequest::LIMIT,
+            post(rekor::create),
+        ),
         Route::get("/v1/entries/{index}", entries::ENTRY, get(entries::entry)),
         Route::get("/v1/artifacts/{artifact}/bundles", artifacts::BUNDLES, get(artifacts::bundles)),
         Route::get("/v1/lineage/{artifact}", artifacts::LINEAGE, get(artifacts::lineage)),

@@ -105,16 +105,13 @@ pub(super) fn bundle(
 ) -> Bundle {
     let Checkpoint { size, root, .. } = signed.checkpoint;
     let proof = Inclusion { index, size, root, hashes, checkpoint: signed.note.clone() };
-    let entry =
-        LogEntry { index, log_id: log_id(log), leaf: leaf.bytes().to_vec(), proof: Some(proof) };
+    let entry = LogEntry {
+        index,
+        log_id: log.id().as_bytes().to_vec(),
+        leaf: leaf.bytes().to_vec(),
+        proof: Some(proof),
+    };
     Bundle { envelope: with_signature(envelope, leaf), hint: hint(leaf), entries: vec![entry] }
-}
-
-/// What bundles call a log: SHA-256 over name, line feed, key type and key, of which the key hash
-/// of its checkpoints is the start (C2SP signed-note, "Signatures"; Rekor v2 uses it whole).
-fn log_id(log: &VerifierKey) -> Vec<u8> {
-    let ed25519 = [1];
-    Sha256::of_parts([log.name().as_bytes(), b"\n", &ed25519, log.key().raw()]).as_bytes().to_vec()
 }
 
 /// A checkpoint, and the note in which the register signed it.

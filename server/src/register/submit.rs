@@ -4,7 +4,7 @@
 //! publish the head (the last four are the storage's one step), sign the checkpoint, acknowledge.
 //! Those who submit at the same time check on their own and are committed together ([`Queue`]).
 //! One leaf for each signature; a leaf that is there already is not added again; a body is kept
-//! once.
+//! once. Leaves without what they cover come in beside (`propose`).
 //!
 //! [`Queue`]: super::queue::Queue
 
@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attest::envelope::IN_TOTO;
-use attest::{Envelope, Leaf, PublicKey, Sha256, Statement, StatementError, Timestamp};
+use attest::{
+    Envelope, Leaf, ProposalError, PublicKey, Sha256, Statement, StatementError, Timestamp,
+};
 use verify::merkle::inclusion_proof;
 
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
@@ -66,6 +68,18 @@ pub enum SubmitError {
     UnknownSignature {
         /// Position of the signature, from 0.
         position: usize,
+    },
+    /// What was proposed makes no leaf.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
+    /// The signature is registered already, without its statement.
+    #[error(
+        "entry {index} has this signature already, without its statement, as Sigstore clients \
+         register them: sign the statement again and submit that"
+    )]
+    WithoutBody {
+        /// Position of the entry.
+        index: u64,
     },
     /// The payload says that it is a statement, and is none.
     #[error(transparent)]
@@ -180,8 +194,9 @@ impl<S: Storage> Register<S> {
     /// receipts of each envelope, one for each signature, in their order.
     ///
     /// # Errors
-    /// [`SubmitError`]; nothing was added then, unless it says that a commit failed or that the
-    /// register does not answer: submit again to know.
+    /// [`SubmitError`]; nothing was added then, unless it says that a commit failed, that the
+    /// register does not answer (submit again to know), or that one of the signatures is there
+    /// without its statement.
     pub async fn submit_all(
         &self,
         submissions: &[Submission<'_>],
@@ -230,9 +245,11 @@ impl<S: Storage> Register<S> {
         &self,
         envelope: &Envelope,
         leaf: &Leaf,
-        Place { index, duplicate }: Place,
+        place: Place,
         signed: &Signed,
     ) -> Result<Receipt, SubmitError> {
+        self.require_body(place).await?;
+        let Place { index, duplicate } = place;
         let size = signed.checkpoint.size;
         let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
         let bundle = bundle(leaf, envelope, index, self.verifier(), signed, hashes);

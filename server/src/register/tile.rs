@@ -5,7 +5,6 @@
 
 use attest::TilePath;
 use attest::tile::Held;
-use verify::merkle::Node;
 
 use super::log::{ReadError, Register};
 use super::storage::{Blob, Damaged, Key, Storage, StorageError, Stored};
@@ -29,13 +28,14 @@ impl<S: Storage> Register<S> {
 
     /// Hashes of complete subtrees of `256^level` leaves, one after the other.
     async fn hashes(&self, level: u8, start: u64, count: u16) -> Result<Vec<u8>, ReadError> {
-        let mut bytes = Vec::with_capacity(32 * usize::from(count));
-        for index in start..start.saturating_add(count.into()) {
-            // A level above 7 has no complete subtree, and no tile.
-            let node = Node { level: level.saturating_mul(8), index };
-            bytes.extend_from_slice(self.node(node).await?.as_bytes());
+        match self.storage.read(&Key::Hashes { level, start, count }).await? {
+            Some(Blob::Bytes(bytes)) => Ok(bytes),
+            Some(Blob::Tombstone) | None => {
+                // Below the size of the tree all of them are there.
+                let size = start.saturating_add(count.into());
+                Err(StorageError::Damaged(Damaged::Root(size)).into())
+            }
         }
-        Ok(bytes)
     }
 
     /// Leaves, one after the other. Their bodies are not read.
@@ -58,6 +58,8 @@ impl<S: Storage> Register<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use attest::{NoteSigner, Sha256, SigningKey, Timestamp};
     use verify::merkle::{Frontier, leaf_hash, root};
 
@@ -75,7 +77,7 @@ mod tests {
         let (storage, mut frontier, mut head) = (Memory::new(), Frontier::new(), None);
         for size in sizes {
             let entries = (frontier.size()..*size)
-                .map(|index| NewEntry { leaf: leaf(index), covered: Covered::Unknown })
+                .map(|index| Arc::new(NewEntry::new(leaf(index), Covered::Unknown)))
                 .collect();
             let batch = Batch::new(&frontier, Timestamp::UNIX_EPOCH, entries).unwrap();
             frontier = batch.frontier().clone();

@@ -14,6 +14,8 @@ mod disk;
 mod embedded;
 mod entry;
 mod facts;
+#[cfg(test)]
+mod faults;
 mod fields;
 mod folder;
 mod follow;

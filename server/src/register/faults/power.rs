@@ -62,6 +62,22 @@ fn a_recovery_that_is_cut_off_is_recovered_from() {
     }
 }
 
+/// A process that is killed leaves what it wrote in the page cache, where the next one finds it;
+/// that it was found does not make it last.
+#[test]
+fn what_a_killed_process_left_unsynced_is_not_relied_on() {
+    let mut dice = Dice(3);
+    for stop in 1.. {
+        let Some((machine, client)) = stopped(stop, Effect::Whole) else { break };
+        let (next, client) =
+            reopened(machine.disk.restart(), &client, &format!("{stop} restarted"));
+        for loss in [Loss::All, Loss::Random(dice.roll())] {
+            let what = format!("{stop} restarted {loss:?}");
+            reopened(next.disk.power_cut(loss), &client, &what);
+        }
+    }
+}
+
 /// The next process finds the index of the one before it, or an older one, or none.
 #[test]
 fn a_power_cut_leaves_any_index() {

@@ -23,11 +23,12 @@ KEEP        := 2>&1 | tee -a $(LOG)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench audit tools
+.PHONY: help quickstart test test-power bench audit tools
 
 help:
 	@echo "make quickstart  build assay, train a model with every step attested, promote it, attack it (first time: 12 minutes or less)"
 	@echo "make test        everything that must hold: format, tests, lints, both feature sets, documents, the example"
+	@echo "make test-power  cut the power under a service that is written to, 24 times (as root; a minute)"
 	@echo "make bench       measure, against raw probes of the same run; writes target/bench.json"
 	@echo "make audit       licences, sources and bans of the dependencies (needs cargo-deny)"
 
@@ -62,6 +63,14 @@ test: tools $(VENV)/.ready $(PEERS)/.ready
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 	@awk '/^test result: ok/ {rust += $$4} /^Ran [0-9]+ tests? in/ {python += $$2} / answers as they should be/ {answers += $$1} \
 	  END {printf "\n==> all is well: %d tests in Rust, %d in Python, %d answers of the quickstart\n", rust, python, answers}' $(LOG)
+
+# Needs root, loop devices and ext4; where it has not got them it says so and is content.
+test-power: tools
+	@echo; echo "==> power cuts under a service, and a full disk"
+	$(CARGO) test --locked --workspace --no-run
+	@mkdir -p target
+	$(BUILT)/debug/examples/submissions 20000 > target/submissions.jsonl
+	$(PYTHON) tests/power/run.py --assay $(BUILT)/debug/assay --submissions target/submissions.jsonl
 
 bench: tools
 	@echo; echo "==> measuring: ten minutes or less"

@@ -19,6 +19,8 @@ mod faults;
 mod fields;
 mod folder;
 mod follow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod index;
 mod journal;
 mod lock;

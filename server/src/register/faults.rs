@@ -70,6 +70,13 @@ impl Machine {
         Self { disk, folder: folder.unwrap() }
     }
 
+    /// The same machine once more, with a copy of its index.
+    fn again(&self) -> Self {
+        let copied = Self::with(self.disk.restart());
+        copy(&self.index(), &copied.index());
+        copied
+    }
+
     fn index(&self) -> PathBuf {
         self.folder.path().join("index")
     }

@@ -2,7 +2,7 @@
 //! there or is missed with an error, and nothing is changed on the way to that error.
 
 use super::super::disk::Disk as _;
-use super::super::segment::FOLDER;
+use super::super::segment::{self, FOLDER};
 use super::*;
 
 /// Whatever the register answers about what was acknowledged is right.
@@ -26,7 +26,9 @@ fn right_or_refused(machine: &Machine, client: &Client, what: &str) -> bool {
                 assert_eq!(entry.leaf.hash(), *hash, "{what}: entry {index}");
                 is_whole &= entry.pae().is_some_and(|pae| entry.leaf.covers(&pae));
             }
-            Err(ReadError::Storage(StorageError::Damaged(_))) => is_whole = false,
+            Err(ReadError::Storage(StorageError::Damaged(_) | StorageError::Journal(_))) => {
+                is_whole = false;
+            }
             Err(error) => panic!("{what}: {error}"),
         }
     }
@@ -63,6 +65,29 @@ fn a_changed_byte_of_the_last_segment_is_missed_or_refused_and_never_believed() 
     assert!(refused > tried / 2, "{refused} of {tried}");
     // The smallest change that mends it.
     assert!(right_or_refused(&machine, &client, "untouched"));
+}
+
+/// Damage in the middle is found when it is read, or when the index has to be made anew: then the
+/// register is refused, and never goes on as if what is behind it had not been.
+#[test]
+fn a_changed_byte_in_the_middle_is_missed_or_refused_and_never_skipped() {
+    let (machine, client, ..) = filled();
+    let first = segment::path_of(1);
+    let mut dice = Dice(12);
+    for place in (0..6000).step_by(61) {
+        for keeps_index in [true, false] {
+            let copy =
+                if keeps_index { machine.again() } else { Machine::with(machine.disk.restart()) };
+            copy.disk.tamper(&first, |bytes| bytes[place] ^= 1 << dice.below(8));
+            let what = format!("byte {place}, index {keeps_index}");
+            if right_or_refused(&copy, &client, &what) {
+                // Only what nothing hangs on may go unnoticed: a record, not its leaves, or padding.
+                let mut client = client.clone();
+                let register = copy.open().unwrap();
+                client.check(&register);
+            }
+        }
+    }
 }
 
 #[test]

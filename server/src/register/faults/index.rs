@@ -33,13 +33,6 @@ fn closed() -> (Machine, Client) {
     (machine, client)
 }
 
-/// The same machine again, with a copy of its index.
-fn again(machine: &Machine) -> Machine {
-    let copied = Machine::with(machine.disk.restart());
-    copy(&machine.index(), &copied.index());
-    copied
-}
-
 /// Every file under a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -54,21 +47,21 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn an_index_that_is_missing_or_cut_or_foreign_is_made_anew() {
     let (machine, client) = closed();
-    let copied = again(&machine);
+    let copied = machine.again();
     fs::remove_dir_all(copied.index()).unwrap();
     assert!(answers_or_refuses(&copied, &mut client.clone(), "missing"));
 
     for (number, path) in files(&machine.index()).iter().enumerate() {
         let length = fs::metadata(path).unwrap().len();
         for part in [0, 1, 2, 3, 7] {
-            let copied = again(&machine);
+            let copied = machine.again();
             let path = &files(&copied.index())[number];
             let file = fs::OpenOptions::new().write(true).open(path).unwrap();
             file.set_len(length * part / 8).unwrap();
             let what = format!("{} cut to {part} eighths", path.display());
             assert!(answers_or_refuses(&copied, &mut client.clone(), &what), "{what}");
         }
-        let copied = again(&machine);
+        let copied = machine.again();
         let path = &files(&copied.index())[number];
         fs::remove_file(path).unwrap();
         let what = format!("{} removed", path.display());
@@ -88,7 +81,7 @@ fn an_index_that_is_missing_or_cut_or_foreign_is_made_anew() {
     drop(storage.unwrap());
     let mut theirs = Client { next: 20, ..Client::default() };
     assert!(work(&other, &mut theirs));
-    let copied = again(&machine);
+    let copied = machine.again();
     fs::remove_dir_all(copied.index()).unwrap();
     copy(&other.index(), &copied.index());
     assert!(answers_or_refuses(&copied, &mut client.clone(), "of another register"));
@@ -119,7 +112,7 @@ fn flipped_bytes_of_the_index_give_no_wrong_answer() {
     let (mut dice, mut answered) = (Dice(10), 0);
     const ROUNDS: usize = 120;
     for round in 0..ROUNDS {
-        let copied = again(&machine);
+        let copied = machine.again();
         let files = files(&copied.index());
         let path = &files[dice.below(files.len())];
         let mut bytes = fs::read(path).unwrap();

@@ -338,6 +338,21 @@ mod tests {
         }
     }
 
+    /// Not a test of its own: `make fuzz` has it write what the fuzzers start from, into the folder
+    /// `ASSAY_CORPUS`.
+    #[test]
+    #[ignore = "started by `make fuzz`"]
+    fn write_seeds() {
+        let corpus = std::path::PathBuf::from(std::env::var_os("ASSAY_CORPUS").unwrap());
+        for target in &TARGETS {
+            let folder = corpus.join(target.name);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (number, seed) in (target.seeds)().iter().enumerate() {
+                std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn every_parser_reads_its_seeds_and_survives_their_changes() {
         for target in &TARGETS {

@@ -14,6 +14,12 @@ BUILT   := $(or $(CARGO_TARGET_DIR),target)
 BINARY  := $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/assay
 LOG     := target/test.log
 
+FUZZ_SECONDS ?= 20
+COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  --cfg fuzzing -Ccodegen-units=1
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
 # A pipe fails when any part of it does: what tests say is shown, and kept to be counted.
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -23,11 +29,13 @@ KEEP        := 2>&1 | tee -a $(LOG)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench bench-large audit tools
+.PHONY: help quickstart test test-power fuzz bench bench-large audit tools
 
 help:
 	@echo "make quickstart  build assay, train a model with every step attested, promote it, attack it (first time: 12 minutes or less)"
 	@echo "make test        everything that must hold: format, tests, lints, both feature sets, documents, the example"
+	@echo "make test-power  cut the power under a service that is written to, 24 times (as root; a minute)"
+	@echo "make fuzz        look for inputs that break a parser, FUZZ_SECONDS each (needs a C++ compiler)"
 	@echo "make bench       measure, against raw probes of the same run; writes target/bench.json"
 	@echo "make bench-large the same for a register of a million entries"
 	@echo "make audit       licences, sources and bans of the dependencies (needs cargo-deny)"
@@ -63,6 +71,26 @@ test: tools $(VENV)/.ready $(PEERS)/.ready
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 	@awk '/^test result: ok/ {rust += $$4} /^Ran [0-9]+ tests? in/ {python += $$2} / answers as they should be/ {answers += $$1} \
 	  END {printf "\n==> all is well: %d tests in Rust, %d in Python, %d answers of the quickstart\n", rust, python, answers}' $(LOG)
+
+# Needs root, loop devices and ext4; where it has not got them it says so and is content.
+test-power: tools
+	@echo; echo "==> power cuts under a service, and a full disk"
+	$(CARGO) test --locked --workspace --no-run
+	@mkdir -p target
+	$(BUILT)/debug/examples/submissions 20000 > target/submissions.jsonl
+	$(PYTHON) tests/power/run.py --assay $(BUILT)/debug/assay --submissions target/submissions.jsonl
+
+# What cargo-fuzz does, with the toolchain at hand: no sanitizer, for there is no unsafe code here.
+fuzz: tools
+	@echo; echo "==> fuzzing every parser of the register, $(FUZZ_SECONDS) s each"
+	CARGO_TARGET_DIR=$(abspath target/fuzz) RUSTFLAGS="$(COVERAGE)" \
+	  $(CARGO) build --manifest-path fuzz/Cargo.toml --release --bins --target $(HOST)
+	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p server --lib write_seeds -- --ignored
+	@for target in $$(ls fuzz/corpus); do \
+	  echo "==> $$target"; mkdir -p fuzz/artifacts/$$target; \
+	  target/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=fuzz/artifacts/$$target/ fuzz/corpus/$$target; \
+	done
 
 bench: tools
 	@echo; echo "==> measuring: ten minutes or less"

@@ -29,8 +29,11 @@ mod target;
 mod verdict;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
+use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::Cli;
 use crate::context::Context;
@@ -38,6 +41,9 @@ use crate::exit::Exit;
 use crate::render::Printer;
 
 fn main() -> ExitCode {
+    // Where files may not get any larger, the write that meets the limit fails and says so; the
+    // signal that comes with it would end the process without a word.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
     match Cli::try_parse() {
         Ok(cli) => run(&cli),
         Err(error) => Printer::usage(&error),

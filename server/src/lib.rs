@@ -19,4 +19,6 @@ pub mod verdicts;
 pub mod wire;
 
 pub use http::Token;
+#[cfg(feature = "fuzzing")]
+pub use register::fuzzing;
 pub use serve::{ServeConfig, ServeError, serve, serve_until};

@@ -14,9 +14,13 @@ mod disk;
 mod embedded;
 mod entry;
 mod facts;
+#[cfg(test)]
+mod faults;
 mod fields;
 mod folder;
 mod follow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod index;
 mod journal;
 mod lock;

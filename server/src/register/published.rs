@@ -35,8 +35,8 @@ const MAGIC: &[u8; 8] = b"ASSAYPUB";
 const VERSION: u16 = 1;
 const PATH: &str = "published";
 const NEW_PATH: &str = "published.new";
-const SLOT_BYTES: usize = 176;
-const CHECKED_BYTES: usize = 144;
+pub(super) const SLOT_BYTES: usize = 176;
+pub(super) const CHECKED_BYTES: usize = 144;
 const SLOT_SPACING: u64 = 4096;
 
 /// Where a record starts in the journal.
@@ -183,7 +183,7 @@ impl Published {
     }
 }
 
-fn parse(bytes: &[u8; SLOT_BYTES]) -> Option<(JournalId, u64, Tip)> {
+pub(super) fn parse(bytes: &[u8; SLOT_BYTES]) -> Option<(JournalId, u64, Tip)> {
     let (checked, checksum) = bytes.split_at_checked(CHECKED_BYTES)?;
     if Sha256::of(checked).as_bytes().as_slice() != checksum {
         return None;

@@ -52,6 +52,11 @@ pub(super) fn open(
         None => return Err(JournalError::MissingPublished),
     };
     let tail = find_tail(&segments, published.tip())?;
+    // A process that was killed may have left names that are seen and do not last yet: before
+    // anything more is acknowledged under them, they must.
+    for folder in [FOLDER, ""] {
+        disk.sync_folder(folder).map_err(JournalError::io("sync", folder))?;
+    }
 
     let mut recovery = Recovery { commits: tail.records.len(), aside: None };
     if tail.records.is_empty() && !tail.is_damaged {

@@ -43,7 +43,7 @@ pub(super) const FOLDER: &str = "journal";
 
 const MAGIC: &[u8; 8] = b"ASSAYSEG";
 const VERSION: u16 = 1;
-const CHECKED_BYTES: usize = 480;
+pub(super) const CHECKED_BYTES: usize = 480;
 /// Most segments that are kept open.
 const MAX_HANDLES: usize = 64;
 /// How much of a record is read at first; small records are then complete.
@@ -271,7 +271,7 @@ fn first_of(name: &str) -> Option<u64> {
         .then(|| digits.parse().ok())?
 }
 
-fn encode_header(identity: &Identity, tip: &Tip) -> Result<Vec<u8>, JournalError> {
+pub(super) fn encode_header(identity: &Identity, tip: &Tip) -> Result<Vec<u8>, JournalError> {
     let too_long = || JournalError::Origin(identity.origin.clone());
     let length = u16::try_from(identity.origin.len()).map_err(|_| too_long())?;
     let mut bytes = Vec::with_capacity(512);
@@ -306,26 +306,7 @@ fn read_header(file: &dyn DiskFile, first: u64) -> Result<(Identity, Tip), Journ
     if Sha256::of(checked).as_bytes().as_slice() != checksum {
         return Err(bad());
     }
-    let parse = || -> Result<(u16, u64, Identity, Tip), Short> {
-        let mut fields = Fields::new(checked);
-        if fields.array()? != *MAGIC {
-            return Err(Short);
-        }
-        let version = fields.u16()?;
-        let length = fields.u16()?;
-        fields.take(4)?;
-        let id = JournalId(fields.array()?);
-        let first = fields.u64()?;
-        let checksum = fields.digest()?;
-        let tree = Tree { size: fields.u64()?, root: fields.digest()? };
-        let time = Timestamp::from_microsecond(fields.i64()?).map_err(|_| Short)?;
-        let origin = std::str::from_utf8(fields.take(usize::from(length))?).map_err(|_| Short)?;
-        let sequence = first.checked_sub(1).ok_or(Short)?;
-        let tip =
-            Tip { tree, time, sequence, checksum, position: Position { segment: 0, offset: 0 } };
-        Ok((version, first, Identity { id, origin: origin.into() }, tip))
-    };
-    let (version, found, identity, tip) = parse().map_err(|Short| bad())?;
+    let (version, found, identity, tip) = parse_header(checked).map_err(|Short| bad())?;
     if version != VERSION {
         return Err(JournalError::Version { path, version });
     }
@@ -333,6 +314,27 @@ fn read_header(file: &dyn DiskFile, first: u64) -> Result<(Identity, Tip), Journ
         return Err(bad());
     }
     Ok((identity, tip))
+}
+
+/// The version, the first sequence, the identity and the tip that the checked part of a header
+/// states.
+pub(super) fn parse_header(checked: &[u8]) -> Result<(u16, u64, Identity, Tip), Short> {
+    let mut fields = Fields::new(checked);
+    if fields.array()? != *MAGIC {
+        return Err(Short);
+    }
+    let version = fields.u16()?;
+    let length = fields.u16()?;
+    fields.take(4)?;
+    let id = JournalId(fields.array()?);
+    let first = fields.u64()?;
+    let checksum = fields.digest()?;
+    let tree = Tree { size: fields.u64()?, root: fields.digest()? };
+    let time = Timestamp::from_microsecond(fields.i64()?).map_err(|_| Short)?;
+    let origin = std::str::from_utf8(fields.take(usize::from(length))?).map_err(|_| Short)?;
+    let sequence = first.checked_sub(1).ok_or(Short)?;
+    let tip = Tip { tree, time, sequence, checksum, position: Position { segment: 0, offset: 0 } };
+    Ok((version, first, Identity { id, origin: origin.into() }, tip))
 }
 
 #[cfg(test)]

@@ -291,7 +291,7 @@ fn no_room_for_a_segment_leaves_the_journal_usable() {
 
 #[test]
 fn no_acknowledged_record_is_lost_wherever_power_fails() {
-    let losses = [Loss::All, Loss::None, Loss::Torn(0), Loss::Torn(1)];
+    let fixed = [Loss::All, Loss::None, Loss::Torn(0), Loss::Torn(1)];
     let mut cuts = 0;
     for first in 1.. {
         let disk = SimulatedDisk::default();
@@ -301,10 +301,13 @@ fn no_acknowledged_record_is_lost_wherever_power_fails() {
             assert!(first > 30);
             break;
         }
-        for loss in losses {
-            let cut = disk.power_cut(loss);
+        let random = (0..4).map(|seed| Loss::Random(first * 100 + seed));
+        let outcomes = fixed.into_iter().chain(random).map(Some).chain([None]);
+        for loss in outcomes {
+            // Power fails, or the process is killed and the machine runs on.
+            let cut = loss.map_or_else(|| disk.restart(), |loss| disk.power_cut(loss));
             cuts += 1;
-            match Rig::open(&cut) {
+            match Rig::open(&cut.restart()) {
                 Ok(rig) => {
                     let size = rig.size();
                     assert!((acknowledged..=attempted).contains(&size), "{first} {loss:?}");
@@ -316,7 +319,7 @@ fn no_acknowledged_record_is_lost_wherever_power_fails() {
             }
         }
     }
-    assert!(cuts > 150);
+    assert!(cuts > 400);
 }
 
 /// Creates a journal and appends until an operation fails; how many were acknowledged, and
@@ -333,11 +336,11 @@ fn drive(disk: &SimulatedDisk) -> (u64, u64) {
 
 /// Power fails again at each operation of the recovery itself and of what follows.
 fn recovers_through_power_cuts(disk: &SimulatedDisk, size: u64) {
-    for operation in 1..8 {
-        let disk = disk.power_cut(Loss::None);
+    for operation in 1..9 {
+        let disk = disk.restart();
         disk.fail(operation, false);
         let opened = Rig::open(&disk).and_then(|mut rig| rig.append(10, true));
-        for loss in [Loss::All, Loss::Torn(1)] {
+        for loss in [Loss::All, Loss::Torn(1), Loss::Random(size * 10 + operation)] {
             let rig = Rig::open(&disk.power_cut(loss)).unwrap();
             let acknowledged = size + u64::from(opened.is_ok());
             assert!((acknowledged..=size + 1).contains(&rig.size()), "{operation} {loss:?}");

@@ -1,0 +1,126 @@
+//! Bytes on disk that are not what was written. What was never acknowledged may go; whatever was is
+//! there or is missed with an error, and nothing is changed on the way to that error.
+
+use super::super::disk::Disk as _;
+use super::super::segment::{self, FOLDER};
+use super::*;
+
+/// Whatever the register answers about what was acknowledged is right.
+fn right_or_refused(machine: &Machine, client: &Client, what: &str) -> bool {
+    let before = machine.disk.contents();
+    let register = match machine.open() {
+        Ok(register) => register,
+        Err(ReadError::Storage(StorageError::Journal(JournalError::Io { source, .. }))) => {
+            panic!("{what}: {source}")
+        }
+        Err(ReadError::Storage(_)) => {
+            assert!(machine.disk.contents() == before, "{what}: changed, then refused");
+            return false;
+        }
+        Err(error) => panic!("{what}: {error}"),
+    };
+    let mut is_whole = true;
+    for (index, hash) in &client.receipts {
+        match wait(register.entry(*index)) {
+            Ok(entry) => {
+                assert_eq!(entry.leaf.hash(), *hash, "{what}: entry {index}");
+                is_whole &= entry.pae().is_some_and(|pae| entry.leaf.covers(&pae));
+            }
+            Err(ReadError::Storage(StorageError::Damaged(_) | StorageError::Journal(_))) => {
+                is_whole = false;
+            }
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
+    is_whole
+}
+
+/// A machine whose every commit was acknowledged, and the path and end of the last segment.
+fn filled() -> (Machine, Client, String, usize) {
+    let (machine, mut client) = (Machine::new(), Client::default());
+    assert!(work(&machine, &mut client));
+    let names = machine.disk.names(FOLDER).unwrap();
+    let last = names.iter().filter(|name| name.ends_with(".seg")).max().unwrap();
+    let path = format!("{FOLDER}/{last}");
+    let mut end = 0;
+    machine.disk.tamper(&path, |bytes| {
+        end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    });
+    (machine, client, path, end)
+}
+
+#[test]
+fn a_changed_byte_of_the_last_segment_is_missed_or_refused_and_never_believed() {
+    let (machine, client, path, end) = filled();
+    let (mut dice, mut refused, mut tried) = (Dice(8), 0, 0);
+    // Every byte of headers and lengths, and every 13th of the rest.
+    let places = (0..end).filter(|place| place % 512 < 8 || place % 13 == 0);
+    for place in places {
+        let copy = Machine::with(machine.disk.power_cut(Loss::None));
+        copy.disk.tamper(&path, |bytes| bytes[place] ^= 1 << dice.below(8));
+        refused += usize::from(!right_or_refused(&copy, &client, &format!("byte {place}")));
+        tried += 1;
+    }
+    // But for padding, every change was noticed.
+    assert!(refused > tried / 2, "{refused} of {tried}");
+    // The smallest change that mends it.
+    assert!(right_or_refused(&machine, &client, "untouched"));
+}
+
+/// Damage in the middle is found when it is read, or when the index has to be made anew: then the
+/// register is refused, and never goes on as if what is behind it had not been.
+#[test]
+fn a_changed_byte_in_the_middle_is_missed_or_refused_and_never_skipped() {
+    let (machine, client, ..) = filled();
+    let first = segment::path_of(1);
+    let mut dice = Dice(12);
+    for place in (0..6000).step_by(61) {
+        for keeps_index in [true, false] {
+            let copy =
+                if keeps_index { machine.again() } else { Machine::with(machine.disk.restart()) };
+            copy.disk.tamper(&first, |bytes| bytes[place] ^= 1 << dice.below(8));
+            let what = format!("byte {place}, index {keeps_index}");
+            if right_or_refused(&copy, &client, &what) {
+                // Only what nothing hangs on may go unnoticed: a record, not its leaves, or padding.
+                let mut client = client.clone();
+                let register = copy.open().unwrap();
+                client.check(&register);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_segment_is_refused_as_long_as_anything_acknowledged_is_missing() {
+    let (machine, client, path, end) = filled();
+    for length in (0..end).step_by(512) {
+        let copy = Machine::with(machine.disk.power_cut(Loss::None));
+        copy.disk.tamper(&path, |bytes| bytes.truncate(length));
+        assert!(!right_or_refused(&copy, &client, &format!("cut at {length}")));
+        let zeroed = Machine::with(machine.disk.power_cut(Loss::None));
+        zeroed.disk.tamper(&path, |bytes| bytes[length..].fill(0));
+        assert!(!right_or_refused(&zeroed, &client, &format!("zeros from {length}")));
+    }
+    // The padding of the last record is all that may be missing.
+    let copy = Machine::with(machine.disk.power_cut(Loss::None));
+    copy.disk.tamper(&path, |bytes| bytes[end..].fill(0));
+    assert!(right_or_refused(&copy, &client, "zeros after the end"));
+}
+
+#[test]
+fn a_damaged_slot_of_the_published_head_is_made_up_for_and_two_are_refused() {
+    let (machine, client, ..) = filled();
+    let mut dice = Dice(9);
+    for place in (0..176).step_by(5).flat_map(|place| [place, place + 4096]) {
+        let copy = Machine::with(machine.disk.power_cut(Loss::None));
+        copy.disk.tamper("published", |bytes| bytes[place] ^= 1 << dice.below(8));
+        let mut client = client.clone();
+        let register = copy.open().unwrap_or_else(|error| panic!("byte {place}: {error}"));
+        client.comes_back(&register);
+        drop(register);
+        assert!(copy.open().is_ok());
+    }
+    let copy = Machine::with(machine.disk.power_cut(Loss::None));
+    copy.disk.tamper("published", |bytes| (bytes[3], bytes[4099]) = (0, 0));
+    assert!(!right_or_refused(&copy, &client, "both slots"));
+}

@@ -26,7 +26,8 @@ pub use lineage::{
 pub use negatives::{Negatives, Owed, Revocation};
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OutOfScope, Place, Trust, TrustError,
-    TrustedKey, TrustedLog, TrustedVerifier, Window,
+    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError,
+    Trust, TrustError, TrustedKey, TrustedLog, TrustedVerifier, TrustedWitness, Window, Witnessed,
+    Witnesses, WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

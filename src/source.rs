@@ -391,6 +391,9 @@ impl Source {
         let path = home.seen();
         let seen = match self {
             Self::Folder(folder) => {
+                if let Some(evidence) = server::witness::unsettled(&home.register()) {
+                    return Err(Error::Forked(evidence));
+                }
                 folder.wait(server::seen::accept(&path, folder.register(), cx.now))
             }
             Self::Service(_) => return require_clock(cx),

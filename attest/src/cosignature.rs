@@ -236,7 +236,8 @@ mod tests {
     /// The example of C2SP tlog-cosignature, whose key is not published: its shape and its time.
     #[test]
     fn the_published_example_is_read() {
-        let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+        let text =
+            "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
         let line = "— witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==";
         let parsed: NoteSignature = line.parse().unwrap();
         assert_eq!(parsed.to_string(), line);
@@ -245,6 +246,8 @@ mod tests {
         let time = u64::from_be_bytes(parsed.signature[..8].try_into().unwrap());
         assert_eq!(time, 1_679_315_147);
         let message = message(text, time);
-        assert!(message.starts_with("cosignature/v1\ntime 1679315147\nexample.com/behind-the-sofa\n"));
+        assert!(
+            message.starts_with("cosignature/v1\ntime 1679315147\nexample.com/behind-the-sofa\n")
+        );
     }
 }

@@ -16,11 +16,12 @@ use tokio::sync::Semaphore;
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
-use crate::http::{ApiError, Token};
+use crate::http::{ApiError, FORKED, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Register, Storage};
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Currency, Verdicts};
+use crate::witness::Cosigning;
 
 /// How many requests that only read work with the register at once.
 pub const MAX_READING: u32 = 12;
@@ -72,6 +73,7 @@ pub struct App<S> {
     verdicts: Verdicts,
     writers: Writers,
     clock: Clock,
+    cosigning: Option<Cosigning>,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
 }
@@ -147,9 +149,61 @@ impl<S: Storage> App<S> {
             verdicts: Verdicts::default(),
             writers,
             clock,
+            cosigning: None,
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
         })
+    }
+
+    /// The service, with witnesses for its register.
+    #[must_use]
+    pub fn with_witnesses(self, cosigning: Cosigning) -> Self {
+        let app = Self { cosigning: Some(cosigning), ..self };
+        app.look_for_forks();
+        app
+    }
+
+    /// Who asks the witnesses of the register, if anybody does.
+    pub(crate) const fn cosigning(&self) -> Option<&Cosigning> {
+        self.cosigning.as_ref()
+    }
+
+    /// Holds every verdict up while there is a fork that nobody has settled.
+    pub(crate) fn look_for_forks(&self) {
+        let forked = self.cosigning.as_ref().is_some_and(|cosigning| cosigning.fork().is_some());
+        self.verdicts.set_forked(forked);
+    }
+
+    /// Refuses to decide anything while the register is forked.
+    pub(crate) fn require_whole(&self) -> Result<(), ApiError> {
+        match self.verdicts.currency() {
+            Currency::Forked => Err(ApiError::NotReady(FORKED)),
+            Currency::Cold | Currency::Current | Currency::Behind => Ok(()),
+        }
+    }
+
+    /// The newest checkpoint that the register shows: under a quorum of its witnesses, if one is
+    /// asked for.
+    pub(crate) async fn shown_checkpoint(&self) -> Result<String, ApiError> {
+        let newest = self.register.checkpoint().await?;
+        Ok(match &self.cosigning {
+            Some(cosigning) => cosigning.shown(newest),
+            None => newest,
+        })
+    }
+
+    /// Waits for the quorum of witnesses over every entry that there is, if one is asked for.
+    pub(crate) async fn require_witnesses(&self) -> Result<(), ApiError> {
+        let Some(cosigning) = &self.cosigning else { return Ok(()) };
+        let size = self.register.signed().await?.checkpoint.size;
+        let met = cosigning.require(&self.register, size).await;
+        self.look_for_forks();
+        self.require_whole()?;
+        match met {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ApiError::NotWitnessed),
+            Err(error) => Err(ApiError::undecided(error)),
+        }
     }
 
     /// The register.
@@ -216,11 +270,16 @@ impl<S: Storage + 'static> App<S> {
     {
         let slots = Arc::clone(&self.writing);
         let job = async move |app: Arc<Self>| {
+            // What is added to a forked register makes the fork worse.
+            app.require_whole()?;
             let unaccounted = Unaccounted::new(&app.verdicts);
             let result = job(Arc::clone(&app)).await;
             match app.catch_up(now).await {
                 Ok(_) => unaccounted.accounted(),
                 Err(error) => tracing::error!(%error, "what was written is not accounted for"),
+            }
+            if let Some(cosigning) = &app.cosigning {
+                cosigning.ring();
             }
             result
         };

@@ -11,9 +11,7 @@ mod document;
 mod scope;
 mod witnesses;
 
-use attest::{
-    Checkpoint, CheckpointError, KeyId, Note, PublicKey, Sha256, Timestamp, VerifierKey,
-};
+use attest::{Checkpoint, CheckpointError, KeyId, Note, PublicKey, Sha256, Timestamp, VerifierKey};
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use scope::{Globs, May, Names, OutOfScope};

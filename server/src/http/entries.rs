@@ -45,7 +45,14 @@ pub(super) async fn submit<S: Storage + 'static>(
     let envelope = Envelope::parse(&bytes).map_err(|error| refused(&error))?;
     app.write(now, move |app| async move {
         let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
-        let receipts = app.register().submit(&envelope, &verifiers, now).await?;
+        let mut receipts = app.register().submit(&envelope, &verifiers, now).await?;
+        if app.cosigning().is_some() {
+            app.require_witnesses().await?;
+            // The same entries, under the checkpoint that the witnesses cosigned.
+            for receipt in &mut receipts {
+                receipt.bundle = app.register().bundle(receipt.index).await?;
+            }
+        }
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))
     })
     .await

@@ -17,6 +17,10 @@ use crate::register::{ReadError, StorageError, SubmitError};
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// What is said while a witness has seen another history of the register.
+pub(crate) const FORKED: &str =
+    "a witness has seen another history of the register; an operator has to settle it";
+
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -102,6 +106,9 @@ pub enum ApiError {
     /// The service is starting or has fallen behind.
     #[error("the service is not ready: {0}")]
     NotReady(&'static str),
+    /// The entries are in, and too few witnesses have cosigned a checkpoint that has them.
+    #[error("the entries are in the register, but too few witnesses have cosigned them")]
+    NotWitnessed,
     /// A defect of ours.
     #[error("the service failed")]
     Internal,
@@ -167,6 +174,9 @@ impl ApiError {
             }
             Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Self::NotWitnessed => {
+                (StatusCode::SERVICE_UNAVAILABLE, "not-witnessed", "Not witnessed")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
         }
     }
@@ -215,6 +225,9 @@ impl ApiError {
             Self::Undecided(_) | Self::TimedOut { .. } | Self::NotReady(_) => {
                 "take it as not allowed and try again; if it stays, the service's log says why"
                     .into()
+            }
+            Self::NotWitnessed => {
+                "submit the same again for the receipt; nothing is registered twice".into()
             }
             Self::Internal => {
                 "report it with the time of the request; the service's log has more".into()

@@ -33,7 +33,7 @@ pub(super) const CHECKPOINT: Operation = Operation {
 pub(super) async fn checkpoint<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let note = app.read(|app| async move { Ok(app.register().checkpoint().await?) }).await?;
+    let note = app.read(|app| async move { app.shown_checkpoint().await }).await?;
     let headers =
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, note))

@@ -395,11 +395,7 @@ impl Trust {
             api_version: API_VERSION,
             kind: KIND,
             keys: keys.map(|(key, grant)| written_key(key, grant)).collect(),
-            logs: self
-                .logs
-                .iter()
-                .map(written_log)
-                .collect(),
+            logs: self.logs.iter().map(written_log).collect(),
             verifiers: self
                 .verifiers
                 .iter()
@@ -663,10 +659,11 @@ fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
 }
 
 fn written_log(log: &TrustedLog) -> WrittenLog<'_> {
-    let witnesses = log.witnesses.list().iter().map(|witness| WrittenWitness {
-        key: witness.key().to_string(),
-        owner: witness.owner(),
-    });
+    let witnesses = log
+        .witnesses
+        .list()
+        .iter()
+        .map(|witness| WrittenWitness { key: witness.key().to_string(), owner: witness.owner() });
     WrittenLog {
         origin: &log.origin,
         key: log.key.to_string(),

@@ -112,7 +112,7 @@ impl Error {
                 format!("{first}run `assay log submit` to register what is kept")
             }
             #[cfg(feature = "server")]
-            Self::Checkpoint(_) | Self::Proof(_) | Self::NotSigned { .. } => {
+            Self::Checkpoint(_) | Self::Log(_) | Self::Proof(_) | Self::NotSigned { .. } => {
                 "believe nothing that it says; keep the register as it is and ask who runs it"
                     .into()
             }

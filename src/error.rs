@@ -408,6 +408,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("cannot serve")]
     Serve(#[source] Box<server::ServeError>),
+    /// The checkpoint of a log that the trust file names does not count.
+    #[cfg(feature = "server")]
+    #[error("the register's checkpoint does not count")]
+    Log(#[source] Box<verify::OpenError>),
     /// The trust file names no such log.
     #[cfg(feature = "server")]
     #[error("the trust file does not name the log `{0}`")]

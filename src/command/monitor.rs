@@ -122,6 +122,15 @@ impl MonitorArgs {
     }
 }
 
+/// Keeps both notes of a log that took something back, and says where.
+pub fn keep_evidence(
+    home: &Home,
+    what: &'static str,
+    split: &Split,
+) -> Result<[PathBuf; 2], Error> {
+    Files::of(home, &split.now.origin).alarm(what, split).map(|alarm| alarm.evidence)
+}
+
 /// Where the notes of a log are kept.
 struct Files {
     folder: PathBuf,

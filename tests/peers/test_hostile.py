@@ -6,13 +6,14 @@ never sees what the lie is about, the test asserts that too, and its name or tex
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from hostile import History, Hostile
-from register import ASSAY, PATIENCE
+from hostile import Between, History, Hostile
+from register import ASSAY, PATIENCE, Register
 from witnesses import OwnWitness, PeerWitness
 
 # More than one tile, and a right edge of two levels.
@@ -198,6 +199,33 @@ class Lies(unittest.TestCase):
         for witness in witnesses:
             self.assertEqual(witness.add(self.log.request(BEFORE))[0], 200)
         self.assertEqual(self.monitor()[0], 0)
+
+
+class Withheld(unittest.TestCase):
+    def test_a_withheld_statement_cannot_be_noticed_over_a_service_and_the_answer_says_so(self):
+        """`assay verify --server` cannot know what a service leaves out, and says that it
+        `claims`; a command that reads the register itself says that it read every entry."""
+        with Register() as register, Register() as reader:
+            (register.folder / "model.bin").write_text("weights", encoding="utf-8")
+            (reader.folder / "model.bin").write_text("weights", encoding="utf-8")
+            (register.folder / "p.json").write_text("{}", encoding="utf-8")
+            for word in ("one", "two"):
+                kind = f"https://example.com/{word}/v1"
+                register.assay(
+                    *["attest", "--type", kind, "--predicate", "p.json", "--subject", "model.bin"]
+                )
+            (reader.folder / ".assay").mkdir()
+            shutil.copy(register.folder / ".assay" / "trust.yaml", reader.folder / ".assay")
+            url = register.serve()
+            ask = lambda url: reader.assay("verify", "model.bin", "--server", url)
+            self.assertIn("example.com/two", ask(url))
+            with Between(url, withheld=1) as between:
+                said = ask(between.url)
+            self.assertNotIn("example.com/two", said)
+            self.assertIn("claims", said)
+            register.stop()
+            said = register.assay("verify", "model.bin")
+            self.assertIn("read all 2 entries", said)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,33 @@ class Forked(unittest.TestCase):
         self.forked(OwnWitness, [], "but there are 1")
 
 
+class Remembered(unittest.TestCase):
+    """What a command that asks a service makes of a register with two histories.
+
+    A folder of the reader's own remembers what the service showed; what the service leaves out of
+    an answer it cannot notice, and the answer says whose claim it is.
+    """
+
+    def test_a_client_of_a_service_notices_a_fork_and_a_rollback_and_keeps_both_notes(self):
+        with Register() as register, Register() as reader:
+            attest(register, "one")
+            trust = register.folder / ".assay" / "trust.yaml"
+            (reader.folder / ".assay").mkdir()
+            shutil.copy(trust, reader.folder / ".assay" / "trust.yaml")
+            shutil.copy(register.folder / "model.bin", reader.folder / "model.bin")
+            with fork_of(register) as older, fork_of(register) as other:
+                attest(register, "two")
+                attest(other, "another")
+                attest(other, "and more")
+                ask = lambda url, **how: reader.assay("verify", "model.bin", "--server", url, **how)
+                self.assertIn("claims", ask(register.serve()))
+                for hostile, what in [(older, "rollback"), (other, "fork")]:
+                    self.assertEqual(ask(hostile.serve(), check=False), "", what)
+                    [kept] = (reader.folder / ".assay" / "monitor").glob(f"*-{what}-*")
+                    self.assertEqual(len(list(kept.iterdir())), 2)
+                self.assertIn("claims", ask(register.url), "the honest one is believed again")
+
+
 class Killed(unittest.TestCase):
     def test_a_witness_that_is_killed_knows_everything_that_it_cosigned(self):
         with Register() as register, OwnWitness() as own:

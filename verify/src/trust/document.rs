@@ -445,11 +445,29 @@ impl Trust {
     /// # Errors
     /// As [`Trust::parse`] for such an entry.
     pub fn add_log(&mut self, key: &VerifierKey) -> Result<(), TrustError> {
+        self.add_witnessed_log(key, &[], 0)
+    }
+
+    /// Adds a log by its verifier key, which counts only where `quorum` of these witnesses have
+    /// cosigned; each is its own owner. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    pub fn add_witnessed_log(
+        &mut self,
+        key: &VerifierKey,
+        witnesses: &[CosignerKey],
+        quorum: usize,
+    ) -> Result<(), TrustError> {
+        let witness = |key: &CosignerKey| {
+            let (key, owner) = (unplaced(&key.to_string()), Some(unplaced(key.name())));
+            WitnessEntry { key, owner }
+        };
         self.enter_log(LogEntry {
             origin: unplaced(key.name()),
             key: unplaced(&key.to_string()),
-            witnesses: Vec::new(),
-            quorum: 0,
+            witnesses: witnesses.iter().map(witness).collect(),
+            quorum,
         })?;
         self.seal();
         Ok(())

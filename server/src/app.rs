@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use attest::{StageName, Timestamp};
@@ -74,6 +75,8 @@ pub struct App<S> {
     writers: Writers,
     clock: Clock,
     cosigning: Option<Cosigning>,
+    /// Whether the register was held against its witnesses since the start.
+    compared: AtomicBool,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
 }
@@ -150,15 +153,17 @@ impl<S: Storage> App<S> {
             writers,
             clock,
             cosigning: None,
+            compared: AtomicBool::new(true),
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
         })
     }
 
-    /// The service, with witnesses for its register.
+    /// The service, with witnesses for its register. It decides nothing until [`App::compared`].
     #[must_use]
     pub fn with_witnesses(self, cosigning: Cosigning) -> Self {
-        let app = Self { cosigning: Some(cosigning), ..self };
+        let compared = AtomicBool::new(false);
+        let app = Self { cosigning: Some(cosigning), compared, ..self };
         app.look_for_forks();
         app
     }
@@ -174,8 +179,17 @@ impl<S: Storage> App<S> {
         self.verdicts.set_forked(forked);
     }
 
-    /// Refuses to decide anything while the register is forked.
+    /// Says that the register was held against as many of its witnesses as answered.
+    pub fn compared(&self) {
+        self.look_for_forks();
+        self.compared.store(true, Ordering::Release);
+    }
+
+    /// Refuses to decide anything while the register is forked, or may be.
     pub(crate) fn require_whole(&self) -> Result<(), ApiError> {
+        if !self.compared.load(Ordering::Acquire) {
+            return Err(ApiError::NotReady("the register is being held against its witnesses"));
+        }
         match self.verdicts.currency() {
             Currency::Forked => Err(ApiError::NotReady(FORKED)),
             Currency::Cold | Currency::Current | Currency::Behind => Ok(()),
@@ -325,8 +339,6 @@ impl<S: Storage + 'static> App<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use attest::{NoteSigner, SigningKey};
 
     use super::*;

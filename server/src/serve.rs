@@ -271,6 +271,7 @@ async fn ask_witnesses(app: &Arc<App<Embedded>>) -> bool {
 async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Send) {
     // The register holds itself against its witnesses before anybody is told anything.
     ask_witnesses(&app).await;
+    app.compared();
     let first = Arc::clone(&app).write(app.now(), |app| async move {
         app.catch_up(app.now()).await?;
         Ok(())

@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attest::VerifierKey;
 use server::monitor::{Believed, FetchError, Look, MonitorError, TileError, look};
@@ -15,6 +15,11 @@ use server::seen::Mark;
 
 /// The key of transparency-dev/tessera's test log.
 const KEY: &str = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
+
+/// What is served at a path in place of what is there.
+type Change = fn(&str, Option<Vec<u8>>) -> Option<Vec<u8>>;
+/// Whether an error is the one that was due.
+type Want = fn(&MonitorError) -> bool;
 
 /// The published log; `None` where it is not.
 fn log() -> Option<PathBuf> {
@@ -32,10 +37,10 @@ fn log() -> Option<PathBuf> {
 
 /// Looks at the log as it was with `size` entries; `change` may replace what it serves.
 fn at(
-    folder: &PathBuf,
+    folder: &Path,
     size: u64,
     before: Option<Mark>,
-    change: &dyn Fn(&str, Option<Vec<u8>>) -> Option<Vec<u8>>,
+    change: Change,
 ) -> Result<Look, MonitorError> {
     let key: VerifierKey = KEY.parse().unwrap();
     let fetch = |path: &str, _: usize| -> Result<Option<Vec<u8>>, FetchError> {
@@ -57,14 +62,14 @@ fn mark(found: &Look) -> Option<Mark> {
 fn the_published_log_grows_from_every_size_to_every_other() {
     let Some(folder) = log() else { return };
     for from in 0..=15 {
-        let first = at(&folder, from, None, &honest).unwrap();
+        let first = at(&folder, from, None, honest).unwrap();
         assert_eq!(first.checkpoint.size, from);
         for to in from..=15 {
-            let later = at(&folder, to, mark(&first), &honest).unwrap();
+            let later = at(&folder, to, mark(&first), honest).unwrap();
             assert_eq!((later.checkpoint.size, later.before), (to, mark(&first)));
             // And back: what was seen is not forgotten.
             if to > from {
-                let back = at(&folder, from, mark(&later), &honest).unwrap_err();
+                let back = at(&folder, from, mark(&later), honest).unwrap_err();
                 assert!(matches!(back, MonitorError::Rollback(_)), "{back}");
             }
         }
@@ -74,16 +79,15 @@ fn the_published_log_grows_from_every_size_to_every_other() {
 #[test]
 fn what_a_hostile_log_serves() {
     let Some(folder) = log() else { return };
-    let nine = mark(&at(&folder, 9, None, &honest).unwrap());
+    let nine = mark(&at(&folder, 9, None, honest).unwrap());
     let other = Some(Mark { root: attest::Sha256::of(b"another history"), ..nine.unwrap() });
-    assert!(at(&folder, 15, nine, &honest).is_ok());
+    assert!(at(&folder, 15, nine, honest).is_ok());
     // It signed another tree of nine entries before, of which this one knows nothing.
     for to in [9, 15] {
-        let fork = at(&folder, to, other, &honest).unwrap_err();
+        let fork = at(&folder, to, other, honest).unwrap_err();
         assert!(matches!(fork, MonitorError::Fork(_)), "{fork}");
     }
-    type Change = fn(&str, Option<Vec<u8>>) -> Option<Vec<u8>>;
-    let cases: [(&str, Change, fn(&MonitorError) -> bool); 5] = [
+    let cases: [(&str, Change, Want); 5] = [
         (
             "a wrong partial tile",
             |path, bytes| if path.starts_with("tile/0/") { flip_byte(bytes) } else { bytes },
@@ -111,7 +115,7 @@ fn what_a_hostile_log_serves() {
         ),
     ];
     for (name, change, want) in cases {
-        let found = at(&folder, 15, nine, &change).unwrap_err();
+        let found = at(&folder, 15, nine, change).unwrap_err();
         assert!(want(&found), "{name}: {found:?}");
     }
 }

@@ -4,7 +4,7 @@
 //! begins another under a new name and key.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::attest::{Algorithm, Cosigner, VerifierKey};
 use clap::{Args, Subcommand};
@@ -147,12 +147,12 @@ impl ServeArgs {
     }
 }
 
-fn read_logs(path: &PathBuf) -> Result<Vec<VerifierKey>, Error> {
+fn read_logs(path: &Path) -> Result<Vec<VerifierKey>, Error> {
     let text = home::read_text(path)?;
     let lines = text.lines().zip(1..).map(|(text, line)| (text.trim(), line));
     let lines = lines.filter(|(text, _)| !text.is_empty() && !text.starts_with('#'));
     let parse = |(text, line): (&str, usize)| {
-        let wrong = |source| Error::LogList { path: path.clone(), line, source };
+        let wrong = |source| Error::LogList { path: path.into(), line, source };
         text.parse::<VerifierKey>().map_err(wrong)
     };
     lines.map(parse).collect()

@@ -12,8 +12,9 @@ use ureq::http::Uri;
 use super::request::parse_size;
 use super::serve::SIZE;
 
-/// How long a witness may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a witness may take for one answer. A round has three, and whoever waits for a quorum
+/// waits no longer than a request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
 /// How many lines of an answer are read.

@@ -20,7 +20,7 @@ use crate::admission::{NamespaceError, Namespaces};
 use crate::http::{ApiError, FORKED, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
-use crate::register::{Register, Storage};
+use crate::register::{Receipt, Register, Storage};
 use crate::verdicts::{Currency, Verdicts};
 use crate::witness::Cosigning;
 
@@ -206,18 +206,27 @@ impl<S: Storage> App<S> {
         })
     }
 
-    /// Waits for the quorum of witnesses over every entry that there is, if one is asked for.
-    pub(crate) async fn require_witnesses(&self) -> Result<(), ApiError> {
+    /// Before something is acknowledged: waits for the quorum of witnesses over every entry that
+    /// there is, if one is asked for, and puts the receipts under the checkpoint that they
+    /// cosigned.
+    pub(crate) async fn require_witnesses(&self, receipts: &mut [Receipt]) -> Result<(), ApiError> {
         let Some(cosigning) = &self.cosigning else { return Ok(()) };
+        if receipts.is_empty() {
+            return Ok(());
+        }
         let size = self.register.signed().await?.checkpoint.size;
         let met = cosigning.require(&self.register, size).await;
         self.look_for_forks();
         self.require_whole()?;
         match met {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(ApiError::NotWitnessed),
-            Err(error) => Err(ApiError::undecided(error)),
+            Ok(true) => {}
+            Ok(false) => return Err(ApiError::NotWitnessed),
+            Err(error) => return Err(ApiError::undecided(error)),
         }
+        for receipt in receipts {
+            receipt.bundle = self.register.bundle(receipt.index).await?;
+        }
+        Ok(())
     }
 
     /// The register.

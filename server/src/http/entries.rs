@@ -46,13 +46,7 @@ pub(super) async fn submit<S: Storage + 'static>(
     app.write(now, move |app| async move {
         let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
         let mut receipts = app.register().submit(&envelope, &verifiers, now).await?;
-        if app.cosigning().is_some() {
-            app.require_witnesses().await?;
-            // The same entries, under the checkpoint that the witnesses cosigned.
-            for receipt in &mut receipts {
-                receipt.bundle = app.register().bundle(receipt.index).await?;
-            }
-        }
+        app.require_witnesses(&mut receipts).await?;
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))
     })
     .await

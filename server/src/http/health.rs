@@ -38,7 +38,8 @@ pub(super) const READY: Operation = Operation {
     id: "ready",
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
-                  while an entry of the register could not be taken into account. Use it as a readiness probe.",
+                  while an entry of the register could not be taken into account, or a witness has seen \
+                  another history of it. Use it as a readiness probe.",
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),

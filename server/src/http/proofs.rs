@@ -18,7 +18,9 @@ use crate::wire::{Consistency, Inclusion};
 pub(super) const CHECKPOINT: Operation = Operation {
     id: "checkpoint",
     summary: "Gives the newest checkpoint",
-    description: "Origin, size and root in a note that the register signed (C2SP tlog-checkpoint).",
+    description: "Origin, size and root in a note that the register signed (C2SP tlog-checkpoint), with the \
+                  cosignatures of its witnesses. Where the operator demands a quorum of them, the newest \
+                  checkpoint that met it.",
     parameters: &[],
     body: None,
     answer: Answer {

@@ -120,10 +120,45 @@ impl Error {
                 format!("{first}run `assay log submit` to register what is kept")
             }
             #[cfg(feature = "server")]
-            Self::Checkpoint(_) | Self::Proof(_) | Self::NotSigned { .. } => {
+            Self::Checkpoint(_) | Self::Log(_) | Self::Proof(_) | Self::NotSigned { .. } => {
                 "believe nothing that it says; keep the register as it is and ask who runs it"
                     .into()
             }
+            #[cfg(feature = "server")]
+            Self::UnknownLog(_) => {
+                "name its key with `--key VKEY`, or `assay trust add --log VKEY` if you believe it"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::Monitor(_) => {
+                "nothing was remembered; look again, and if it stays, ask who runs the log".into()
+            }
+            #[cfg(feature = "server")]
+            Self::WitnessList(_) => {
+                "`assay log witness list` shows who is asked; `add` and `remove` change it".into()
+            }
+            #[cfg(feature = "server")]
+            Self::Cosigning(_) => "correct what is named and ask again".into(),
+            #[cfg(feature = "server")]
+            Self::AskedByService => "its log says what came of it".into(),
+            #[cfg(feature = "server")]
+            Self::Forked(_) => {
+                "compare the two notes; restore the newer register, or, if this one is right, run \
+                 `assay log witness settle`"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::Witness(_) => "correct what is named; a witness never goes back".into(),
+            #[cfg(feature = "server")]
+            Self::Cosigner { .. } => {
+                "make an Ed25519 key with `assay key generate --algorithm ed25519`; a name has no \
+                 white space and no `+`"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::LogList { .. } => "write one verifier key a line; `assay log head` shows it".into(),
+            #[cfg(feature = "server")]
+            Self::NoLogs => "name one with `--log VKEY`, or several with `--logs-file`".into(),
             #[cfg(feature = "server")]
             Self::NoBundle(_) => "it was erased, or only its hash was ever submitted".into(),
             #[cfg(feature = "server")]

@@ -69,6 +69,10 @@ pub enum Command {
     Lineage(command::lineage::LineageArgs),
     #[cfg(feature = "server")]
     Log(Box<command::log::LogArgs>),
+    #[cfg(feature = "server")]
+    Monitor(command::monitor::MonitorArgs),
+    #[cfg(feature = "server")]
+    Witness(Box<command::witness::WitnessArgs>),
     Key(command::key::KeyArgs),
     Trust(Box<command::trust::TrustArgs>),
     Policy(command::policy::PolicyArgs),

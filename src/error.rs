@@ -444,6 +444,64 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("cannot serve")]
     Serve(#[source] Box<server::ServeError>),
+    /// The checkpoint of a log that the trust file names does not count.
+    #[cfg(feature = "server")]
+    #[error("the register's checkpoint does not count")]
+    Log(#[source] Box<verify::OpenError>),
+    /// The trust file names no such log.
+    #[cfg(feature = "server")]
+    #[error("the trust file does not name the log `{0}`")]
+    UnknownLog(String),
+    /// A log could not be looked at.
+    #[cfg(feature = "server")]
+    #[error("cannot tell whether the log only grows")]
+    Monitor(#[source] Box<server::monitor::MonitorError>),
+    /// The list of witnesses cannot be used.
+    #[cfg(feature = "server")]
+    #[error("cannot use the list of witnesses")]
+    WitnessList(#[source] Box<server::witness::ListError>),
+    /// The witnesses cannot be asked.
+    #[cfg(feature = "server")]
+    #[error("cannot ask the witnesses")]
+    Cosigning(#[source] Box<server::witness::CosigningError>),
+    /// A service over the folder asks the witnesses itself.
+    #[cfg(feature = "server")]
+    #[error("the service over this folder asks the witnesses by itself")]
+    AskedByService,
+    /// A witness has seen another history of the register.
+    #[cfg(feature = "server")]
+    #[error("a witness has seen another history of this register; the evidence is in `{}`", .0.display())]
+    Forked(PathBuf),
+    /// The witness does not run.
+    #[cfg(feature = "server")]
+    #[error("cannot witness")]
+    Witness(#[source] Box<server::witness::WitnessServeError>),
+    /// A witness cannot sign with this key, or under this name.
+    #[cfg(feature = "server")]
+    #[error("cannot cosign as `{name}` with key `{}`", path.display())]
+    Cosigner {
+        /// The name.
+        name: String,
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        source: attest::NoteError,
+    },
+    /// A list of logs has a line that is no verifier key.
+    #[cfg(feature = "server")]
+    #[error("line {line} of `{}` is not the verifier key of a log", path.display())]
+    LogList {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        source: attest::NoteError,
+    },
+    /// A witness of nothing.
+    #[cfg(feature = "server")]
+    #[error("there is no log to witness")]
+    NoLogs,
     /// A namespace with two stages.
     #[cfg(feature = "server")]
     #[error("namespace `{0}` is given two stages")]

@@ -109,6 +109,18 @@ impl Home {
         self.path.join("unsent")
     }
 
+    /// The notes of logs that are monitored.
+    #[cfg(feature = "server")]
+    pub fn monitor(&self) -> PathBuf {
+        self.path.join("monitor")
+    }
+
+    /// What the folder's own witness cosigned.
+    #[cfg(feature = "server")]
+    pub fn witness(&self) -> PathBuf {
+        self.path.join("witness")
+    }
+
     /// The register.
     #[cfg(feature = "server")]
     pub fn register(&self) -> PathBuf {

@@ -87,6 +87,21 @@ impl Service {
         String::from_utf8(bytes).map_err(|_| self.unreadable("it is not UTF-8".into()))
     }
 
+    /// Asks for a file of at most `limit` bytes; `None` when the service has none.
+    pub fn bytes(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let unreachable =
+            |source| Error::Unreachable { url: self.base.clone(), source: Box::new(source) };
+        let mut answer =
+            self.agent.get(format!("{}{path}", self.base)).call().map_err(unreachable)?;
+        match answer.status().as_u16() {
+            200 => {}
+            404 | 410 => return Ok(None),
+            status => return Err(self.unreadable(format!("status {status}"))),
+        }
+        let body = answer.body_mut().with_config().limit(limit);
+        body.read_to_vec().map(Some).map_err(unreachable)
+    }
+
     /// Asks for a JSON document.
     pub fn get<T: DeserializeOwned>(
         &self,
@@ -138,6 +153,18 @@ impl Service {
     /// An answer that is not what the interface says.
     pub fn unreadable(&self, why: String) -> Error {
         Error::Unreadable { url: self.base.clone(), why }
+    }
+}
+
+/// Speaks to witnesses, whose answers are signed: over TLS as this system trusts it, if it trusts
+/// anybody.
+pub fn agent() -> Result<Agent, Error> {
+    let config = Agent::config_builder().user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")));
+    let config = config.timeout_connect(Some(CONNECT)).timeout_global(Some(WHOLE));
+    match tls() {
+        Ok(tls) => Ok(config.tls_config(tls).build().into()),
+        Err(Error::NoCertificates) => Ok(config.build().into()),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,11 +8,12 @@ use std::path::Path;
 use attest::{ArtifactId, Bundle, Checkpoint, Envelope, PublicKey, Timestamp, VerifierKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use server::monitor::Split;
 use server::register::{
     Embedded, FolderError, Holder, LockError, PATIENCE, Query, ReadError, Receipt, Register,
     RegisterFollowError, Term, open, open_or_create, served_by,
 };
-use server::seen::Seen;
+use server::seen::{Mark, Seen, SeenError};
 use server::wire::{
     ArtifactBundles, BundleDocument, Consistency, EntryDocument, EntryView, Found, Inclusion,
     Receipts, Submission,
@@ -25,6 +26,7 @@ use crate::home::Home;
 use crate::http::Service;
 use crate::render::Printer;
 use crate::setup;
+use verify::merkle::verify_consistency;
 use verify::{Direction, FollowError, Followed, Trust};
 
 /// A register to ask.
@@ -399,11 +401,65 @@ impl Source {
         let path = home.seen();
         let seen = match self {
             Self::Folder(folder) => {
+                if let Some(evidence) = server::witness::unsettled(&home.register()) {
+                    return Err(Error::Forked(evidence));
+                }
                 folder.wait(server::seen::accept(&path, folder.register(), cx.now))
             }
-            Self::Service(_) => return require_clock(cx),
+            Self::Service(service) => return self.accept_of(service, &home, cx),
         };
         seen.map_err(|source| Error::Seen(Box::new(source)))
+    }
+}
+
+impl Source {
+    /// Holds what a service shows of its register against what was seen of it before. What the
+    /// trust file does not name is not remembered: anybody can make it.
+    fn accept_of(&self, service: &Service, home: &Home, cx: &Context<'_>) -> Result<(), Error> {
+        require_clock(cx)?;
+        if !home.trust().exists() {
+            return Ok(());
+        }
+        let note = service.text("/checkpoint")?;
+        let trust = cx.trust(None)?;
+        let Some(log) = trust.log(Checkpoint::claimed_origin(&note).unwrap_or_default()) else {
+            return Ok(());
+        };
+        let (now, _) = log.open(&note).map_err(|source| Error::Log(Box::new(source)))?;
+        let failed = |source| Error::Seen(Box::new(source));
+        let seen = Seen::load(&home.seen()).map_err(failed)?;
+        if let Some(before) = seen.mark(&now.origin) {
+            let here = Mark { size: now.size, root: now.root };
+            let (older, newer) =
+                if now.size < before.size { (here, before) } else { (before, here) };
+            let grown = match older.size {
+                _ if older.size == newer.size => older.root == newer.root,
+                0 => true,
+                // With a quorum a service shows less than it has, and can prove that it has more.
+                _ => self.consistency(older.size, newer.size).is_ok_and(|proof| {
+                    let hashes = &proof.hashes;
+                    let (from, to) = (&older.root, &newer.root);
+                    verify_consistency(older.size, newer.size, hashes, from, to).is_ok()
+                }),
+            };
+            if !grown {
+                let what = if now.size < before.size { "rollback" } else { "fork" };
+                let split = Split { now: now.clone(), note, before };
+                let kept = crate::command::monitor::keep_evidence(home, what, &split)?;
+                let [one, other] = kept.map(|path| path.display().to_string());
+                cx.printer.warn(&format!("both notes are kept: `{one}` and `{other}`"));
+                let Checkpoint { origin, size, root } = now;
+                let Mark { size: seen, root: seen_root } = before;
+                return Err(failed(match what {
+                    "rollback" => SeenError::Shorter { origin, size, seen },
+                    _ => SeenError::Fork { origin, size: seen, seen: seen_root, root },
+                }));
+            }
+            if now.size < before.size {
+                return Ok(());
+            }
+        }
+        server::seen::remember(&home.seen(), &now, cx.now).map_err(failed)
     }
 }
 

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use attest::{
-    Bundle, Checkpoint, Decimal, Envelope, Inclusion, Leaf, LogProof, Note, Statement, TilePath,
-    VerifierKey, oci, tree,
+    Bundle, Checkpoint, Cosigner, CosignerKey, Decimal, Envelope, Inclusion, Leaf, LogProof, Note,
+    Statement, TilePath, VerifierKey, oci, tree,
 };
 use fixtures::{Scene, load};
 use policy::Policy;
@@ -24,7 +24,7 @@ struct Parser {
     again: fn(&[u8]) -> Option<Vec<u8>>,
 }
 
-const PARSERS: [Parser; 15] = [
+const PARSERS: &[Parser] = &[
     Parser { name: "statement", again: |bytes| Statement::parse(bytes).ok()?.to_json().ok() },
     Parser { name: "envelope", again: |bytes| Some(Envelope::parse(bytes).ok()?.to_json()) },
     Parser { name: "encoding", again: |bytes| Some(Envelope::from_pae(bytes).ok()?.pae()) },
@@ -37,6 +37,12 @@ const PARSERS: [Parser; 15] = [
     Parser { name: "verifier key", again: |bytes| again::<VerifierKey>(bytes) },
     Parser { name: "log proof", again: |bytes| again::<LogProof>(bytes) },
     Parser { name: "tile path", again: |bytes| again::<TilePath>(bytes) },
+    Parser { name: "cosigner key", again: |bytes| again::<CosignerKey>(bytes) },
+    #[cfg(feature = "server")]
+    Parser {
+        name: "witness request",
+        again: |bytes| again::<server::witness::AddCheckpoint>(bytes),
+    },
     Parser { name: "decimal", again: |bytes| again::<Decimal>(bytes) },
     Parser {
         name: "trust",
@@ -76,6 +82,9 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         scene.policy.into_bytes(),
         scene.checkpoint.clone().into_bytes(),
         fixtures::log_signer().unwrap().verifier().to_string().into_bytes(),
+        cosigner_key(),
+        #[cfg(feature = "server")]
+        witness_request(&scene.checkpoint),
         b"-12345.678900".to_vec(),
         b"tile/0/x001/x234/067.p/255".to_vec(),
         tree_manifest(),
@@ -96,6 +105,18 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     seeds.extend(scene.leaves.iter().take(2).map(|(leaf, _)| leaf.bytes().to_vec()));
     seeds
 });
+
+fn cosigner_key() -> Vec<u8> {
+    let key = fixtures::signing_key("witness").unwrap();
+    Cosigner::new("witness.example/w1", key).unwrap().verifier().to_string().into_bytes()
+}
+
+#[cfg(feature = "server")]
+fn witness_request(note: &str) -> Vec<u8> {
+    let proof = vec![attest::Sha256::of(b"one"), attest::Sha256::of(b"two")];
+    let request = server::witness::AddCheckpoint { old: 2, proof, note: note.into() };
+    request.to_string().into_bytes()
+}
 
 fn tree_manifest() -> Vec<u8> {
     let entry = |path: &str, bytes: &[u8]| tree::Entry {
@@ -230,7 +251,7 @@ proptest! {
 
 /// Gives the bytes to every parser; what one accepts, it accepts again as it wrote it.
 fn read(bytes: &[u8]) {
-    for parser in &PARSERS {
+    for parser in PARSERS {
         let Some(written) = (parser.again)(bytes) else { continue };
         if NAMING.contains(&parser.name) {
             continue;

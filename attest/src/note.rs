@@ -2,7 +2,7 @@
 //!
 //! Source: C2SP signed-note. Signatures are Ed25519 (type 0x01). A signature by an unknown key
 //! is ignored; a signature that names a known key and does not hold rejects the whole note.
-//! Cosignatures of witnesses (type 0x04) are kept as unknown here.
+//! Cosignatures of witnesses (type 0x04) are unknown here; [`crate::cosignature`] reads them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,15 +88,8 @@ impl VerifierKey {
     /// [`NoteError::Name`] for a name with white space or `+`; [`NoteError::Key`] unless the key
     /// is Ed25519.
     pub fn new(name: &str, key: PublicKey) -> Result<Self, NoteError> {
-        if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter == '+')
-        {
-            return Err(NoteError::Name(name.into()));
-        }
-        if key.algorithm() != Algorithm::Ed25519 {
-            return Err(KeyError::Algorithm(key.algorithm().as_str().into()).into());
-        }
-        let [a, b, c, d, ..] = *id(name, &key).as_bytes();
-        Ok(Self { name: name.into(), hash: [a, b, c, d], key })
+        let hash = key_hash(name, ED25519, &key)?;
+        Ok(Self { name: name.into(), hash, key })
     }
 
     /// The name: for a log, its origin.
@@ -128,8 +121,7 @@ fn id(name: &str, key: &PublicKey) -> Sha256 {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let encoded = STANDARD.encode([&[ED25519], self.key.raw()].concat());
-        write!(formatter, "{}+{}+{encoded}", self.name, to_hex(&self.hash))
+        write_key(formatter, &self.name, self.hash, ED25519, &self.key)
     }
 }
 
@@ -143,23 +135,57 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let wrong = || NoteError::VerifierKey(text.chars().take(200).collect());
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(encoded)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(wrong());
-        };
-        let bytes = STANDARD.decode(encoded).map_err(|_| wrong())?;
-        let Some((&ED25519, raw)) = bytes.split_first() else {
-            return Err(wrong());
-        };
-        let key = PublicKey::from_ed25519(raw.try_into().map_err(|_| wrong())?)?;
-        let found = Self::new(name, key)?;
-        if to_hex(&found.hash) != hash {
-            return Err(wrong());
-        }
-        Ok(found)
+        let (name, hash, key) = parse_key(text, ED25519)?;
+        Ok(Self { name, hash, key })
     }
+}
+
+/// The first bytes of SHA-256 over name, line feed, type and key (C2SP signed-note, "Signatures").
+///
+/// # Errors
+/// As [`VerifierKey::new`].
+pub(crate) fn key_hash(name: &str, kind: u8, key: &PublicKey) -> Result<[u8; 4], NoteError> {
+    if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter == '+') {
+        return Err(NoteError::Name(name.into()));
+    }
+    if key.algorithm() != Algorithm::Ed25519 {
+        return Err(KeyError::Algorithm(key.algorithm().as_str().into()).into());
+    }
+    let digest = Sha256::of_parts([name.as_bytes(), b"\n", &[kind], key.raw()]);
+    let [a, b, c, d, ..] = *digest.as_bytes();
+    Ok([a, b, c, d])
+}
+
+/// Writes a verifier key of type `kind` (C2SP signed-note, "Verifier keys").
+pub(crate) fn write_key(
+    formatter: &mut fmt::Formatter<'_>,
+    name: &str,
+    hash: [u8; 4],
+    kind: u8,
+    key: &PublicKey,
+) -> fmt::Result {
+    let encoded = STANDARD.encode([&[kind], key.raw()].concat());
+    write!(formatter, "{name}+{}+{encoded}", to_hex(&hash))
+}
+
+/// Reads a verifier key of type `kind`: its name, its hash, which is right, and the key.
+pub(crate) fn parse_key(text: &str, kind: u8) -> Result<(String, [u8; 4], PublicKey), NoteError> {
+    let wrong = || NoteError::VerifierKey(text.chars().take(200).collect());
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(hash), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong());
+    };
+    let bytes = STANDARD.decode(encoded).map_err(|_| wrong())?;
+    let Some((found, raw)) = bytes.split_first() else { return Err(wrong()) };
+    if *found != kind {
+        return Err(wrong());
+    }
+    let key = PublicKey::from_ed25519(raw.try_into().map_err(|_| wrong())?)?;
+    let right = key_hash(name, kind, &key)?;
+    if to_hex(&right) != hash {
+        return Err(wrong());
+    }
+    Ok((name.into(), right, key))
 }
 
 impl NoteSigner {
@@ -241,9 +267,18 @@ impl FromStr for Note {
             if signatures.len() == MAX_SIGNATURES {
                 return Err(NoteError::Malformed("too many signatures"));
             }
-            signatures.push(parse_line(line).ok_or(NoteError::Malformed("a signature line"))?);
+            signatures.push(line.parse()?);
         }
         Ok(Self { text: text.into(), signatures })
+    }
+}
+
+impl FromStr for NoteSignature {
+    type Err = NoteError;
+
+    /// Reads one line, without its line feed.
+    fn from_str(line: &str) -> Result<Self, NoteError> {
+        parse_line(line).ok_or(NoteError::Malformed("a signature line"))
     }
 }
 
@@ -257,12 +292,18 @@ fn parse_line(line: &str) -> Option<NoteSignature> {
     Some(NoteSignature { name: name.into(), hash: *hash, signature: signature.to_vec() })
 }
 
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let encoded = STANDARD.encode([&self.hash[..], &self.signature].concat());
+        write!(formatter, "— {} {encoded}", self.name)
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", self.text)?;
         for line in &self.signatures {
-            let encoded = STANDARD.encode([&line.hash[..], &line.signature].concat());
-            writeln!(formatter, "— {} {encoded}", line.name)?;
+            writeln!(formatter, "{line}")?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use attest::{StageName, Timestamp};
@@ -16,11 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
-use crate::http::{ApiError, Token};
+use crate::http::{ApiError, FORKED, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
-use crate::register::{Register, Storage};
-use crate::verdicts::Verdicts;
+use crate::register::{Receipt, Register, Storage};
+use crate::verdicts::{Currency, Verdicts};
+use crate::witness::Cosigning;
 
 /// How many requests that only read work with the register at once.
 pub const MAX_READING: u32 = 12;
@@ -88,6 +90,9 @@ pub struct App<S> {
     writers: Writers,
     readers: Readers,
     clock: Clock,
+    cosigning: Option<Cosigning>,
+    /// Whether the register was held against its witnesses since the start.
+    compared: AtomicBool,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
     submitting: Arc<Semaphore>,
@@ -169,10 +174,87 @@ impl<S: Storage> App<S> {
             writers,
             readers,
             clock,
+            cosigning: None,
+            compared: AtomicBool::new(true),
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
             submitting: Arc::new(Semaphore::new(MAX_SUBMITTING as usize)),
         })
+    }
+
+    /// The service, with witnesses for its register. It decides nothing until [`App::compared`].
+    #[must_use]
+    pub fn with_witnesses(self, cosigning: Cosigning) -> Self {
+        let compared = AtomicBool::new(false);
+        let app = Self { cosigning: Some(cosigning), compared, ..self };
+        app.look_for_forks();
+        app
+    }
+
+    /// Who asks the witnesses of the register, if anybody does.
+    pub(crate) const fn cosigning(&self) -> Option<&Cosigning> {
+        self.cosigning.as_ref()
+    }
+
+    /// Holds every verdict up while there is a fork that nobody has settled.
+    pub(crate) fn look_for_forks(&self) {
+        let forked = self.cosigning.as_ref().is_some_and(|cosigning| cosigning.fork().is_some());
+        self.verdicts.set_forked(forked);
+    }
+
+    /// Says that the register was held against as many of its witnesses as answered.
+    pub fn compared(&self) {
+        self.look_for_forks();
+        self.compared.store(true, Ordering::Release);
+    }
+
+    /// Refuses to decide anything while the register is forked, or may be.
+    pub(crate) fn require_whole(&self) -> Result<(), ApiError> {
+        if !self.compared.load(Ordering::Acquire) {
+            return Err(ApiError::NotReady("the register is being held against its witnesses"));
+        }
+        match self.verdicts.currency() {
+            Currency::Forked => Err(ApiError::NotReady(FORKED)),
+            Currency::Cold | Currency::Current | Currency::Behind => Ok(()),
+        }
+    }
+
+    /// The newest checkpoint that the register shows: under a quorum of its witnesses, if one is
+    /// asked for.
+    pub(crate) async fn shown_checkpoint(&self) -> Result<String, ApiError> {
+        let newest = self.register.checkpoint().await?;
+        Ok(match &self.cosigning {
+            Some(cosigning) => cosigning.shown(newest),
+            None => newest,
+        })
+    }
+
+    /// Before something is acknowledged: waits for the quorum of witnesses over every entry that
+    /// there is, if one is asked for, and puts the receipts under the checkpoint that they
+    /// cosigned.
+    pub(crate) async fn require_witnesses(&self, receipts: &mut [Receipt]) -> Result<(), ApiError> {
+        if receipts.is_empty() || !self.require_quorum().await? {
+            return Ok(());
+        }
+        for receipt in receipts {
+            receipt.bundle = self.register.bundle(receipt.index).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the quorum of witnesses over every entry that there is, if one is asked for; says
+    /// whether there are witnesses at all.
+    pub(crate) async fn require_quorum(&self) -> Result<bool, ApiError> {
+        let Some(cosigning) = &self.cosigning else { return Ok(false) };
+        let size = self.register.signed().await?.checkpoint.size;
+        let met = cosigning.require(&self.register, size).await;
+        self.look_for_forks();
+        self.require_whole()?;
+        match met {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(ApiError::NotWitnessed),
+            Err(error) => Err(ApiError::undecided(error)),
+        }
     }
 
     /// The register.
@@ -318,11 +400,16 @@ where
     F: Future<Output = Result<T, ApiError>>,
 {
     async move |app: Arc<App<S>>| {
+        // What is added to a forked register makes the fork worse.
+        app.require_whole()?;
         let unaccounted = Unaccounted::new(&app.verdicts);
         let result = job(Arc::clone(&app)).await;
         match app.catch_up(now).await {
             Ok(_) => unaccounted.accounted(),
             Err(error) => tracing::error!(%error, "what was written is not accounted for"),
+        }
+        if let Some(cosigning) = &app.cosigning {
+            cosigning.ring();
         }
         result
     }
@@ -330,8 +417,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use attest::{NoteSigner, SigningKey};
 
     use super::*;

@@ -12,11 +12,13 @@ pub mod http;
 pub mod judge;
 pub mod keeper;
 mod listener;
+pub mod monitor;
 pub mod register;
 pub mod seen;
 mod serve;
 pub mod verdicts;
 pub mod wire;
+pub mod witness;
 
 pub use http::Token;
 #[cfg(feature = "fuzzing")]

@@ -121,6 +121,7 @@ pub async fn accept<S: Storage>(
     register: &Register<S>,
     now: Timestamp,
 ) -> Result<(), SeenError> {
+    let _held = hold(path)?;
     let before = Seen::load(path)?;
     before.require_clock(now)?;
     let signed = register.signed().await?;
@@ -132,6 +133,31 @@ pub async fn accept<S: Storage>(
     let mut after = before.clone();
     after.accept(checkpoint, now)?;
     if after.is_worth_writing(&before) { after.save(path) } else { Ok(()) }
+}
+
+/// Remembers a checkpoint of somebody else's log that was proven to extend what was seen.
+///
+/// # Errors
+/// [`SeenError`]; another process may have seen more meanwhile.
+pub fn remember(path: &Path, checkpoint: &Checkpoint, now: Timestamp) -> Result<(), SeenError> {
+    let _held = hold(path)?;
+    let before = Seen::load(path)?;
+    before.require_clock(now)?;
+    let mut after = before.clone();
+    after.accept(checkpoint, now)?;
+    if after.is_worth_writing(&before) { after.save(path) } else { Ok(()) }
+}
+
+/// Keeps others from changing the file between reading and writing it, until this is dropped.
+fn hold(path: &Path) -> Result<File, SeenError> {
+    let broken = |source| SeenError::Io { path: path.into(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let file = File::create(folder.unwrap_or(Path::new(".")).join("seen.lock")).map_err(broken)?;
+    match file.lock() {
+        // Where files cannot be locked, two at once may forget one mark.
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(broken(error)),
+        _ => Ok(file),
+    }
 }
 
 impl Seen {

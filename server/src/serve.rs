@@ -25,6 +25,8 @@ use crate::judge::{Gate, JudgeError};
 use crate::listener::Bounded;
 use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register};
 use crate::seen::{self, SeenError};
+use crate::verdicts::Currency;
+use crate::witness::{Cosigning, FRESH, RETRY};
 
 /// How often verdicts that time has ended are judged again.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -55,6 +57,8 @@ pub struct ServeConfig {
     pub public: bool,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
+    /// Asks the witnesses of the register; without it there are none.
+    pub agent: Option<ureq::Agent>,
     /// Called once, when it listens at the address and the verdicts are ready.
     pub ready: Box<dyn FnOnce(SocketAddr) + Send>,
 }
@@ -132,6 +136,7 @@ pub async fn serve_until(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
 
+    let cosigning = config.agent.map(|agent| Cosigning::new(config.register.clone(), agent));
     let (folder, mark) = (config.register, seen.clone());
     let register = blocking(move || async move {
         let register = open_register(folder, bound).await?;
@@ -140,7 +145,7 @@ pub async fn serve_until(
     })
     .await?;
     let gate = config.gate.map(|key| Gate::new(key, &config.trust)).transpose()?;
-    let app = Arc::new(App::new(Parts {
+    let app = App::new(Parts {
         register,
         trust: config.trust,
         policy: config.policy,
@@ -149,7 +154,14 @@ pub async fn serve_until(
         writers,
         readers: if config.public { Readers::Everybody } else { Readers::Writers },
         clock: Box::new(clock),
-    })?);
+    })?;
+    let app = Arc::new(match cosigning {
+        Some(cosigning) => {
+            cosigning.restore(app.register()).await;
+            app.with_witnesses(cosigning)
+        }
+        None => app,
+    });
 
     let (tell, mut told) = watch::channel(false);
     let server = axum::serve(Bounded::new(listener), router(Arc::clone(&app)))
@@ -158,6 +170,7 @@ pub async fn serve_until(
         });
     let mut server = tokio::spawn(server.into_future());
     let keeping = tokio::spawn(keep(Arc::clone(&app), seen.clone(), move || ready(bound)));
+    let cosigning = tokio::spawn(cosign(Arc::clone(&app)));
     tracing::info!(%bound, "listening");
 
     let ended = tokio::select! {
@@ -173,6 +186,7 @@ pub async fn serve_until(
     // A client that does not read its answer does not keep the service from stopping.
     server.abort();
     keeping.abort();
+    cosigning.abort();
     let drained = app.drain(GRACE).await;
     // Closing the index works with the disk, too.
     let marked = blocking(move || async move {
@@ -209,8 +223,58 @@ fn reachable(mut bound: SocketAddr) -> SocketAddr {
     bound
 }
 
+/// Asks the register's witnesses whenever there is something new, again while one has not
+/// cosigned, and now and then so that their times stay fresh.
+async fn cosign(app: Arc<App<Embedded>>) {
+    if app.cosigning().is_none() {
+        return;
+    }
+    // It was asked once before the service was ready.
+    let mut all = false;
+    loop {
+        for waited in 1..=FRESH {
+            let Some(cosigning) = app.cosigning() else { return };
+            let news = cosigning.wait(RETRY).await;
+            app.look_for_forks();
+            if news || !all || waited == FRESH {
+                break;
+            }
+        }
+        all = ask_witnesses(&app).await;
+    }
+}
+
+/// One round; returns whether every witness cosigned. New cosignatures may be what the verdicts
+/// waited for.
+async fn ask_witnesses(app: &Arc<App<Embedded>>) -> bool {
+    let asked = Arc::clone(app).read(|app| async move {
+        let Some(cosigning) = app.cosigning() else { return Ok((true, false)) };
+        let round = cosigning.round(app.register()).await.map_err(ApiError::undecided)?;
+        app.look_for_forks();
+        let current = app.verdicts().currency() == Currency::Current;
+        Ok((round.lines.len() == round.outcomes.len(), !round.lines.is_empty() && !current))
+    });
+    match asked.await {
+        Ok((all, news)) => {
+            if news {
+                log(Arc::clone(app)
+                    .read(|app| async move { Ok(app.catch_up(app.now()).await.map(|_| ())?) })
+                    .await);
+            }
+            all
+        }
+        Err(error) => {
+            tracing::error!(%error, chain = chain(&error), "the witnesses cannot be asked");
+            false
+        }
+    }
+}
+
 /// Judges all promotions, then judges again what time ends, for as long as the service runs.
 async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Send) {
+    // The register holds itself against its witnesses before anybody is told anything.
+    ask_witnesses(&app).await;
+    app.compared();
     let first = Arc::clone(&app).write(app.now(), |app| async move {
         app.catch_up(app.now()).await?;
         Ok(())

@@ -79,6 +79,7 @@ struct Table {
     /// Which subjects a change to an artifact touches: every artifact of their lineages.
     touching: HashMap<ArtifactId, BTreeSet<Subject>>,
     currency: Currency,
+    forked: bool,
 }
 
 /// How far the verdicts are to be believed.
@@ -91,6 +92,8 @@ pub enum Currency {
     Current,
     /// There are entries that could not be taken into account, since the start or ever.
     Behind,
+    /// A witness of the register has seen another history of it, and no operator has settled it.
+    Forked,
 }
 
 impl Verdicts {
@@ -101,7 +104,8 @@ impl Verdicts {
 
     /// How far the verdicts are to be believed.
     pub fn currency(&self) -> Currency {
-        self.read().currency
+        let table = self.read();
+        if table.forked { Currency::Forked } else { table.currency }
     }
 
     /// How many verdicts are ready.
@@ -112,6 +116,11 @@ impl Verdicts {
     /// Whether no verdict is ready.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whatever else is known, no verdict counts while the register is forked.
+    pub(crate) fn set_forked(&self, forked: bool) {
+        self.write().forked = forked;
     }
 
     pub(crate) fn set_currency(&self, currency: Currency) {

@@ -52,6 +52,7 @@ async fn folder(path: &Path, key: &SigningKey) -> String {
 
 fn config(path: &Path, trust: &str) -> ServeConfig {
     ServeConfig {
+        agent: None,
         address: "127.0.0.1:0".parse().unwrap(),
         register: path.join("register"),
         seen: path.join("seen.json"),

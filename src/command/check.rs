@@ -131,6 +131,7 @@ impl CheckArgs {
             // Whoever names a trust file wants to be told by that one, and by no other.
             Source::Service(_) if self.trust.is_some() => return Err(Error::TrustOfAService),
             Source::Service(service) => {
+                source.accept(cx)?;
                 let policy = self.policy.as_ref().map(|path| crate::home::read_text(path));
                 let policy = policy.transpose()?;
                 let question = Question { artifact, stage: self.stage.clone(), policy };

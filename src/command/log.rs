@@ -41,6 +41,7 @@ enum LogCommand {
     Entry(EntryArgs),
     Prove(ProveArgs),
     Submit(SubmitArgs),
+    Witness(super::log_witness::WitnessArgs),
 }
 
 /// Show the newest checkpoint: how many entries there are, and their root
@@ -105,8 +106,12 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     if let LogCommand::Submit(args) = &args.command {
         return Ok(Box::new(args.submit(cx)?));
     }
+    if let LogCommand::Witness(args) = &args.command {
+        return super::log_witness::witness(args, cx);
+    }
     let source = Source::open(cx)?;
     match &args.command {
+        LogCommand::Witness(args) => super::log_witness::witness(args, cx),
         LogCommand::Submit(args) => Ok(Box::new(args.submit(cx)?)),
         LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&source, cx)?)),
         LogCommand::Entry(args) => Ok(Box::new(args.entry(&source, cx)?)),
@@ -147,7 +152,7 @@ impl Head {
         let trust = known_trust(cx)?;
         let origin = Checkpoint::claimed_origin(&note).unwrap_or_default().to_owned();
         let log = trust.as_ref().and_then(|trust| trust.log(&origin));
-        let signed = log.and_then(|log| Checkpoint::open(&note, log.key()).ok());
+        let signed = log.and_then(|log| log.open(&note).ok().map(|(checkpoint, _)| checkpoint));
         let trusted = signed.is_some();
         let opened = match (signed, own) {
             (Some(checkpoint), _) => checkpoint,

@@ -10,7 +10,11 @@ pub mod key;
 pub mod lineage;
 #[cfg(feature = "server")]
 pub mod log;
+#[cfg(feature = "server")]
+pub mod log_witness;
 pub mod man;
+#[cfg(feature = "server")]
+pub mod monitor;
 pub mod policy;
 #[cfg(feature = "server")]
 pub mod promote;
@@ -21,6 +25,8 @@ pub mod run;
 pub mod serve;
 pub mod trust;
 pub mod verify;
+#[cfg(feature = "server")]
+pub mod witness;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -43,6 +49,10 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         Command::Promote(args) => promote::promote(args, cx),
         #[cfg(feature = "server")]
         Command::Serve(args) => serve::serve(args, cx),
+        #[cfg(feature = "server")]
+        Command::Monitor(args) => monitor::monitor(args, cx),
+        #[cfg(feature = "server")]
+        Command::Witness(args) => witness::witness(args, cx),
         Command::Policy(args) => policy::policy(args),
         #[cfg(feature = "server")]
         Command::Run(args) => run::run(args, cx),

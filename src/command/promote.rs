@@ -76,6 +76,7 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         Source::Service(_) if args.policy.is_some() => return Err(Error::PolicyOfAService),
         Source::Service(_) if args.trust.is_some() => return Err(Error::TrustOfAService),
         Source::Service(service) => {
+            source.accept(cx)?;
             let question = PromotionRequest { artifact, stage: args.stage.clone() };
             service.post("/v1/promote", &question)?
         }

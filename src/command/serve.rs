@@ -16,6 +16,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Home};
+use crate::http;
 use crate::keys::{self, KeyFile};
 use crate::page::Page;
 use crate::render::{Answer, Color, Printer, to_json};
@@ -120,6 +121,7 @@ impl ServeArgs {
             open: self.open,
             public: self.public,
             clock: clock::now,
+            agent: Some(http::agent()?),
             ready: Box::new(move |address| ready(printer, address)),
         })
     }
@@ -146,13 +148,20 @@ impl ServeArgs {
 
 /// Says where it listens, once it does.
 fn ready(printer: Printer, address: SocketAddr) {
-    printer.answer(&Listening { version: "assay/serving/v1", url: format!("http://{address}") });
+    printer.answer(&Listening::at(address));
 }
 
 #[derive(Serialize)]
-struct Listening {
+pub struct Listening {
     version: &'static str,
     url: String,
+}
+
+impl Listening {
+    /// At the address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { version: "assay/serving/v1", url: format!("http://{address}") }
+    }
 }
 
 impl Answer for Listening {
@@ -166,7 +175,7 @@ impl Answer for Listening {
 }
 
 /// A service that was told to stop.
-struct Stopped;
+pub struct Stopped;
 
 impl Answer for Stopped {
     fn draw(&self, page: &mut Page) {
@@ -179,7 +188,7 @@ impl Answer for Stopped {
 }
 
 /// What happens goes to standard error; `ASSAY_LOG` says how much of it.
-fn log_to_standard_error(color: Color) {
+pub fn log_to_standard_error(color: Color) {
     use tracing_subscriber::EnvFilter;
 
     let ansi = match color {

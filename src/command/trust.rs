@@ -5,8 +5,8 @@ mod export;
 
 use std::path::PathBuf;
 
-use ::attest::{KeyId, PublicKey, Timestamp, VerifierKey};
-use ::verify::{Custody, May, Trust, TrustedKey, Window};
+use ::attest::{CosignerKey, KeyId, PublicKey, Timestamp, VerifierKey};
+use ::verify::{Custody, May, Trust, TrustedKey, TrustedLog, Window};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -96,6 +96,14 @@ struct AddArgs {
     #[arg(long, value_name = "VKEY", conflicts_with_all = ["public", "verifier"])]
     log: Option<VerifierKey>,
 
+    /// A witness of the log that must have cosigned, by its verifier key
+    #[arg(long = "witness", value_name = "VKEY", requires = "log")]
+    witnesses: Vec<CosignerKey>,
+
+    /// How many of its witnesses must have cosigned; otherwise all
+    #[arg(long, value_name = "N", requires = "witnesses")]
+    quorum: Option<usize>,
+
     /// Accept verdicts under this id when `--key` signed them
     #[arg(long, value_name = "URI", requires = "key", conflicts_with = "public")]
     verifier: Option<String>,
@@ -135,7 +143,8 @@ impl AddArgs {
         };
         let added = match (&self.log, &self.verifier, &self.key, &self.public) {
             (Some(log), ..) => {
-                trust.add_log(log).map_err(broken)?;
+                let quorum = self.quorum.unwrap_or(self.witnesses.len());
+                trust.add_witnessed_log(log, &self.witnesses, quorum).map_err(broken)?;
                 format!("log {}", log.name())
             }
             (_, Some(id), Some(key), _) => {
@@ -260,6 +269,31 @@ struct KeyRow {
 struct LogRow {
     origin: String,
     key: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    witnesses: Vec<WitnessRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quorum: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct WitnessRow {
+    key: String,
+    owner: String,
+}
+
+impl LogRow {
+    fn of(log: &TrustedLog) -> Self {
+        let witnesses = log.witnesses().list().iter().map(|witness| WitnessRow {
+            key: witness.key().to_string(),
+            owner: witness.owner().into(),
+        });
+        Self {
+            origin: log.origin().into(),
+            key: log.key().to_string(),
+            witnesses: witnesses.collect(),
+            quorum: Some(log.witnesses().quorum()).filter(|quorum| *quorum > 0),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -276,9 +310,7 @@ impl Listing {
             version: "assay/trust/v1",
             digest: trust.digest().to_string(),
             keys: trust.keys().iter().flat_map(|key| rows(key, now)).collect(),
-            logs: logs
-                .map(|log| LogRow { origin: log.origin().into(), key: log.key().to_string() })
-                .collect(),
+            logs: logs.map(LogRow::of).collect(),
             verifiers: verifiers
                 .map(|verifier| VerifierRow {
                     id: verifier.id().into(),
@@ -318,6 +350,14 @@ impl Answer for Listing {
         page.table(&heads, &rows);
         for log in &self.logs {
             page.end().put(Tone::Faint, "log       ").text(&log.key).end();
+            if let Some(quorum) = log.quorum {
+                let count = log.witnesses.len();
+                page.line(format_args!("          if cosigned by {quorum} of {count} witnesses:"));
+            }
+            for witness in &log.witnesses {
+                page.put(Tone::Faint, "witness   ").text(&witness.key);
+                page.text(format_args!(" of {}", witness.owner)).end();
+            }
         }
         for verifier in &self.verifiers {
             page.put(Tone::Faint, "verifier  ")

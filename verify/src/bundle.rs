@@ -188,11 +188,12 @@ impl<'t> Checker<'t> {
     }
 }
 
-/// The checkpoint in `note`, as the trusted log `origin` signed it.
+/// The checkpoint in `note`, as the trusted log `origin` signed it and enough of its witnesses
+/// cosigned it.
 pub(crate) fn open(trust: &Trust, origin: &str, note: &str) -> Result<Checkpoint, VerifyError> {
     let failed = |reason: String| VerifyError::Checkpoint { origin: origin.to_owned(), reason };
     let log = trust.log(origin).ok_or_else(|| failed("not a trusted log".into()))?;
-    Checkpoint::open(note, log.key()).map_err(|error| failed(error.to_string()))
+    log.open(note).map(|(checkpoint, _)| checkpoint).map_err(|error| failed(error.to_string()))
 }
 
 fn check_counts(bundle: &Bundle) -> Result<(), VerifyError> {

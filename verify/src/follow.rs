@@ -14,9 +14,7 @@ use attest::envelope::IN_TOTO;
 use attest::predicate::{
     APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, VERIFICATION_SUMMARY,
 };
-use attest::{
-    Checkpoint, Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier,
-};
+use attest::{Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier};
 
 use crate::merkle::{Frontier, leaf_hash};
 use crate::negatives::Negatives;
@@ -213,7 +211,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Ends at a checkpoint that the log signed, whose size and root must be those of the leaves
+    /// Ends at a checkpoint that the log signed and its witnesses cosigned, as many as the trust
+    /// file demands, whose size and root must be those of the leaves
     /// read. The follower can go on from there.
     ///
     /// # Errors
@@ -224,7 +223,7 @@ impl Follower {
         }
         let log =
             trust.log(&self.origin).ok_or_else(|| FollowError::UnknownLog(self.origin.clone()))?;
-        let head = Checkpoint::open(note, log.key()).map_err(|error| FollowError::Checkpoint {
+        let (head, _) = log.open(note).map_err(|error| FollowError::Checkpoint {
             origin: self.origin.clone(),
             reason: error.to_string(),
         })?;

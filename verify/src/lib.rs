@@ -28,7 +28,8 @@ pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OutOfScope, Place, Trust, TrustError,
-    TrustedKey, TrustedLog, TrustedVerifier, Window,
+    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError,
+    Trust, TrustError, TrustedKey, TrustedLog, TrustedVerifier, TrustedWitness, Window, Witnessed,
+    Witnesses, WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

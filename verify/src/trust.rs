@@ -9,11 +9,13 @@
 
 mod document;
 mod scope;
+mod witnesses;
 
-use attest::{KeyId, PublicKey, Sha256, Timestamp, VerifierKey};
+use attest::{Checkpoint, CheckpointError, KeyId, Note, PublicKey, Sha256, Timestamp, VerifierKey};
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use scope::{Globs, May, Names, OutOfScope};
+pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
 
 /// Everybody whom we believe: keys, logs and verifiers.
 ///
@@ -60,6 +62,19 @@ pub enum Custody {
 pub struct TrustedLog {
     origin: String,
     key: VerifierKey,
+    witnesses: Witnesses,
+}
+
+/// Why a note is no checkpoint of a trusted log that counts.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The log did not sign it, or it is no checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The witnesses that the trust file demands did not cosign it.
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
 }
 
 /// Somebody whose verification summaries (SLSA VSA) count: an id and the key that must sign.
@@ -215,6 +230,22 @@ impl TrustedLog {
     /// The key that signs its checkpoints.
     pub const fn key(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// Who must have cosigned its checkpoints.
+    pub const fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
+    }
+
+    /// Reads the checkpoint in a note that the log signed and enough of its witnesses cosigned,
+    /// and says who did.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the note is then no evidence of anything.
+    pub fn open(&self, note: &str) -> Result<(Checkpoint, Witnessed), OpenError> {
+        let checkpoint = Checkpoint::open(note, &self.key)?;
+        let note: Note = note.parse().map_err(CheckpointError::from)?;
+        Ok((checkpoint, self.witnesses.check(&note)?))
     }
 }
 

@@ -60,6 +60,13 @@ pub fn decide(
                 "the verdicts have fallen behind the register; the service's log says why".into(),
             );
         }
+        Currency::Forked => {
+            return Answer::denied(
+                uid,
+                "a witness has seen another history of the register; an operator has to settle it"
+                    .into(),
+            );
+        }
     }
     let named = match workload::named(&review.kind, &review.object) {
         Ok(named) => named,

@@ -38,6 +38,7 @@ pub(super) async fn check<S: Storage + 'static>(
     let opinion = policy.as_deref().map(Policy::parse).transpose();
     let opinion = opinion.map_err(|error| ApiError::Policy(error.to_string()))?;
     app.read(move |app| async move {
+        app.require_whole()?;
         let policy = opinion.as_ref().or(app.policy()).ok_or(ApiError::NoPolicy)?;
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);

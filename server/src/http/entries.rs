@@ -27,7 +27,8 @@ pub(super) const SUBMIT: Operation = Operation {
     summary: "Registers an attestation",
     description: "Each signature is checked and becomes an entry; one that is there already is not added \
                   again, and its position is answered. When this answers, the entries are durable and the \
-                  verdicts take them into account.",
+                  verdicts take them into account; where the operator demands a quorum of witnesses, it has \
+                  cosigned them.",
     parameters: &[],
     body: Some("Submission"),
     answer: Answer::json("Receipts", "Where each signature stands, with its proof."),
@@ -45,7 +46,8 @@ pub(super) async fn submit<S: Storage + 'static>(
     let envelope = Envelope::parse(&bytes).map_err(|error| refused(&error))?;
     app.submit(now, move |app| async move {
         let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
-        let receipts = app.register().submit(&envelope, &verifiers, now).await?;
+        let mut receipts = app.register().submit(&envelope, &verifiers, now).await?;
+        app.require_witnesses(&mut receipts).await?;
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))
     })
     .await

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::openapi::{Answer, Operation};
-use super::problem::ApiError;
+use super::problem::{ApiError, FORKED};
 use crate::app::App;
 use crate::register::Storage;
 use crate::verdicts::Currency;
@@ -38,7 +38,8 @@ pub(super) const READY: Operation = Operation {
     id: "ready",
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
-                  while an entry of the register could not be taken into account. Use it as a readiness probe.",
+                  while an entry of the register could not be taken into account, or a witness has seen \
+                  another history of it. Use it as a readiness probe.",
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),
@@ -56,5 +57,6 @@ pub(super) async fn ready<S: Storage>(
         Currency::Behind => Err(ApiError::NotReady(
             "the register could not be followed to its end; the service's log says why",
         )),
+        Currency::Forked => Err(ApiError::NotReady(FORKED)),
     }
 }

@@ -17,6 +17,7 @@ mod router;
 mod tiles;
 mod token;
 
+pub(crate) use problem::FORKED;
 pub use problem::{ApiError, MEDIA_TYPE, Problem};
 pub use router::router;
 pub use token::{MAX_LENGTH, MIN_LENGTH, Token, TokenError};

@@ -17,6 +17,10 @@ use crate::register::{ReadError, StorageError, SubmitError};
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// What is said while a witness has seen another history of the register.
+pub(crate) const FORKED: &str =
+    "a witness has seen another history of the register; an operator has to settle it";
+
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -120,6 +124,9 @@ pub enum ApiError {
     /// Too many submissions wait already.
     #[error("too many submissions wait to be committed")]
     Busy,
+    /// The entries are in, and too few witnesses have cosigned a checkpoint that has them.
+    #[error("the entries are in the register, but too few witnesses have cosigned them")]
+    NotWitnessed,
     /// A defect of ours.
     #[error("the service failed")]
     Internal,
@@ -192,6 +199,9 @@ impl ApiError {
             Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy", "Too many submissions"),
+            Self::NotWitnessed => {
+                (StatusCode::SERVICE_UNAVAILABLE, "not-witnessed", "Not witnessed")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
         }
     }
@@ -247,6 +257,9 @@ impl ApiError {
                     .into()
             }
             Self::Busy => "nothing was registered; send it again after a second".into(),
+            Self::NotWitnessed => {
+                "submit the same again for the receipt; nothing is registered twice".into()
+            }
             Self::Internal => {
                 "report it with the time of the request; the service's log has more".into()
             }

@@ -41,8 +41,9 @@ pub(super) async fn promote<S: Storage + 'static>(
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let denied = IfDenied::SignNothing;
-        let Promotion { decision, registered } =
+        let Promotion { decision, mut registered } =
             judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied).await?;
+        app.require_witnesses(registered.as_mut_slice()).await?;
         Ok(Json(Promoted { report: decision.report(), entry: registered.map(Into::into) }))
     })
     .await

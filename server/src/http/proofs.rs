@@ -18,7 +18,9 @@ use crate::wire::{Consistency, Inclusion};
 pub(super) const CHECKPOINT: Operation = Operation {
     id: "checkpoint",
     summary: "Gives the newest checkpoint",
-    description: "Origin, size and root in a note that the register signed (C2SP tlog-checkpoint).",
+    description: "Origin, size and root in a note that the register signed (C2SP tlog-checkpoint), with the \
+                  cosignatures of its witnesses. Where the operator demands a quorum of them, the newest \
+                  checkpoint that met it.",
     parameters: &[],
     body: None,
     answer: Answer {
@@ -33,7 +35,7 @@ pub(super) const CHECKPOINT: Operation = Operation {
 pub(super) async fn checkpoint<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let note = app.read(|app| async move { Ok(app.register().checkpoint().await?) }).await?;
+    let note = app.read(|app| async move { app.shown_checkpoint().await }).await?;
     let headers =
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, note))

@@ -57,8 +57,12 @@ pub(super) async fn create<S: Storage + 'static>(
             return Err(ApiError::StatementNeeded);
         }
     }
-    app.write(now, async move |app| {
-        let Recorded { duplicate, entry } = app.register().record(&proposal, now).await?;
+    app.submit(now, async move |app| {
+        let Recorded { duplicate, mut entry } = app.register().record(&proposal, now).await?;
+        if app.require_quorum().await? {
+            // Under the checkpoint that the witnesses have cosigned.
+            entry = app.register().record(&proposal, now).await?.entry;
+        }
         let status = if duplicate { StatusCode::OK } else { StatusCode::CREATED };
         let index = entry.index.to_string();
         let headers =

@@ -155,6 +155,8 @@ async fn start(
 ) -> Result<Register<Embedded>, FolderError> {
     let signer = NoteSigner::new(storage.origin(), key)?;
     let register = Register::open(storage, signer).await?;
+    // What witnesses cosigned before still holds.
+    let _ = crate::witness::restore(folder, &register).await;
     Ok(register.with_checkpoint_file(folder.join(CHECKPOINT)))
 }
 

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use attest::{Checkpoint, NoteError, NoteSigner, TilePath, VerifierKey};
+use attest::{Checkpoint, Note, NoteError, NoteSignature, NoteSigner, TilePath, VerifierKey};
 use verify::merkle::{Frontier, ProofError};
 
 use super::entry::Signed;
@@ -149,6 +149,34 @@ impl<S: Storage> Register<S> {
         }
         self.keep_checkpoint();
         Ok(fresh)
+    }
+
+    /// Puts cosignatures under `checkpoint`, one of each witness, and gives the note with them. If
+    /// it is still the newest checkpoint, that is how it is shown from now on. Whether the
+    /// cosignatures hold is for the caller to know.
+    ///
+    /// # Errors
+    /// [`NoteError`] when the register cannot sign.
+    pub fn cosign(
+        &self,
+        checkpoint: &Checkpoint,
+        lines: &[NoteSignature],
+    ) -> Result<Arc<Signed>, NoteError> {
+        let mut note: Note = self.signer.sign(&checkpoint.to_string())?;
+        note.signatures.extend_from_slice(lines);
+        let cosigned = Arc::new(Signed { checkpoint: checkpoint.clone(), note: note.to_string() });
+        let is_newest = {
+            let mut signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
+            let is_newest = signed.checkpoint == *checkpoint;
+            if is_newest {
+                *signed = Arc::clone(&cosigned);
+            }
+            is_newest
+        };
+        if is_newest {
+            self.keep_checkpoint();
+        }
+        Ok(cosigned)
     }
 
     /// Size and root of the head.

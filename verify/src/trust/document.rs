@@ -6,20 +6,25 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use attest::{KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey};
+use attest::{
+    CosignerKey, KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_saphyr::Spanned;
 
 use super::{
-    Custody, Globs, Grant, May, Names, Trust, TrustedKey, TrustedLog, TrustedVerifier, Window,
+    Custody, Globs, Grant, May, Names, Trust, TrustedKey, TrustedLog, TrustedVerifier,
+    TrustedWitness, Window, Witnesses, WitnessesError,
 };
 
 /// The largest trust file that is read, in bytes.
 pub const MAX_TRUST_BYTES: usize = 1 << 20;
 /// How many keys, logs and verifiers a trust file may each have.
 pub(super) const MAX_ENTRIES: usize = 256;
+/// How many witnesses a log may have.
+pub(super) const MAX_WITNESSES: usize = 64;
 /// How many items each list of a key's `may` can have.
 pub(super) const MAX_PATTERNS: usize = 256;
 /// The longest name, owner, origin or pattern, in bytes.
@@ -169,6 +174,16 @@ pub enum TrustError {
         /// The name in the key.
         found: String,
     },
+    /// The witnesses of a log make no quorum.
+    #[error("trust file, {place}: log `{origin}`: {source}")]
+    Witnesses {
+        /// Where.
+        place: Place,
+        /// The log.
+        origin: String,
+        /// What is wrong with them.
+        source: WitnessesError,
+    },
     /// A verifier names a key that the file does not have.
     #[error(
         "trust file, {place}: verifier `{id}` names the key `{name}`, which is not in the file"
@@ -249,6 +264,19 @@ enum CustodyEntry {
 struct LogEntry {
     origin: Spanned<String>,
     key: Spanned<String>,
+    #[serde(default)]
+    witnesses: Vec<WitnessEntry>,
+    #[serde(default)]
+    quorum: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessEntry {
+    key: Spanned<String>,
+    /// Whoever answers for it; the name in the key when it is not said.
+    #[serde(default, deserialize_with = "given")]
+    owner: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -294,6 +322,16 @@ struct WrittenMay {
 struct WrittenLog<'a> {
     origin: &'a str,
     key: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    witnesses: Vec<WrittenWitness<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    quorum: usize,
+}
+
+#[derive(Serialize)]
+struct WrittenWitness<'a> {
+    key: String,
+    owner: &'a str,
 }
 
 #[derive(Serialize)]
@@ -340,7 +378,7 @@ impl Trust {
             trust.enter_key(key)?;
         }
         for log in document.logs {
-            trust.enter_log(&log.origin, &log.key)?;
+            trust.enter_log(log)?;
         }
         for verifier in document.verifiers {
             trust.enter_verifier(&verifier.id, &verifier.key)?;
@@ -357,11 +395,7 @@ impl Trust {
             api_version: API_VERSION,
             kind: KIND,
             keys: keys.map(|(key, grant)| written_key(key, grant)).collect(),
-            logs: self
-                .logs
-                .iter()
-                .map(|log| WrittenLog { origin: &log.origin, key: log.key.to_string() })
-                .collect(),
+            logs: self.logs.iter().map(written_log).collect(),
             verifiers: self
                 .verifiers
                 .iter()
@@ -411,7 +445,30 @@ impl Trust {
     /// # Errors
     /// As [`Trust::parse`] for such an entry.
     pub fn add_log(&mut self, key: &VerifierKey) -> Result<(), TrustError> {
-        self.enter_log(&unplaced(key.name()), &unplaced(&key.to_string()))?;
+        self.add_witnessed_log(key, &[], 0)
+    }
+
+    /// Adds a log by its verifier key, which counts only where `quorum` of these witnesses have
+    /// cosigned; each is its own owner. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    pub fn add_witnessed_log(
+        &mut self,
+        key: &VerifierKey,
+        witnesses: &[CosignerKey],
+        quorum: usize,
+    ) -> Result<(), TrustError> {
+        let witness = |key: &CosignerKey| {
+            let (key, owner) = (unplaced(&key.to_string()), Some(unplaced(key.name())));
+            WitnessEntry { key, owner }
+        };
+        self.enter_log(LogEntry {
+            origin: unplaced(key.name()),
+            key: unplaced(&key.to_string()),
+            witnesses: witnesses.iter().map(witness).collect(),
+            quorum,
+        })?;
         self.seal();
         Ok(())
     }
@@ -470,18 +527,14 @@ impl Trust {
         Ok(())
     }
 
-    fn enter_log(
-        &mut self,
-        origin: &Spanned<String>,
-        key: &Spanned<String>,
-    ) -> Result<(), TrustError> {
-        let name = text(origin, "origin")?.to_owned();
+    fn enter_log(&mut self, entry: LogEntry) -> Result<(), TrustError> {
+        let name = text(&entry.origin, "origin")?.to_owned();
         if self.log(&name).is_some() {
-            return Err(TrustError::Duplicate { place: place(origin), what: "log", name });
+            return Err(TrustError::Duplicate { place: place(&entry.origin), what: "log", name });
         }
         room(self.logs.len(), "logs", MAX_ENTRIES)?;
-        let place = place(key);
-        let parsed: VerifierKey = key.value.parse().map_err(|source| TrustError::LogKey {
+        let place = place(&entry.key);
+        let parsed: VerifierKey = entry.key.value.parse().map_err(|source| TrustError::LogKey {
             place,
             origin: name.clone(),
             source,
@@ -490,7 +543,8 @@ impl Trust {
             let found = parsed.name().to_owned();
             return Err(TrustError::LogName { place, origin: name, found });
         }
-        self.logs.push(TrustedLog { origin: name, key: parsed });
+        let witnesses = parse_witnesses(&entry, &name)?;
+        self.logs.push(TrustedLog { origin: name, key: parsed, witnesses });
         Ok(())
     }
 
@@ -543,6 +597,28 @@ fn parse_key(spki: &Spanned<String>, name: &str) -> Result<PublicKey, TrustError
         .decode(&spki.value)
         .map_err(|_| TrustError::Base64 { place, name: name.into() })?;
     PublicKey::from_der(&der).map_err(|source| TrustError::Key { place, name: name.into(), source })
+}
+
+fn parse_witnesses(entry: &LogEntry, log: &str) -> Result<Witnesses, TrustError> {
+    let mut list = Vec::new();
+    for witness in &entry.witnesses {
+        room(list.len(), "witnesses of a log", MAX_WITNESSES)?;
+        let key: CosignerKey = witness.key.value.parse().map_err(|source| TrustError::LogKey {
+            place: place(&witness.key),
+            origin: log.into(),
+            source,
+        })?;
+        let owner = match &witness.owner {
+            Some(owner) => text(owner, "owner")?.to_owned(),
+            None => key.name().to_owned(),
+        };
+        list.push(TrustedWitness::new(key, owner));
+    }
+    Witnesses::new(list, entry.quorum).map_err(|source| TrustError::Witnesses {
+        place: place(&entry.origin),
+        origin: log.into(),
+        source,
+    })
 }
 
 fn parse_may(may: MayEntry) -> Result<May, TrustError> {
@@ -598,6 +674,25 @@ fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
         valid_until: grant.valid_until,
         custody: key.custody.as_str(),
     }
+}
+
+fn written_log(log: &TrustedLog) -> WrittenLog<'_> {
+    let witnesses = log
+        .witnesses
+        .list()
+        .iter()
+        .map(|witness| WrittenWitness { key: witness.key().to_string(), owner: witness.owner() });
+    WrittenLog {
+        origin: &log.origin,
+        key: log.key.to_string(),
+        witnesses: witnesses.collect(),
+        quorum: log.witnesses.quorum(),
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the serialiser calls it with a reference")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A field that is there has a value: an empty `validUntil:` must not mean "for ever".

@@ -1,10 +1,10 @@
 //! The trust file: what is read, what is refused and where, and that adding to it is reading it.
 
-use attest::{Algorithm, NoteSigner, SigningKey, Timestamp};
+use attest::{Algorithm, Cosigner, NoteSigner, SigningKey, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fixtures::signing_key;
-use verify::{Custody, MAX_TRUST_BYTES, May, Place, Trust, TrustError, Window};
+use verify::{Custody, MAX_TRUST_BYTES, May, Place, Trust, TrustError, TrustedWitness, Window};
 
 fn spki(name: &str) -> String {
     STANDARD.encode(signing_key(name).unwrap().public().der())
@@ -242,4 +242,47 @@ fn what_is_written_reads_back() {
     assert_eq!(back.keys().len(), 3);
     let empty = Trust::parse(&Trust::empty().to_yaml()).unwrap();
     assert!(empty.keys().is_empty() && empty.logs().is_empty() && empty.verifiers().is_empty());
+}
+
+/// The verifier key of the witness called `name`, with the key called `key`.
+fn witness_key(name: &str, key: &str) -> String {
+    Cosigner::new(name, signing_key(key).unwrap()).unwrap().verifier().to_string()
+}
+
+#[test]
+fn witnesses_of_a_log() {
+    let (one, two) = (witness_key("w1", "one"), witness_key("w2", "two"));
+    let log = log_key("log.example");
+    let with = |witnesses: &str, quorum: &str| {
+        let entry = format!("    key: {log}\n    witnesses: [{witnesses}]\n    {quorum}\n");
+        Trust::parse(&good().replacen(&format!("    key: {log}\n"), &entry, 1))
+    };
+    let both = format!("{{key: {one}, owner: alpha}}, {{key: {two}}}");
+    let trust = with(&both, "quorum: 2").unwrap();
+    let witnesses = trust.log("log.example").unwrap().witnesses();
+    let owners: Vec<&str> = witnesses.list().iter().map(TrustedWitness::owner).collect();
+    assert_eq!((owners.as_slice(), witnesses.quorum()), (["alpha", "w2"].as_slice(), 2));
+    // What is written reads back.
+    let again = Trust::parse(&trust.to_yaml()).unwrap();
+    assert_eq!(again.log("log.example").unwrap().witnesses(), witnesses);
+
+    let one_owner = format!("{{key: {one}, owner: alpha}}, {{key: {two}, owner: alpha}}");
+    let renamed = format!("{{key: {one}}}, {{key: {}}}", witness_key("w3", "one"));
+    let log_as_witness = format!("{{key: {log}}}");
+    let cases = [
+        ("more than there are", both.as_str(), "quorum: 3", false),
+        ("more than there are owners", one_owner.as_str(), "quorum: 2", false),
+        ("one owner", one_owner.as_str(), "quorum: 1", true),
+        ("no quorum", both.as_str(), "", false),
+        ("a quorum of nobody", "", "quorum: 1", false),
+        ("nobody", "", "", true),
+        ("one key under two names", renamed.as_str(), "quorum: 1", false),
+        ("the key of a log", log_as_witness.as_str(), "quorum: 1", false),
+        ("an unknown field", "{name: w1}", "quorum: 1", false),
+        ("a quorum below zero", both.as_str(), "quorum: -1", false),
+    ];
+    for (name, witnesses, quorum, want) in cases {
+        let found = with(witnesses, quorum);
+        assert_eq!(found.is_ok(), want, "{name}: {found:?}");
+    }
 }

@@ -83,11 +83,10 @@ fn a_full_disk_refuses_and_the_same_register_goes_on_when_there_is_room_again() 
         let error = (0..40).find_map(|_| client.submit(&register, 1).err());
         let error = error.unwrap_or_else(|| panic!("never full with {left} bytes left"));
         let full = |error: &SubmitError| {
+            let SubmitError::Commit(error) = error else { return false };
             matches!(
-                error,
-                SubmitError::Commit(CommitError::Storage(StorageError::Journal(
-                    JournalError::Full { .. }
-                )))
+                **error,
+                CommitError::Storage(StorageError::Journal(JournalError::Full { .. }))
             )
         };
         assert!(full(&error), "{error}");

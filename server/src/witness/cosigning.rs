@@ -1,0 +1,195 @@
+//! Our register under its witnesses: asks them, shows what they cosigned, and stops on a fork.
+//!
+//! With a quorum of 0 nobody waits: a checkpoint is shown as soon as it is signed, and gets its
+//! cosignatures when they come. With a quorum, `/checkpoint` shows the newest one that met it, and
+//! whoever submits waits for it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use attest::note::MAX_BYTES;
+use attest::{Checkpoint, Note, NoteError};
+use tokio::sync::{Mutex, Notify};
+use ureq::Agent;
+
+use super::durable;
+use super::fork;
+use super::list::{ListError, WitnessList};
+use super::round::{Outcome, Round, round};
+use crate::register::{ReadError, Register, Signed, Storage};
+
+/// The newest note that met the quorum, beside the register.
+const COSIGNED: &str = "cosigned";
+/// How long to wait before witnesses that did not cosign are asked again.
+pub(crate) const RETRY: Duration = Duration::from_secs(20);
+/// After how many such waits they are asked in any case, so that their times stay fresh.
+pub(crate) const FRESH: u32 = 15;
+
+/// What is needed to ask the witnesses of one register.
+pub struct Cosigning {
+    folder: PathBuf,
+    agent: Agent,
+    /// What each witness cosigned last; one round at a time.
+    sizes: Mutex<HashMap<String, u64>>,
+    /// The newest checkpoint that met the quorum.
+    witnessed: RwLock<Option<Arc<Signed>>>,
+    /// Rings when there may be something new to cosign.
+    news: Notify,
+}
+
+/// Why the witnesses were not asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CosigningError {
+    /// The list of witnesses cannot be used.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// The register cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The cosignatures do not fit under the note.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+}
+
+impl Cosigning {
+    /// Asks the witnesses of the register in `folder`, over `agent`.
+    pub fn new(folder: PathBuf, agent: Agent) -> Self {
+        Self {
+            folder,
+            agent,
+            sizes: Mutex::default(),
+            witnessed: RwLock::default(),
+            news: Notify::new(),
+        }
+    }
+
+    /// Asks every witness once. Cosignatures that meet the quorum are shown from now on, and a
+    /// fork is kept as evidence and holds everything up. It blocks: not for threads that must not.
+    ///
+    /// # Errors
+    /// [`CosigningError`].
+    pub async fn round<S: Storage>(&self, register: &Register<S>) -> Result<Round, CosigningError> {
+        let mut sizes = self.sizes.lock().await;
+        self.round_with(register, &mut sizes).await
+    }
+
+    async fn round_with<S: Storage>(
+        &self,
+        register: &Register<S>,
+        sizes: &mut HashMap<String, u64>,
+    ) -> Result<Round, CosigningError> {
+        let list = WitnessList::load(&self.folder)?;
+        let round = round(register, &list, &self.agent, sizes).await?;
+        for (witness, outcome) in &round.outcomes {
+            if let Outcome::Absent(why) = outcome {
+                tracing::warn!(witness, why, "a witness did not cosign");
+            }
+        }
+        for found in round.forks() {
+            let kept = found.keep(&self.folder);
+            tracing::error!(
+                witness = found.witness,
+                says = found.says,
+                proven = found.proven,
+                ?kept,
+                "this register is not the one that its witness saw; nothing is allowed until it is settled"
+            );
+        }
+        if round.is_met() && !round.lines.is_empty() {
+            let signed = register.cosign(&round.checkpoint, &round.lines)?;
+            self.keep(signed);
+        }
+        Ok(round)
+    }
+
+    /// Makes sure that a tree of `size` entries, or a larger one, met the quorum; without one,
+    /// nobody waits. Returns whether it did. It blocks.
+    ///
+    /// # Errors
+    /// [`CosigningError`].
+    pub async fn require<S: Storage>(
+        &self,
+        register: &Register<S>,
+        size: u64,
+    ) -> Result<bool, CosigningError> {
+        if WitnessList::load(&self.folder)?.quorum() == 0 {
+            return Ok(true);
+        }
+        let mut sizes = self.sizes.lock().await;
+        // Whoever came before may have had this entry cosigned with theirs.
+        let newest = self.witnessed().map_or(0, |signed| signed.checkpoint.size);
+        if newest >= size && register.signed().await?.checkpoint.size == newest {
+            return Ok(true);
+        }
+        let round = self.round_with(register, &mut sizes).await?;
+        Ok(round.is_met() && round.checkpoint.size >= size)
+    }
+
+    /// The note to show: the newest that met the quorum, or `newest` when no quorum is asked for
+    /// or none was ever met.
+    pub fn shown(&self, newest: String) -> String {
+        let quorum = WitnessList::load(&self.folder).map_or(1, |list| list.quorum());
+        match self.witnessed() {
+            Some(signed) if quorum > 0 => signed.note.clone(),
+            _ => newest,
+        }
+    }
+
+    /// Where the evidence of a fork lies, while nobody has settled it.
+    pub fn fork(&self) -> Option<PathBuf> {
+        fork::unsettled(&self.folder)
+    }
+
+    /// Puts back what was cosigned before the last stop, if it is still the newest.
+    pub async fn restore<S: Storage>(&self, register: &Register<S>) {
+        if let Some(signed) = restore(&self.folder, register).await {
+            *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+        }
+    }
+
+    /// Says that there may be something new to cosign.
+    pub(crate) fn ring(&self) {
+        self.news.notify_one();
+    }
+
+    /// Waits until there may be something new to cosign, or `patience` is over.
+    pub(crate) async fn wait(&self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.news.notified()).await.is_ok()
+    }
+
+    fn witnessed(&self) -> Option<Arc<Signed>> {
+        self.witnessed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, signed: Arc<Signed>) {
+        // It can be asked for again: losing it loses nothing but a round.
+        if let Err(error) = durable::replace(&self.folder.join(COSIGNED), signed.note.as_bytes()) {
+            tracing::warn!(%error, "cannot keep the cosigned checkpoint");
+        }
+        *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+    }
+}
+
+/// Reads the note that met the quorum last, and puts its cosignatures back under the register's
+/// checkpoint if that is still the newest. Lines that do not hold, or are by nobody on the list,
+/// are left out, and so is a note about more entries than there are.
+pub async fn restore<S: Storage>(folder: &Path, register: &Register<S>) -> Option<Arc<Signed>> {
+    let text = durable::read(&folder.join(COSIGNED), MAX_BYTES as u64).ok()??;
+    let checkpoint = Checkpoint::open(&text, register.verifier()).ok()?;
+    let note: Note = text.parse().ok()?;
+    if checkpoint.size > register.signed().await.ok()?.checkpoint.size {
+        return None;
+    }
+    let list = WitnessList::load(folder).ok()?;
+    let held = |line: &&attest::NoteSignature| {
+        list.witnesses().iter().any(|asked| asked.key.verify(&note.text, line).is_ok())
+    };
+    let lines: Vec<_> = note.signatures.iter().filter(held).cloned().collect();
+    if lines.is_empty() || lines.len() < list.quorum() {
+        return None;
+    }
+    register.cosign(&checkpoint, &lines).ok()
+}

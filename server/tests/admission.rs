@@ -95,6 +95,59 @@ async fn recorded_requests_are_refused_as_they_are_and_allowed_with_the_promoted
 }
 
 #[tokio::test]
+async fn a_service_loads_its_model_by_no_other_way() {
+    let scene = staged();
+    let service = promoted(&scene, "").await;
+    let good = image(digest(&scene));
+    let runs = json!([{"name": "c", "image": good}]);
+    let cases = [
+        ("the image alone", json!({"predictor": {"containers": runs}}), true),
+        (
+            "the model, promoted",
+            json!({"predictor": {"model": {"storageUri": format!("oci://{good}")}}}),
+            true,
+        ),
+        (
+            "a list beside the model",
+            json!({"predictor": {"containers": runs, "storageUris": [{"uri": "s3://other"}]}}),
+            false,
+        ),
+        (
+            "a location beside the model",
+            json!({"predictor": {"containers": runs, "storageUri": "s3://other"}}),
+            false,
+        ),
+        (
+            "a location at a container",
+            json!({"predictor": {"containers": [{"image": good, "storageUri": "s3://other"}]}}),
+            false,
+        ),
+        (
+            "a container in the model",
+            json!({"predictor": {"model": {
+                "storageUri": format!("oci://{good}"), "container": {"image": "other:1"}}}}),
+            false,
+        ),
+        (
+            "a part that nobody knows",
+            json!({"predictor": {"containers": runs},
+                "canary": {"predictor": {"model": {"storageUri": "s3://other"}}}}),
+            false,
+        ),
+    ];
+    for (name, specification, allowed) in cases {
+        let mut review = pod(&good);
+        let request = &mut review["request"];
+        request["kind"] = json!(
+            {"group": "serving.kserve.io", "version": "v1beta1", "kind": "InferenceService"}
+        );
+        request["object"]["spec"] = specification;
+        let response = service.admit(&review).await;
+        assert_eq!(response["allowed"], allowed, "{name}: {response:#}");
+    }
+}
+
+#[tokio::test]
 async fn until_it_is_warm_nothing_is_admitted() {
     let scene = staged();
     let promotion = promoted(&scene, "").await.promote(&scene).await;

@@ -210,6 +210,18 @@ fn what_is_refused_and_where() {
             "is no step",
         ),
         (
+            "a window of monitoring is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, monitoring/v0.1]",
+            "is no step",
+        ),
+        (
+            "a deployment is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, deployment/v0.1]",
+            "is no step",
+        ),
+        (
             "kind of an evaluation",
             "signers: {anyOf: [evaluator]",
             "kind: training, signers: {anyOf: [evaluator]",

@@ -224,9 +224,31 @@ impl<'a> Links<'a> {
                 Some(flaw) => nearest = nearest.max(Some(flaw)),
             }
         }
+        let failed = self.outlive_failures(past);
         if self.chosen.is_empty() {
-            self.flaw = nearest;
+            self.flaw = nearest.max(failed);
         }
+    }
+
+    /// Leaves out what a failure that is not older speaks against, whoever signed it: nobody can
+    /// run tests until they pass on one occasion. What is in the artifact or holds it counts as the
+    /// artifact; elsewhere a failure speaks against what it names.
+    fn outlive_failures(&mut self, past: &Past<'a>) -> Option<Flaw> {
+        let own = |one: &Attestation| one.subjects.iter().any(|at| past.is_itself(&at.artifact));
+        let failures: Vec<&Attestation> =
+            self.all.iter().filter(|one| steps::has_failed(one)).copied().collect();
+        let same = |one: &Attestation, failure: &Attestation| {
+            (own(one) && own(failure))
+                || failure.subjects.iter().any(|subject| one.is_about(&subject.artifact))
+        };
+        let older = |failure: &Attestation, one: &Attestation| {
+            failure.index.is_some() && one.index.is_some() && failure.index < one.index
+        };
+        let before = self.chosen.len();
+        self.chosen.retain(|one| {
+            failures.iter().all(|failure| older(failure, one) || !same(one, failure))
+        });
+        (self.chosen.len() < before).then_some(Flaw::Failed)
     }
 }
 

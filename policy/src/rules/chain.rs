@@ -16,7 +16,7 @@ use super::joint::{FlowState, Joint, entering};
 use super::past::Past;
 use super::steps::{self, Flaw};
 use super::together;
-use crate::model::Step;
+use crate::model::{Model, Port, Step};
 
 /// The most statements of one step that are read; more is an error, not a choice.
 pub(crate) const MAX_STATEMENTS: usize = 1024;
@@ -74,7 +74,10 @@ impl<'a> Chain<'a> {
         for index in model.later_first.iter().copied() {
             let used = used_by_later_steps(&model.flows, index, &links, past);
             if let (Some(step), Some(links)) = (model.steps.get(index), links.get_mut(index)) {
-                links.end_at(past, used.as_ref());
+                match must_be_of_itself(model, index) {
+                    true => links.end_at_itself(past),
+                    false => links.end_at(past, used.as_ref()),
+                }
                 links.choose(step, past);
             }
         }
@@ -197,6 +200,11 @@ impl<'a> Chain<'a> {
 }
 
 impl<'a> Links<'a> {
+    /// A step whose subject no flow joins to anything must be about the very artifact.
+    fn end_at_itself(&mut self, past: &Past<'a>) {
+        self.all.retain(|one| one.subjects.iter().any(|at| past.is_itself(&at.artifact)));
+    }
+
     /// A step must be about the artifact or its past, or about what a step that it feeds used
     /// (`used`).
     fn end_at(&mut self, past: &Past<'a>, used: Option<&BTreeSet<ArtifactId>>) {
@@ -249,6 +257,19 @@ impl<'a> Links<'a> {
             failures.iter().all(|failure| older(failure, one) || !same(one, failure))
         });
         (self.chosen.len() < before).then_some(Flaw::Failed)
+    }
+}
+
+/// Whether nothing but its own subjects ties a step to the artifact: no flow joins it, or it is
+/// measured and none joins what was measured. A statement about any ancestor would do for it
+/// otherwise, so that the numbers of a base model would pass for those of what was tuned from it.
+fn must_be_of_itself(model: &Model, step: usize) -> bool {
+    let ends = model.flows.iter().flat_map(|flow| [flow.from, flow.to]);
+    let mut ends = ends.filter(|end| end.step == step);
+    if model.metrics.iter().any(|metric| metric.step == step) {
+        ends.all(|end| end.port == Port::Materials)
+    } else {
+        ends.next().is_none()
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Chain<'a> {
 pub(crate) struct Links<'a> {
     /// Every believed one, whether it counts or not, by position.
     pub(crate) all: Vec<&'a Attestation>,
+    /// Failures of it whose signers' time has run out; they count against it alone.
+    pub(crate) lapsed: Vec<&'a Attestation>,
     /// Those that count and belong to the chain, by position.
     pub(crate) chosen: Vec<&'a Attestation>,
     /// Why the nearest one does not count, when none does.
@@ -43,6 +45,12 @@ pub(crate) struct Links<'a> {
 }
 
 impl<'a> Links<'a> {
+    /// Every statement that says that the step failed.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &'a Attestation> {
+        let failed = self.all.iter().filter(|one| steps::has_failed(one));
+        failed.chain(&self.lapsed).copied()
+    }
+
     pub(crate) fn is_found(&self) -> bool {
         self.flaw.is_none() && !self.chosen.is_empty()
     }
@@ -68,6 +76,13 @@ impl<'a> Chain<'a> {
                     links.all.push(attestation);
                 } else {
                     links.too_many = true;
+                }
+            }
+        }
+        for attestation in question.lineage.lapsed().iter().filter(|one| steps::has_failed(one)) {
+            for (step, links) in model.steps.iter().zip(&mut links) {
+                if steps::speaks_for(step, attestation) {
+                    links.lapsed.push(attestation);
                 }
             }
         }
@@ -243,8 +258,7 @@ impl<'a> Links<'a> {
     /// artifact; elsewhere a failure speaks against what it names.
     fn outlive_failures(&mut self, past: &Past<'a>) -> Option<Flaw> {
         let own = |one: &Attestation| one.subjects.iter().any(|at| past.is_itself(&at.artifact));
-        let failures: Vec<&Attestation> =
-            self.all.iter().filter(|one| steps::has_failed(one)).copied().collect();
+        let failures: Vec<&Attestation> = self.failures().collect();
         let same = |one: &Attestation, failure: &Attestation| {
             (own(one) && own(failure))
                 || failure.subjects.iter().any(|subject| one.is_about(&subject.artifact))

@@ -128,7 +128,7 @@ impl Metric {
     /// The believed evaluations of `artifact` on the data set, by position, those without one last.
     /// Not only those of the step and its signers: a number that is called by the name of another
     /// step, or of none, or that comes from an evaluator whom the policy did not ask, speaks
-    /// against the artifact all the same.
+    /// against the artifact all the same. So does one whose signer's time has run out since.
     fn evaluations<'a>(
         &self,
         question: Question<'a>,
@@ -137,7 +137,8 @@ impl Metric {
         let of_rule = |one: &&Attestation| {
             evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
         };
-        question.lineage.about(artifact).filter(of_rule).collect()
+        let lapsed = question.lineage.lapsed().iter().filter(|one| one.is_about(artifact));
+        question.lineage.about(artifact).chain(lapsed).filter(of_rule).collect()
     }
 
     fn flaw(&self, attestation: &Attestation) -> Option<Flaw> {

@@ -33,9 +33,7 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
             let other = step.signers.not_same_as.and_then(|other| model.steps.get(other));
             let at: Vec<&Attestation> = match flaw {
                 Flaw::SameSigner => links.chosen.clone(),
-                Flaw::Failed => {
-                    links.all.iter().filter(|one| steps::has_failed(one)).copied().collect()
-                }
+                Flaw::Failed => links.failures().collect(),
                 _ => {
                     let same = |one: &&&Attestation| steps::flaw(step, one) == Some(flaw);
                     links.all.iter().filter(same).copied().collect()

@@ -251,6 +251,27 @@ fn a_foreign_signer_is_shown_and_not_believed() {
 }
 
 #[test]
+fn a_trust_file_of_ones_own_is_an_opinion() {
+    let folder = folder();
+    let folder = folder.path();
+    policy(folder);
+    fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+    fs::copy(folder.join(".assay/trust.yaml"), folder.join("mine.yaml")).unwrap();
+    expect(&assay(folder, "log entry 1 --output model.bundle.json"), 0, "");
+    let check = "check model.bin --stage staging --json";
+    for bundles in ["", " --bundle model.bundle.json"] {
+        for (chosen, advisory) in
+            [("", false), (" --trust mine.yaml", true), (" --policy policy.yaml", true)]
+        {
+            let words = format!("{check}{bundles}{chosen}");
+            let said = expect(&assay(folder, &words), 1, "");
+            let says = said.contains("\"advisory\": true") || said.contains("\"advisory\":true");
+            assert_eq!(says, advisory, "{words}: {said}");
+        }
+    }
+}
+
+#[test]
 fn commands_go_through_the_service_of_the_folder() {
     let folder = folder();
     let folder = folder.path();

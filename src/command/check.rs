@@ -41,7 +41,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// The trust file; otherwise `trust.yaml` in the `.assay` folder
+    /// The trust file, as an opinion; otherwise `trust.yaml` in the `.assay` folder
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
@@ -86,6 +86,11 @@ pub fn policy(named: Option<&PathBuf>, cx: &Context<'_>) -> Result<Policy, Error
 }
 
 impl CheckArgs {
+    /// Whether whoever asks chose by what to judge: that binds nobody.
+    const fn is_opinion(&self) -> bool {
+        self.policy.is_some() || self.trust.is_some()
+    }
+
     fn by_bundles(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
         #[cfg(feature = "server")]
         crate::source::require_clock(cx)?;
@@ -96,7 +101,7 @@ impl CheckArgs {
         let up = ::verify::Direction::Up;
         let lineage = gather::from_bundles(artifact, up, &bundles, &trust, cx.now);
         let mut report = policy.evaluate(&artifact, &self.stage, &lineage, cx.now).report();
-        report.advisory = self.policy.is_some();
+        report.advisory = self.is_opinion();
         let mut names = Names::default();
         names.add_lineage(&lineage);
         Ok((report, names))
@@ -125,7 +130,7 @@ impl CheckArgs {
                 let decision = server::judge::check(register, &artifact, &self.stage, &grounds);
                 let decision = folder.wait(decision).map_err(Error::judge)?;
                 let mut report = decision.report();
-                report.advisory = self.policy.is_some();
+                report.advisory = self.is_opinion();
                 report
             }
             // Whoever names a trust file wants to be told by that one, and by no other.

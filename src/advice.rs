@@ -111,6 +111,7 @@ impl Error {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
                 format!("{first}run `assay log submit` to register what is kept")
             }
+            Self::ClockUnset { .. } => "set the clock; nothing was opened".into(),
             #[cfg(feature = "server")]
             Self::Checkpoint(_) | Self::Proof(_) | Self::NotSigned { .. } => {
                 "believe nothing that it says; keep the register as it is and ask who runs it"

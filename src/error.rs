@@ -326,6 +326,12 @@ pub enum Error {
         /// Why it was not registered.
         source: Box<Error>,
     },
+    /// The clock was never set.
+    #[error("the clock says {now}, which is before 1970")]
+    ClockUnset {
+        /// What it says.
+        now: attest::Timestamp,
+    },
     /// A checkpoint is not what it should be.
     #[cfg(feature = "server")]
     #[error("the register's checkpoint is not good")]

@@ -107,9 +107,20 @@ impl Error {
             #[cfg(feature = "server")]
             Self::NoReceipt | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]
-            Self::Unsent { source, .. } => {
+            Self::Unsent { source, command, .. } => {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
-                format!("{first}run `assay log submit` to register what is kept")
+                format!("{first}run `{command}` to register what is kept")
+            }
+            #[cfg(feature = "server")]
+            Self::Waiting { source, path } => {
+                let first = source.hint().map(|hint| format!("{hint}; or ")).unwrap_or_default();
+                format!("{first}remove `{}` if it is never to be registered", path.display())
+            }
+            #[cfg(feature = "server")]
+            Self::Behind => "mend that first; the order of signing is kept".into(),
+            #[cfg(feature = "server")]
+            Self::Unwritten { index, .. } => {
+                format!("do not run it again: `assay log entry {index} --output FILE` writes it")
             }
             Self::ClockUnset { .. } => "set the clock; nothing was opened".into(),
             #[cfg(feature = "server")]

@@ -323,7 +323,31 @@ pub enum Error {
     Unsent {
         /// Where the bundle is.
         path: PathBuf,
+        /// What registers it.
+        command: String,
         /// Why it was not registered.
+        source: Box<Error>,
+    },
+    /// What was signed before has to be registered first.
+    #[cfg(feature = "server")]
+    #[error("`{}` was signed before and is not registered yet", path.display())]
+    Waiting {
+        /// The kept file.
+        path: PathBuf,
+        /// Why it is not registered.
+        source: Box<Error>,
+    },
+    /// Something that was signed before for the same register is not registered.
+    #[cfg(feature = "server")]
+    #[error("what was signed before it for the same register is not registered")]
+    Behind,
+    /// A statement was registered, and its bundle cannot be written.
+    #[cfg(feature = "server")]
+    #[error("registered as entry {index}, but its bundle is not written")]
+    Unwritten {
+        /// The entry.
+        index: u64,
+        /// Why the bundle is not written.
         source: Box<Error>,
     },
     /// The clock was never set.

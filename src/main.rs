@@ -26,6 +26,8 @@ mod setup;
 #[cfg(feature = "server")]
 mod source;
 mod target;
+#[cfg(feature = "server")]
+mod unsent;
 mod verdict;
 
 use std::process::ExitCode;

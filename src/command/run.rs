@@ -21,14 +21,14 @@ use crate::clock;
 use crate::context::Context;
 use crate::error::{Action, Error};
 use crate::exit::Exit;
-use crate::home::{self, Existing, Home, Readers};
+use crate::home::{self, Home};
 use crate::keys::KeyFile;
 use crate::page::Page;
 use crate::progress::Bar;
 use crate::publish::{self, Registered};
 use crate::render::{Answer, Printer, Stream, to_json};
 use crate::setup;
-use crate::source::Source;
+use crate::source::require_server;
 
 /// Run a step and attest what went in and what came out
 ///
@@ -101,9 +101,11 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let plan = args.plan()?;
-    args.output_is_apart()?;
     // What is missing is said before the step runs, which may take hours.
+    args.output_is_apart()?;
+    require_server(cx)?;
     let (home, key) = setup::key(args.key.as_deref(), cx)?;
+    key.require_passphrase()?;
     let watcher = Watcher { bar: Bar::new(cx.printer), printer: cx.printer };
     let environment: Vec<_> = std::env::vars_os().collect();
     let started = match Recorder::start(plan, &environment, cx.now, &watcher) {
@@ -171,10 +173,7 @@ impl RunArgs {
     /// The bundle is written after all has been hashed, over whatever stands there.
     fn output_is_apart(&self) -> Result<(), Error> {
         let Some(output) = &self.output else { return Ok(()) };
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            std::fs::metadata(folder).map_err(|error| Error::io(Action::Write, output, error))?;
-        }
+        publish::require_output(Some(output))?;
         let whole = |path: &Path| {
             std::path::absolute(path).map_err(|error| Error::io(Action::Write, path, error))
         };
@@ -214,12 +213,8 @@ impl RunArgs {
         cx: &Context<'_>,
     ) -> Result<Option<Registered>, Error> {
         let Some(statement) = recording.statement else { return Ok(None) };
-        let source = Source::open_or_create(home, cx)?;
-        let registered = publish::submit(payload(statement)?, key, home, &source, cx)?;
-        if let Some(path) = &self.output {
-            let bundle = registered.bundle.get().as_bytes();
-            home::write(path, bundle, Readers::All, Existing::Replaced)?;
-        }
+        let registered = publish::submit(payload(statement)?, key, home, cx)?;
+        publish::write_bundle(&registered, self.output.as_deref())?;
         Ok(Some(registered))
     }
 }

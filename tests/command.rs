@@ -246,8 +246,19 @@ fn a_foreign_signer_is_shown_and_not_believed() {
     expect(&assay(folder, "key generate stranger"), 0, "made");
     expect(&assay(folder, &format!("{REVIEW} --key stranger")), 0, "entry 2");
     assert_eq!(fs::read(folder.join(".assay/trust.yaml")).unwrap(), mine, "nobody new is trusted");
-    expect(&assay(folder, "verify model.bin"), 0, "no signature by a trusted key");
+    expect(&assay(folder, "verify model.bin"), 0, "entry 2    no signature by a trusted key");
     expect(&assay(folder, "find --signer stranger"), 0, "not trusted");
+
+    // What only a stranger speaks of is unknown, and where to look is said.
+    policy(folder);
+    fs::write(folder.join("other.bin"), "other").unwrap();
+    let check = POLICY.replace("model.bin", "other.bin");
+    let said = expect(&assay(folder, &check), 1, "artifact.unknown");
+    assert!(!said.contains("trust add"), "{said}");
+    let review = REVIEW.replace("model.bin", "other.bin");
+    expect(&assay(folder, &format!("{review} --key stranger")), 0, "entry 3");
+    let said = expect(&assay(folder, &check), 1, "artifact.unknown");
+    assert!(said.contains("evidence: entry 3") && said.contains("trust add KEY"), "{said}");
 }
 
 #[test]

@@ -149,9 +149,9 @@ impl Error {
                 format!("if it is yours, run `assay trust add --log {key}`")
             }
             #[cfg(feature = "server")]
-            Self::Seen(_) | Self::Judge(_) => {
-                "nothing was decided, and nothing may be taken for allowed".into()
-            }
+            Self::Seen { path, source } => for_seen(path, source),
+            #[cfg(feature = "server")]
+            Self::Judge(_) => "nothing was decided, and nothing may be taken for allowed".into(),
             #[cfg(feature = "server")]
             Self::NoVerifier(_) => {
                 "run `assay trust add --verifier URI --key NAME` for the key that promotes, or \
@@ -258,8 +258,27 @@ fn for_submit(error: &server::register::SubmitError) -> Option<String> {
         SubmitError::Statement(_) => {
             Some("nothing was registered; have the statement made and signed again".into())
         }
+        SubmitError::ClockBehind { last, .. } => Some(format!(
+            "if the clock is right now and was wrong then, the entry cannot be taken back: the \
+             register takes nothing before {last}, or another is begun when its folder is put aside"
+        )),
         // The others say themselves what to do.
         _ => None,
+    }
+}
+
+/// What was remembered may be what is wrong; only a person can say so.
+#[cfg(feature = "server")]
+fn for_seen(path: &Path, error: &server::seen::SeenError) -> String {
+    use server::seen::SeenError;
+
+    match error {
+        SeenError::ClockBehind { accepted, .. } => format!(
+            "nothing was decided; if the clock is right now and was wrong at {accepted}, take \
+             `accepted` with its time out of `{}`",
+            path.display()
+        ),
+        _ => "nothing was decided, and nothing may be taken for allowed".into(),
     }
 }
 

@@ -415,7 +415,12 @@ pub enum Error {
     /// What is seen now does not fit what was seen before.
     #[cfg(feature = "server")]
     #[error("cannot go on from what was seen before")]
-    Seen(#[source] Box<server::seen::SeenError>),
+    Seen {
+        /// The file that remembers it.
+        path: PathBuf,
+        /// What does not fit.
+        source: Box<server::seen::SeenError>,
+    },
     /// A question that could not be asked.
     #[cfg(feature = "server")]
     #[error("cannot decide")]

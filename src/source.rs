@@ -409,7 +409,7 @@ impl Source {
             }
             Self::Service(_) => return require_clock(cx),
         };
-        seen.map_err(|source| Error::Seen(Box::new(source)))
+        seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
     }
 }
 
@@ -417,6 +417,7 @@ impl Source {
 /// evidence in files does not say how late it is.
 pub fn require_clock(cx: &Context<'_>) -> Result<(), Error> {
     let Some(home) = cx.found_home()? else { return Ok(()) };
-    let seen = Seen::load(&home.seen()).and_then(|seen| seen.require_clock(cx.now));
-    seen.map_err(|source| Error::Seen(Box::new(source)))
+    let path = home.seen();
+    let seen = Seen::load(&path).and_then(|seen| seen.require_clock(cx.now));
+    seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
 }

@@ -117,8 +117,15 @@ fn a_clock_that_went_back_decides_nothing() {
     fs::write(&seen, document.to_string()).unwrap();
     for words in [POLICY, "promote model.bin --stage staging --policy policy.yaml", &bundled] {
         let said = expect(&assay(folder, words), 2, "clock is behind");
-        assert!(said.contains("hint:"), "{said}");
+        assert!(said.contains("take `accepted` with its time out of `"), "{said}");
+        assert!(said.contains(".assay/seen.json`"), "{said}");
     }
+    // What the hint says helps, and forgets nothing of the register.
+    document.as_object_mut().unwrap().remove("accepted");
+    fs::write(&seen, document.to_string()).unwrap();
+    expect(&assay(folder, POLICY), 1, "denied");
+    let after: serde_json::Value = serde_json::from_slice(&fs::read(&seen).unwrap()).unwrap();
+    assert_eq!(after["logs"].as_object().unwrap().len(), 1);
 }
 
 #[test]

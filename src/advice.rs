@@ -3,10 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use attest::KeyError;
 use attest::content::ContentError;
 use attest::hash::HashError;
+#[cfg(feature = "server")]
+use attest::record::parameters::ParametersError;
 use attest::root::OpenError;
+use attest::{KeyError, StatementError};
 
 use crate::error::{Action, Error};
 
@@ -79,7 +81,10 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Parameters { .. } => "write `{\"NAME\": VALUE}`, or use `--param`".into(),
             #[cfg(feature = "server")]
-            Self::Parameter(_) => "write it as `--param NAME=VALUE`".into(),
+            Self::Parameter(source) => match **source {
+                ParametersError::Twice(_) => "give each name once".into(),
+                _ => "write it as `--param NAME=VALUE`".into(),
+            },
             #[cfg(feature = "server")]
             Self::Name(_) => "use lower-case letters, digits and `-`".into(),
             Self::Metrics { .. } => "correct the file; nothing was signed".into(),
@@ -89,6 +94,9 @@ impl Error {
             Self::NothingToAttest => "see `assay attest --help`".into(),
             Self::PastExpiry => "give a later date, or a length of time such as `90d`".into(),
             Self::FutureWindow => "give an earlier date, or a length of time such as `24h`".into(),
+            Self::Statement(StatementError::Name(_)) => {
+                "nothing was signed; say `--name NAME` for the subject".into()
+            }
             Self::Statement(_) => "nothing was signed; give the subject another `--name`, or correct the document".into(),
             Self::Bundle { .. } => {
                 "give Sigstore bundles of version 0.3, as `assay` writes them".into()
@@ -140,8 +148,14 @@ impl Error {
                  from a backup"
                     .into()
             }
-            #[cfg(feature = "server")]
-            Self::NoTrust(_) => "say whom to believe with `assay trust add`".into(),
+            Self::NoTrust(_) => {
+                "say whom to believe with `assay trust add`; a first `assay run` or `assay attest` \
+                 makes one that believes its own key"
+                    .into()
+            }
+            Self::Contradicts { .. } => {
+                "leave the option out, or say `--result failed`; nothing was signed".into()
+            }
             #[cfg(feature = "server")]
             Self::TooManyPages(_) => "add another condition, such as `--since`".into(),
             #[cfg(feature = "server")]

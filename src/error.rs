@@ -160,6 +160,14 @@ pub enum Error {
     /// A document is no vulnerability scan.
     #[error("`{}` has no `scanner` with a `result` list", .0.display())]
     NotAScan(PathBuf),
+    /// The result of tests and what is said of them do not fit.
+    #[error("the result is `{result}`, but `{option}` is given")]
+    Contradicts {
+        /// The result.
+        result: String,
+        /// What contradicts it.
+        option: &'static str,
+    },
     /// Neither a shortcut nor a type was given.
     #[error("there is nothing to attest")]
     NothingToAttest,
@@ -384,7 +392,6 @@ pub enum Error {
     #[error("cannot follow the register")]
     Follow(#[source] Box<server::register::RegisterFollowError>),
     /// The folder has no trust file.
-    #[cfg(feature = "server")]
     #[error("there is no trust file `{}`", .0.display())]
     NoTrust(PathBuf),
     /// An answer that is spread too thin.

@@ -93,6 +93,16 @@ fn a_first_use_that_was_cut_off_is_taken_up() {
     let folder = folder();
     let folder = folder.path();
     fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    let said = expect(&assay(folder, "verify model.bin"), 2, "there is no trust file");
+    // The path by which a subject was typed may be no name.
+    fs::create_dir(folder.join("inner")).unwrap();
+    let above = REVIEW.replace("model.bin", "../model.bin");
+    let above = above.replace("review.json", "../review.json");
+    let inner = folder.join("inner");
+    expect(&assay(&inner, &above), 2, "--name NAME");
+    expect(&assay(&inner, &format!("{above} --name model.bin")), 0, "made trust file");
+    fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    assert!(said.contains("assay trust add"), "{said}");
     expect(&assay(folder, REVIEW), 0, "made trust file");
     expect(&assay(folder, "log head"), 0, "trusted  yes");
 }

@@ -3,13 +3,13 @@
 //! The command keeps its input, output and exit status; what is said here goes to standard error.
 //! The key is opened only after every process that the command started has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ::attest::hash::Progress;
 use ::attest::predicate::BuildKind;
-use ::attest::record::parameters;
+use ::attest::record::parameters::{self, ParametersError};
 use ::attest::record::{
     Material, Observer, Plan, Process, ProductName, RecordError, Recorder, Recording,
 };
@@ -74,7 +74,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME@VERSION")]
     name: Option<ProductName>,
 
-    /// Also record this environment variable; nothing else of the environment is
+    /// Also record this environment variable
+    ///
+    /// Of the rest only those are recorded that change what is computed, such as
+    /// `PYTHONHASHSEED`, `OMP_NUM_THREADS`, `CUDA_VISIBLE_DEVICES`, `LANG` and `TZ`.
     #[arg(long = "env", value_name = "VARIABLE")]
     environment: Vec<String>,
 
@@ -190,6 +193,7 @@ impl RunArgs {
 
     fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
         let mut found = BTreeMap::new();
+        let mut given = BTreeSet::new();
         if let Some(path) = &self.params {
             let text = home::read_text(path)?;
             found = parameters::parse(&text).map_err(|source| Error::Parameters {
@@ -200,6 +204,9 @@ impl RunArgs {
         for text in &self.param {
             let (name, value) =
                 parameters::parse_one(text).map_err(|source| Error::Parameter(Box::new(source)))?;
+            if !given.insert(name.clone()) {
+                return Err(Error::Parameter(Box::new(ParametersError::Twice(name))));
+            }
             found.insert(name, value);
         }
         Ok(found)

@@ -59,6 +59,9 @@ impl Context<'_> {
             Some(path) => path.to_owned(),
             None => self.home()?.trust(),
         };
+        if named.is_none() && !path.exists() {
+            return Err(Error::NoTrust(path));
+        }
         let text = home::read_text(&path)?;
         Trust::parse(&text).map_err(|source| Error::Trust { path, source })
     }

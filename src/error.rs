@@ -160,6 +160,14 @@ pub enum Error {
     /// A document is no vulnerability scan.
     #[error("`{}` has no `scanner` with a `result` list", .0.display())]
     NotAScan(PathBuf),
+    /// The result of tests and what is said of them do not fit.
+    #[error("the result is `{result}`, but `{option}` is given")]
+    Contradicts {
+        /// The result.
+        result: String,
+        /// What contradicts it.
+        option: &'static str,
+    },
     /// Neither a shortcut nor a type was given.
     #[error("there is nothing to attest")]
     NothingToAttest,
@@ -323,8 +331,38 @@ pub enum Error {
     Unsent {
         /// Where the bundle is.
         path: PathBuf,
+        /// What registers it.
+        command: String,
         /// Why it was not registered.
         source: Box<Error>,
+    },
+    /// What was signed before has to be registered first.
+    #[cfg(feature = "server")]
+    #[error("`{}` was signed before and is not registered yet", path.display())]
+    Waiting {
+        /// The kept file.
+        path: PathBuf,
+        /// Why it is not registered.
+        source: Box<Error>,
+    },
+    /// Something that was signed before for the same register is not registered.
+    #[cfg(feature = "server")]
+    #[error("what was signed before it for the same register is not registered")]
+    Behind,
+    /// A statement was registered, and its bundle cannot be written.
+    #[cfg(feature = "server")]
+    #[error("registered as entry {index}, but its bundle is not written")]
+    Unwritten {
+        /// The entry.
+        index: u64,
+        /// Why the bundle is not written.
+        source: Box<Error>,
+    },
+    /// The clock was never set.
+    #[error("the clock says {now}, which is before 1970")]
+    ClockUnset {
+        /// What it says.
+        now: attest::Timestamp,
     },
     /// A checkpoint is not what it should be.
     #[cfg(feature = "server")]
@@ -354,7 +392,6 @@ pub enum Error {
     #[error("cannot follow the register")]
     Follow(#[source] Box<server::register::RegisterFollowError>),
     /// The folder has no trust file.
-    #[cfg(feature = "server")]
     #[error("there is no trust file `{}`", .0.display())]
     NoTrust(PathBuf),
     /// An answer that is spread too thin.
@@ -385,7 +422,12 @@ pub enum Error {
     /// What is seen now does not fit what was seen before.
     #[cfg(feature = "server")]
     #[error("cannot go on from what was seen before")]
-    Seen(#[source] Box<server::seen::SeenError>),
+    Seen {
+        /// The file that remembers it.
+        path: PathBuf,
+        /// What does not fit.
+        source: Box<server::seen::SeenError>,
+    },
     /// A question that could not be asked.
     #[cfg(feature = "server")]
     #[error("cannot decide")]

@@ -14,9 +14,6 @@ use crate::error::{Action, Error};
 pub const FOLDER: &str = ".assay";
 /// How far up the folder is looked for.
 const MAX_LEVELS: usize = 256;
-/// How many files of a folder are looked at.
-#[cfg(feature = "server")]
-const MAX_FILES: usize = 10_000;
 /// The largest document that is read into memory: a trust file, a policy, a predicate, a bundle.
 pub const MAX_DOCUMENT: u64 = 64 << 20;
 
@@ -129,26 +126,6 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|error| Error::io(Action::Make, path, error))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
         .map_err(|error| Error::io(Action::Make, path, error))
-}
-
-/// The files of a folder, sorted; none when there is no folder.
-#[cfg(feature = "server")]
-pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |error| Error::io(Action::Read, folder, error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries.take(MAX_FILES) {
-        let path = entry.map_err(failed)?.path();
-        if path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Reads a document whole, up to [`MAX_DOCUMENT`] bytes.

@@ -56,7 +56,13 @@ impl Folder {
 impl Source {
     /// The register that the options name, which must be there.
     pub fn open(cx: &Context<'_>) -> Result<Self, Error> {
-        if let Some(url) = &cx.global.server {
+        Self::at(cx.global.server.as_deref(), cx)
+    }
+
+    /// The register of the service at `server`, or without one that of the folder, which must be
+    /// there.
+    pub fn at(server: Option<&str>, cx: &Context<'_>) -> Result<Self, Error> {
+        if let Some(url) = server {
             return Ok(Self::Service(Service::at(url)?));
         }
         let path = cx.home()?.register();
@@ -126,6 +132,14 @@ impl Source {
             }
             Self::Service(service) => submit_over_http(service, envelope, verifiers),
         }
+    }
+}
+
+/// Refuses options that name no service, before anything is done that takes long.
+pub fn require_server(cx: &Context<'_>) -> Result<(), Error> {
+    match &cx.global.server {
+        Some(url) => Service::at(url).map(drop),
+        None => Ok(()),
     }
 }
 
@@ -395,7 +409,7 @@ impl Source {
             }
             Self::Service(_) => return require_clock(cx),
         };
-        seen.map_err(|source| Error::Seen(Box::new(source)))
+        seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
     }
 }
 
@@ -403,6 +417,7 @@ impl Source {
 /// evidence in files does not say how late it is.
 pub fn require_clock(cx: &Context<'_>) -> Result<(), Error> {
     let Some(home) = cx.found_home()? else { return Ok(()) };
-    let seen = Seen::load(&home.seen()).and_then(|seen| seen.require_clock(cx.now));
-    seen.map_err(|source| Error::Seen(Box::new(source)))
+    let path = home.seen();
+    let seen = Seen::load(&path).and_then(|seen| seen.require_clock(cx.now));
+    seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
 }

@@ -93,6 +93,16 @@ fn a_first_use_that_was_cut_off_is_taken_up() {
     let folder = folder();
     let folder = folder.path();
     fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    let said = expect(&assay(folder, "verify model.bin"), 2, "there is no trust file");
+    // The path by which a subject was typed may be no name.
+    fs::create_dir(folder.join("inner")).unwrap();
+    let above = REVIEW.replace("model.bin", "../model.bin");
+    let above = above.replace("review.json", "../review.json");
+    let inner = folder.join("inner");
+    expect(&assay(&inner, &above), 2, "--name NAME");
+    expect(&assay(&inner, &format!("{above} --name model.bin")), 0, "made trust file");
+    fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    assert!(said.contains("assay trust add"), "{said}");
     expect(&assay(folder, REVIEW), 0, "made trust file");
     expect(&assay(folder, "log head"), 0, "trusted  yes");
 }
@@ -117,8 +127,15 @@ fn a_clock_that_went_back_decides_nothing() {
     fs::write(&seen, document.to_string()).unwrap();
     for words in [POLICY, "promote model.bin --stage staging --policy policy.yaml", &bundled] {
         let said = expect(&assay(folder, words), 2, "clock is behind");
-        assert!(said.contains("hint:"), "{said}");
+        assert!(said.contains("take `accepted` with its time out of `"), "{said}");
+        assert!(said.contains(".assay/seen.json`"), "{said}");
     }
+    // What the hint says helps, and forgets nothing of the register.
+    document.as_object_mut().unwrap().remove("accepted");
+    fs::write(&seen, document.to_string()).unwrap();
+    expect(&assay(folder, POLICY), 1, "denied");
+    let after: serde_json::Value = serde_json::from_slice(&fs::read(&seen).unwrap()).unwrap();
+    assert_eq!(after["logs"].as_object().unwrap().len(), 1);
 }
 
 #[test]
@@ -246,8 +263,19 @@ fn a_foreign_signer_is_shown_and_not_believed() {
     expect(&assay(folder, "key generate stranger"), 0, "made");
     expect(&assay(folder, &format!("{REVIEW} --key stranger")), 0, "entry 2");
     assert_eq!(fs::read(folder.join(".assay/trust.yaml")).unwrap(), mine, "nobody new is trusted");
-    expect(&assay(folder, "verify model.bin"), 0, "no signature by a trusted key");
+    expect(&assay(folder, "verify model.bin"), 0, "entry 2    no signature by a trusted key");
     expect(&assay(folder, "find --signer stranger"), 0, "not trusted");
+
+    // What only a stranger speaks of is unknown, and where to look is said.
+    policy(folder);
+    fs::write(folder.join("other.bin"), "other").unwrap();
+    let check = POLICY.replace("model.bin", "other.bin");
+    let said = expect(&assay(folder, &check), 1, "artifact.unknown");
+    assert!(!said.contains("trust add"), "{said}");
+    let review = REVIEW.replace("model.bin", "other.bin");
+    expect(&assay(folder, &format!("{review} --key stranger")), 0, "entry 3");
+    let said = expect(&assay(folder, &check), 1, "artifact.unknown");
+    assert!(said.contains("evidence: entry 3") && said.contains("trust add KEY"), "{said}");
 }
 
 #[test]

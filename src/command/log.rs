@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use ::attest::predicate::BuildKind;
 use ::attest::{
-    Bundle, Checkpoint, CheckpointError, KeyId, Predicate, PublicKey, ResourceDescriptor,
-    Statement, Timestamp, VerifierKey,
+    Checkpoint, CheckpointError, KeyId, Predicate, ResourceDescriptor, Statement, Timestamp,
+    VerifierKey,
 };
 use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
@@ -16,10 +16,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
 
+use crate::command::submit::SubmitArgs;
 use crate::context::Context;
-use crate::error::{Action, Error};
+use crate::error::Error;
 use crate::home::{self, Existing, Readers};
-use crate::keys;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
 use crate::render::{Answer, to_json};
@@ -79,14 +79,6 @@ struct ProveArgs {
     /// Size of the later tree; otherwise the newest
     #[arg(long, value_name = "SIZE", requires = "from")]
     to: Option<u64>,
-}
-
-/// Register bundles that were signed before: those kept when the register was out of reach
-#[derive(Args, Debug)]
-struct SubmitArgs {
-    /// The bundles; otherwise those kept in the `.assay` folder
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
 }
 
 pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
@@ -350,68 +342,6 @@ impl Answer for Proof<Inclusion> {
 impl Answer for Proof<Consistency> {
     fn draw(&self, page: &mut Page) {
         self.draw_with(page, &self.proof.hashes);
-    }
-
-    fn json(&self) -> serde_json::Result<String> {
-        to_json(self)
-    }
-}
-
-impl SubmitArgs {
-    fn submit(&self, cx: &Context<'_>) -> Result<Submitted, Error> {
-        let home = cx.home()?;
-        let kept = self.files.is_empty();
-        let files = if kept { home::files_in(&home.unsent())? } else { self.files.clone() };
-        let mut submitted = Submitted { version: "assay/submitted/v1", entries: Vec::new() };
-        if files.is_empty() {
-            return Ok(submitted);
-        }
-        let source = Source::open_or_create(&home, cx)?;
-        let mut known = keys::public_keys(&home);
-        known.extend(known_trust(cx)?.iter().flat_map(Trust::keys).map(|key| key.key().clone()));
-        for path in files {
-            let bundle = Bundle::parse(&home::read(&path)?)
-                .map_err(|source| Error::Bundle { path: path.clone(), source })?;
-            let pae = bundle.envelope.pae();
-            let signatures = &bundle.envelope.signatures;
-            let signed = |key: &&PublicKey| {
-                signatures.iter().any(|signature| key.verify(&pae, &signature.sig).is_ok())
-            };
-            let verifiers: Vec<PublicKey> = known.iter().filter(signed).cloned().collect();
-            let receipt = source.submit(&bundle.envelope, &verifiers, cx.now)?;
-            if kept {
-                // Registered: what is kept here would only be sent again.
-                std::fs::remove_file(&path)
-                    .map_err(|error| Error::io(Action::Write, &path, error))?;
-            }
-            submitted.entries.push(SubmittedEntry { path, index: receipt.index });
-        }
-        Ok(submitted)
-    }
-}
-
-/// Bundles that were registered.
-#[derive(Serialize)]
-struct Submitted {
-    version: &'static str,
-    entries: Vec<SubmittedEntry>,
-}
-
-#[derive(Serialize)]
-struct SubmittedEntry {
-    path: PathBuf,
-    index: u64,
-}
-
-impl Answer for Submitted {
-    fn draw(&self, page: &mut Page) {
-        if self.entries.is_empty() {
-            page.line("nothing is waiting to be registered");
-        }
-        for SubmittedEntry { path, index } in &self.entries {
-            page.text("registered as ").put(Tone::Strong, format_args!("entry {index}"));
-            page.text(": ").line(path.display());
-        }
     }
 
     fn json(&self) -> serde_json::Result<String> {

@@ -18,6 +18,8 @@ pub mod promote;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod serve;
+#[cfg(feature = "server")]
+pub mod submit;
 pub mod trust;
 pub mod verify;
 

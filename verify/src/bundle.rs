@@ -176,6 +176,27 @@ impl<'t> Checker<'t> {
         Ok(Ok(Logged { origin, index, key: key.id(), size, root }))
     }
 
+    /// Where the log `origin`, which is trusted, proves to hold these bytes, whoever signed them:
+    /// it says where to look for what is not believed, and places nothing.
+    pub(crate) fn position(
+        &mut self,
+        bundle: &Bundle,
+        pae: &[u8],
+        body: Sha256,
+        origin: &str,
+    ) -> Option<u64> {
+        let entries = bundle.entries.iter().take(MAX_ENTRIES);
+        let proven = entries.filter_map(|entry| {
+            let proof = entry.proof.as_ref()?;
+            Checkpoint::claimed_origin(&proof.checkpoint).filter(|claimed| *claimed == origin)?;
+            let checkpoint = self.open(origin, &proof.checkpoint).ok()?;
+            included(&checkpoint, proof, &entry.leaf).ok()?;
+            let leaf = Leaf::parse(&entry.leaf).ok()?;
+            (leaf.data() == body.as_bytes() || leaf.covers(pae)).then_some(proof.index)
+        });
+        proven.min()
+    }
+
     fn open(&mut self, origin: &str, note: &str) -> Result<Checkpoint, VerifyError> {
         if let Some(opened) = self.checkpoints.get(note) {
             return Ok(opened.clone());

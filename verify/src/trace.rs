@@ -66,8 +66,9 @@ pub struct Trace<'t> {
     believed: BTreeMap<Sha256, Verified<Statement>>,
     /// Every statement that is authentic by keys that have run out, by its body.
     lapsed: BTreeMap<Sha256, Verified<Statement>>,
-    /// Every bundle that was checked, by what it consists of, with why it is not believed.
-    checked: BTreeMap<(Sha256, Sha256), Option<VerifyError>>,
+    /// Every bundle that was checked, by what it consists of, with why it is not believed and
+    /// where it stands.
+    checked: BTreeMap<(Sha256, Sha256), Option<Unbelieved>>,
     rejected: BTreeMap<Sha256, Rejected>,
     /// How the statement with this body meets the artifacts for which it was supplied.
     met: BTreeMap<Sha256, Met>,
@@ -75,6 +76,9 @@ pub struct Trace<'t> {
     unexplored: BTreeSet<Unexplored>,
     claims: Claims,
 }
+
+/// Why a bundle is not believed, and where the log that orders proves it to stand.
+type Unbelieved = (VerifyError, Option<u64>);
 
 /// How a statement meets the artifacts for which it was supplied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -245,7 +249,10 @@ impl<'t> Trace<'t> {
             Entry::Vacant(new) => {
                 self.checks += 1;
                 let found = self.checker.check(bundle, pae, body);
-                let why = found.as_ref().err().cloned();
+                let why = found.as_ref().err().cloned().map(|why| {
+                    let place = |log| self.checker.position(bundle, pae, body, log);
+                    (why, self.standing.orders().and_then(place))
+                });
                 new.insert(why.clone());
                 if let Ok(verified) = found {
                     keep(&mut self.believed, body, verified);
@@ -259,8 +266,8 @@ impl<'t> Trace<'t> {
                 why
             }
         };
-        if let Some(why) = why {
-            return self.reject_bundle(artifact, body, why);
+        if let Some((why, index)) = why {
+            return self.reject_bundle(artifact, body, index, why);
         }
         let Some(verified) = self.believed.get(&body) else { return };
         let statement = verified.content();
@@ -396,13 +403,18 @@ impl<'t> Trace<'t> {
         }
     }
 
-    fn reject_bundle(&mut self, artifact: ArtifactId, body: Sha256, why: VerifyError) {
+    fn reject_bundle(
+        &mut self,
+        artifact: ArtifactId,
+        body: Sha256,
+        index: Option<u64>,
+        why: VerifyError,
+    ) {
         if self.believed.contains_key(&body) {
             return;
         }
         let why = Rejection::NotBelieved(why);
-        let rejected =
-            Rejected { artifact, body, index: None, predicate_type: None, step: None, why };
+        let rejected = Rejected { artifact, body, index, predicate_type: None, step: None, why };
         self.reject(rejected);
     }
 
@@ -426,15 +438,17 @@ impl<'t> Trace<'t> {
     }
 
     /// One body has one reason: of several, the first in the order of their words and artifacts,
-    /// so that the order of supply does not matter.
+    /// so that the order of supply does not matter. It stands at the lowest of its positions.
     fn reject(&mut self, rejected: Rejected) {
         let full = self.rejected.len() >= MAX_REJECTED;
         match self.rejected.get_mut(&rejected.body) {
             Some(known) => {
                 let order = |one: &Rejected| (one.why.to_string(), one.artifact);
+                let index = known.index.into_iter().chain(rejected.index).min();
                 if order(&rejected) < order(known) {
                     *known = rejected;
                 }
+                known.index = index;
             }
             None if full => {
                 self.leave(rejected.artifact, "rejected attestations", 1, MAX_REJECTED);

@@ -34,6 +34,11 @@ impl<'t> Standing<'t> {
         Self { trust, negatives, now, orders }
     }
 
+    /// The log whose positions order events, if the trust file names any.
+    pub(super) fn orders(&self) -> Option<&str> {
+        self.orders.as_deref()
+    }
+
     /// Whether the statement counts.
     pub(super) fn of(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
         self.one_history(verified)?;

@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod app;
+pub mod clock;
 pub mod family;
 pub mod http;
 pub mod judge;

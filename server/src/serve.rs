@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,9 @@ use crate::app::{App, AppError, Parts, Writers};
 use crate::http::{ApiError, Token, router};
 use crate::judge::{Gate, JudgeError};
 use crate::listener::Bounded;
-use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register};
+use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register, Storage};
 use crate::seen::{self, SeenError};
+use crate::verdicts::Cause;
 
 /// How often verdicts that time has ended are judged again.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -131,10 +132,10 @@ pub async fn serve_until(
     let bound = listener.local_addr().map_err(failed)?;
 
     let (folder, mark) = (config.register, seen.clone());
-    let register = blocking(move || async move {
+    let (register, accepted) = blocking(move || async move {
         let register = open_register(folder, bound).await?;
-        seen::accept(&mark, &register, clock()).await?;
-        Ok(register)
+        let accepted = seen::accept(&mark, &register, clock()).await?;
+        Ok((register, accepted))
     })
     .await?;
     let gate = config.gate.map(|key| Gate::new(key, &config.trust)).transpose()?;
@@ -147,6 +148,7 @@ pub async fn serve_until(
         writers,
         clock: Box::new(clock),
     })?);
+    app.accept(accepted).map_err(SeenError::from)?;
 
     let (tell, mut told) = watch::channel(false);
     let server = axum::serve(Bounded::new(listener), router(Arc::clone(&app)))
@@ -173,9 +175,10 @@ pub async fn serve_until(
     let drained = app.drain(GRACE).await;
     // Closing the index works with the disk, too.
     let marked = blocking(move || async move {
-        let marked = seen::accept(&seen, app.register(), app.now()).await;
+        let marked = seen::accept(&seen, app.register(), app.newest()).await;
         drop(app);
-        Ok(marked?)
+        marked?;
+        Ok(())
     })
     .await;
     match ended {
@@ -208,8 +211,8 @@ fn reachable(mut bound: SocketAddr) -> SocketAddr {
 
 /// Judges all promotions, then judges again what time ends, for as long as the service runs.
 async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Send) {
-    let first = Arc::clone(&app).write(app.now(), |app| async move {
-        app.catch_up(app.now()).await?;
+    let first = Arc::clone(&app).write(app.newest(), |app| async move {
+        app.catch_up(app.now()?).await?;
         Ok(())
     });
     log(first.await);
@@ -217,13 +220,23 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
     loop {
         tokio::time::sleep(RENEWAL).await;
         let seen = seen.clone();
-        let renewal = Arc::clone(&app).write(app.now(), move |app| async move {
-            let now = app.now();
-            app.renew(now).await?;
-            seen::accept(&seen, app.register(), now).await.map_err(ApiError::undecided)
+        let renewal = Arc::clone(&app).write(app.newest(), move |app| async move {
+            // What is marked is the newest time that anybody was answered at, also when the clock
+            // has been set back since.
+            let marked = mark(&app, &seen).await;
+            app.suspend(Cause::Seen, marked.is_err());
+            app.renew(app.now()?).await?;
+            marked.map_err(ApiError::undecided)
         });
         log(renewal.await);
     }
+}
+
+/// Holds the register and the clock against what was seen of them, and remembers how far they are.
+async fn mark<S: Storage>(app: &App<S>, seen: &Path) -> Result<(), SeenError> {
+    let accepted = seen::accept(seen, app.register(), app.newest()).await?;
+    app.accept(accepted)?;
+    Ok(())
 }
 
 fn log(result: Result<(), ApiError>) {

@@ -109,14 +109,14 @@ impl<T: DeserializeOwned, A: Send + Sync> FromRequestParts<A> for Asked<T> {
     }
 }
 
-/// The time of the request: the clock is read once for each.
+/// The time of the request: the clock is read once for each, and not followed back.
 pub(super) struct Now(pub Timestamp);
 
 impl<S: Storage> FromRequestParts<Arc<App<S>>> for Now {
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
-        Ok(Self(app.now()))
+        Ok(Self(app.now()?))
     }
 }
 

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::ClockBehind;
 use crate::judge::JudgeError;
 use crate::keeper::KeepError;
 use crate::register::{ReadError, StorageError, SubmitError};
@@ -256,10 +257,17 @@ impl From<JudgeError> for ApiError {
     }
 }
 
+impl From<ClockBehind> for ApiError {
+    fn from(error: ClockBehind) -> Self {
+        Self::ClockBehind(error.to_string())
+    }
+}
+
 impl From<KeepError> for ApiError {
     fn from(error: KeepError) -> Self {
         match error {
             KeepError::Judge(error) => error.into(),
+            KeepError::Clock(error) => error.into(),
             error => Self::undecided(error),
         }
     }

@@ -342,6 +342,20 @@ async fn without_a_policy_nothing_is_admitted() {
 }
 
 #[tokio::test]
+async fn a_review_without_an_object_is_refused_unless_something_goes_away() {
+    let scene = staged();
+    let service = promoted(&scene, "").await;
+    let mut review = pod(&image(digest(&scene)));
+    assert_eq!(service.admit(&review).await["allowed"], true);
+    review["request"]["object"] = Value::Null;
+    let response = service.admit(&review).await;
+    assert_eq!(response["allowed"], false);
+    assert_eq!(message(&response), "`request.object` is not an object");
+    review["request"]["operation"] = "DELETE".into();
+    assert_eq!(service.admit(&review).await["allowed"], true);
+}
+
+#[tokio::test]
 async fn what_is_no_review_is_a_problem() {
     let service = Service::of(&staged()).await;
     let good = pod("serve:1");

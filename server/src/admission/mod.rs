@@ -62,6 +62,9 @@ pub fn decide(
         }
         Currency::Suspended(cause) => return Answer::denied(uid, cause.to_string()),
     }
+    if !review.object.is_object() {
+        return Answer::denied(uid, "`request.object` is not an object".into());
+    }
     let named = match workload::named(&review.kind, &review.object) {
         Ok(named) => named,
         Err(error) => return Answer::denied(uid, error.to_string()),

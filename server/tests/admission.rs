@@ -73,6 +73,9 @@ async fn recorded_requests_are_refused_as_they_are_and_allowed_with_the_promoted
         let review = &request["body"];
         let refused = service.admit(review).await;
         assert_eq!(refused["allowed"], false, "{name}");
+        let path = request["path"].as_str().unwrap();
+        let as_sent = service.post(path, review).await.good();
+        assert_eq!(as_sent["response"], refused, "{name}: {path}");
         assert!(!message(&refused).is_empty(), "{name}");
 
         let mut review = review.clone();

@@ -27,6 +27,13 @@ pub(super) const ADMIT: Operation = Operation {
     writes: false,
 };
 
+/// The same, at the path that hooks of clusters are commonly set up with.
+pub(super) const VALIDATE: Operation = Operation {
+    id: "validate",
+    summary: "Answers an AdmissionReview of Kubernetes, as `/v1/admission` does",
+    ..ADMIT
+};
+
 pub(super) async fn admit<S: Storage>(
     State(app): State<Arc<App<S>>>,
     request: Request,

@@ -69,6 +69,12 @@ fn routes<S: Storage + 'static>() -> Vec<Route<S>> {
             post(promote::promote),
         ),
         Route::post("/v1/admission", admit::ADMIT, admit::MAX_REVIEW, post(admit::admit)),
+        Route::post(
+            "/v1/admission/validate",
+            admit::VALIDATE,
+            admit::MAX_REVIEW,
+            post(admit::admit),
+        ),
         Route::get("/healthz", health::LIVE, get(health::live)),
         Route::get("/readyz", health::READY, get(health::ready)),
         Route::get("/openapi.json", DESCRIBE, get(describe::<S>)),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use attest::{StageName, Timestamp};
 use policy::Policy;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
@@ -72,6 +72,8 @@ pub struct App<S> {
     watch: Watch,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
+    /// Whether what is still being sent is not waited for any longer.
+    hurrying: watch::Sender<bool>,
 }
 
 /// Why the parts make no service.
@@ -161,6 +163,7 @@ impl<S: Storage> App<S> {
             watch: Watch::new(clock),
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
+            hurrying: watch::Sender::new(false),
         })
     }
 
@@ -204,6 +207,16 @@ impl<S: Storage> App<S> {
 }
 
 impl<S: Storage + 'static> App<S> {
+    /// Waits no longer for bodies that are still being sent.
+    pub(crate) fn hurry(&self) {
+        self.hurrying.send_replace(true);
+    }
+
+    /// Ends when bodies are no longer waited for.
+    pub(crate) async fn hurries(&self) {
+        let _ = self.hurrying.subscribe().wait_for(|hurrying| *hurrying).await;
+    }
+
     /// Says that nothing may be decided, for as long as `cause` stands, or that it no longer does.
     pub(crate) fn suspend(&self, cause: Cause, stands: bool) {
         if self.verdicts.suspend(cause, stands) {

@@ -17,6 +17,7 @@ use policy::Policy;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use verify::Trust;
 
 use crate::app::{App, AppError, Parts, Writers};
@@ -29,8 +30,11 @@ use crate::verdicts::Cause;
 
 /// How often verdicts that time has ended are judged again.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// How long requests that were begun may take after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long requests that were begun may take after the service was told to stop: less than
+/// whoever stops it waits before killing it, which is 30 s in a cluster.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long of that bodies may take that are still being sent.
+const SENDING: Duration = Duration::from_secs(5);
 
 /// What a service is started with.
 pub struct ServeConfig {
@@ -165,14 +169,21 @@ pub async fn serve_until(
     };
     tracing::info!("stopping");
     let _ = tell.send(true);
+    let end = Instant::now() + GRACE;
     let ended = match ended {
         Some(ended) => Ok(ended),
-        None => tokio::time::timeout(GRACE, &mut server).await,
+        None => match tokio::time::timeout(SENDING, &mut server).await {
+            Ok(ended) => Ok(ended),
+            Err(_) => {
+                app.hurry();
+                tokio::time::timeout_at(end, &mut server).await
+            }
+        },
     };
     // A client that does not read its answer does not keep the service from stopping.
     server.abort();
     keeping.abort();
-    let drained = app.drain(GRACE).await;
+    let drained = app.drain(end.saturating_duration_since(Instant::now())).await;
     // Closing the index works with the disk, too.
     let marked = blocking(move || async move {
         let marked = seen::accept(&seen, app.register(), app.newest()).await;

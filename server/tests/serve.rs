@@ -25,6 +25,7 @@ use server::wire::Receipts;
 use server::{ServeConfig, ServeError, serve_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use verify::Trust;
 
 use common::{noon, submission};
@@ -161,6 +162,43 @@ async fn a_register_that_cannot_be_followed_is_not_ready_and_says_so() {
     running.stop.send(()).unwrap();
     // It ends as it should, or says that it cannot mark what it has not read.
     let _ = running.service.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_keeps_no_service_from_stopping() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+    let begin = || {
+        let mut stream = TcpStream::connect(running.address).unwrap();
+        let head = format!(
+            "POST /v1/entries HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: 2\r\n\r\n{{",
+            running.address
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let (mut never, mut late) = (begin(), begin());
+    // The service has to have read both heads before it is told to stop.
+    tokio::time::sleep(4 * SHORT).await;
+    let stopped = Instant::now();
+    running.stop.send(()).unwrap();
+    tokio::time::sleep(4 * SHORT).await;
+    late.write_all(b"}").unwrap();
+    let answers = tokio::task::spawn_blocking(move || {
+        [&mut late, &mut never].map(|stream| {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        })
+    });
+    let [late, never] = answers.await.unwrap();
+    assert!(late.contains("400 Bad Request") && late.contains("envelope"), "{late}");
+    assert!(never.contains("503 Service Unavailable") && never.contains("stopped"), "{never}");
+    running.service.await.unwrap().unwrap();
+    assert!(stopped.elapsed() < Duration::from_secs(15), "{:?}", stopped.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,7 +34,7 @@ pub(super) const VALIDATE: Operation = Operation {
     ..ADMIT
 };
 
-pub(super) async fn admit<S: Storage>(
+pub(super) async fn admit<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
     request: Request,
 ) -> Result<Json<admission::Answer>, ApiError> {

@@ -349,6 +349,25 @@ fn a_receipt_for_something_else_loses_nothing() {
     assert_eq!(fs::read_dir(folder.join(".assay/unsent")).unwrap().count(), 1, "it is kept");
 }
 
+#[test]
+fn a_pipe_is_read_only_while_somebody_writes_to_it() {
+    let folder = folder();
+    let folder = folder.path();
+    let shell = |words: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", words]).current_dir(folder).env("PROGRAM", env!("CARGO_BIN_EXE_assay"));
+        bash.output().unwrap()
+    };
+    let verify = "\"$PROGRAM\" verify model.bin --trust";
+    expect(&shell(&format!("{verify} <(cat .assay/trust.yaml)")), 0, "believed");
+    expect(&shell(&format!("{verify} <(sleep 1; cat .assay/trust.yaml)")), 0, "believed");
+    let piped = format!("mkfifo pipe; cat .assay/trust.yaml > pipe & {verify} pipe");
+    expect(&shell(&piped), 0, "believed");
+    let start = Instant::now();
+    expect(&shell(&format!("{verify} pipe")), 2, "nobody writes to this pipe");
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
 fn report(output: &Output) -> serde_json::Value {
     serde_json::from_str(&expect(output, 1, "assay/report/v1")).unwrap()
 }

@@ -368,6 +368,24 @@ fn a_pipe_is_read_only_while_somebody_writes_to_it() {
     assert!(start.elapsed() < Duration::from_secs(30));
 }
 
+#[test]
+fn what_cannot_be_said_of_a_step_does_not_change_how_it_ended() {
+    let folder = folder();
+    let folder = folder.path();
+    for (code, words) in [(0, "true"), (3, "exit 3")] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_assay"));
+        run.args(["run", "--kind", "training", "--product", "out.bin", "--", "sh", "-c"]);
+        run.arg(format!("date +%N > out.bin; {words}")).current_dir(folder);
+        run.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(run.status().unwrap().code(), Some(code), "{words}");
+    }
+    expect(&assay(folder, "find --step training"), 0, "1 entry");
+    // An answer that is lost is no answer.
+    let mut lost = command(folder, "find");
+    lost.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert_eq!(lost.output().unwrap().status.code(), Some(2));
+}
+
 fn report(output: &Output) -> serde_json::Value {
     serde_json::from_str(&expect(output, 1, "assay/report/v1")).unwrap()
 }

@@ -386,6 +386,15 @@ fn what_cannot_be_said_of_a_step_does_not_change_how_it_ended() {
     assert_eq!(lost.output().unwrap().status.code(), Some(2));
 }
 
+#[test]
+fn a_service_does_not_say_whom_to_believe() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.bin"), "weights").unwrap();
+    let words = "verify model.bin --server http://127.0.0.1:9";
+    let said = expect(&assay(folder.path(), words), 2, "there is no trust file");
+    assert!(said.contains("hint: name one with `--trust FILE`"), "{said}");
+}
+
 fn report(output: &Output) -> serde_json::Value {
     serde_json::from_str(&expect(output, 1, "assay/report/v1")).unwrap()
 }

@@ -304,10 +304,17 @@ fn commands_go_through_the_service_of_the_folder() {
         .collect();
     let question = "check model.bin --stage staging --json";
     let served = report(&assay(folder, question));
+    let trust = fs::read(folder.join(".assay/trust.yaml")).unwrap();
+    let more =
+        "trust add local --name second --owner local --step x --predicate approval --artifact x";
+    let added = assay(folder, more);
     // Told to stop as an operator would, by its own id.
     let stop = Command::new("kill").arg(service.id().to_string()).status().unwrap();
     assert!(stop.success());
     assert!(service.wait().unwrap().success());
+    fs::write(folder.join(".assay/trust.yaml"), trust).unwrap();
+    let told = format!("the service at {url} reads it when it is started again");
+    expect(&added, 0, &told);
     for (words, output, status, want) in said {
         eprintln!("assay {words}");
         expect(&output, status, want);
@@ -353,43 +360,6 @@ fn a_receipt_for_something_else_loses_nothing() {
     answering.join().unwrap();
     expect(&said, 2, "for another attestation");
     assert_eq!(fs::read_dir(folder.join(".assay/unsent")).unwrap().count(), 1, "it is kept");
-}
-
-#[test]
-fn a_pipe_is_read_only_while_somebody_writes_to_it() {
-    let folder = folder();
-    let folder = folder.path();
-    let shell = |words: &str| {
-        let mut bash = Command::new("bash");
-        bash.args(["-c", words]).current_dir(folder).env("PROGRAM", env!("CARGO_BIN_EXE_assay"));
-        bash.output().unwrap()
-    };
-    let verify = "\"$PROGRAM\" verify model.bin --trust";
-    expect(&shell(&format!("{verify} <(cat .assay/trust.yaml)")), 0, "believed");
-    expect(&shell(&format!("{verify} <(sleep 1; cat .assay/trust.yaml)")), 0, "believed");
-    let piped = format!("mkfifo pipe; cat .assay/trust.yaml > pipe & {verify} pipe");
-    expect(&shell(&piped), 0, "believed");
-    let start = Instant::now();
-    expect(&shell(&format!("{verify} pipe")), 2, "nobody writes to this pipe");
-    assert!(start.elapsed() < Duration::from_secs(30));
-}
-
-#[test]
-fn what_cannot_be_said_of_a_step_does_not_change_how_it_ended() {
-    let folder = folder();
-    let folder = folder.path();
-    for (code, words) in [(0, "true"), (3, "exit 3")] {
-        let mut run = Command::new(env!("CARGO_BIN_EXE_assay"));
-        run.args(["run", "--kind", "training", "--product", "out.bin", "--", "sh", "-c"]);
-        run.arg(format!("date +%N > out.bin; {words}")).current_dir(folder);
-        run.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
-        assert_eq!(run.status().unwrap().code(), Some(code), "{words}");
-    }
-    expect(&assay(folder, "find --step training"), 0, "1 entry");
-    // An answer that is lost is no answer.
-    let mut lost = command(folder, "find");
-    lost.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
-    assert_eq!(lost.output().unwrap().status.code(), Some(2));
 }
 
 /// A policy that a review is enough for.
@@ -521,6 +491,43 @@ fn a_service_does_not_say_whom_to_believe() {
     let words = "verify model.bin --server http://127.0.0.1:9";
     let said = expect(&assay(folder.path(), words), 2, "there is no trust file");
     assert!(said.contains("hint: name one with `--trust FILE`"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_said_of_a_step_does_not_change_how_it_ended() {
+    let folder = folder();
+    let folder = folder.path();
+    for (code, words) in [(0, "true"), (3, "exit 3")] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_assay"));
+        run.args(["run", "--kind", "training", "--product", "out.bin", "--", "sh", "-c"]);
+        run.arg(format!("date +%N > out.bin; {words}")).current_dir(folder);
+        run.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(run.status().unwrap().code(), Some(code), "{words}");
+    }
+    expect(&assay(folder, "find --step training"), 0, "1 entry");
+    // An answer that is lost is no answer.
+    let mut lost = command(folder, "find");
+    lost.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert_eq!(lost.output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_pipe_is_read_only_while_somebody_writes_to_it() {
+    let folder = folder();
+    let folder = folder.path();
+    let shell = |words: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", words]).current_dir(folder).env("PROGRAM", env!("CARGO_BIN_EXE_assay"));
+        bash.output().unwrap()
+    };
+    let verify = "\"$PROGRAM\" verify model.bin --trust";
+    expect(&shell(&format!("{verify} <(cat .assay/trust.yaml)")), 0, "believed");
+    expect(&shell(&format!("{verify} <(sleep 1; cat .assay/trust.yaml)")), 0, "believed");
+    let piped = format!("mkfifo pipe; cat .assay/trust.yaml > pipe & {verify} pipe");
+    expect(&shell(&piped), 0, "believed");
+    let start = Instant::now();
+    expect(&shell(&format!("{verify} pipe")), 2, "nobody writes to this pipe");
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 fn report(output: &Output) -> serde_json::Value {

@@ -17,7 +17,9 @@ pub mod register;
 pub mod seen;
 mod serve;
 pub mod verdicts;
+mod watched;
 pub mod wire;
 
 pub use http::Token;
 pub use serve::{ServeConfig, ServeError, serve, serve_until};
+pub use watched::Watched;

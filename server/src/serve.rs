@@ -27,6 +27,7 @@ use crate::listener::Bounded;
 use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register, Storage};
 use crate::seen::{self, SeenError};
 use crate::verdicts::Cause;
+use crate::watched::Watched;
 
 /// How often verdicts that time has ended are judged again.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -48,6 +49,9 @@ pub struct ServeConfig {
     pub trust: Trust,
     /// What must hold; without one it neither checks nor admits.
     pub policy: Option<Policy>,
+    /// The files that these were read from. When one is no longer what it was, nothing is decided
+    /// until the service is started again.
+    pub watched: Vec<Watched>,
     /// The key that signs promotions; without one it does not promote.
     pub gate: Option<SigningKey>,
     /// Which stage each namespace of the cluster is.
@@ -160,6 +164,7 @@ pub async fn serve_until(
             let _ = told.wait_for(|stop| *stop).await;
         });
     let mut server = tokio::spawn(server.into_future());
+    let watching = tokio::spawn(look(Arc::clone(&app), config.watched));
     let keeping = tokio::spawn(keep(Arc::clone(&app), seen.clone(), move || ready(bound)));
     tracing::info!(%bound, "listening");
 
@@ -183,6 +188,7 @@ pub async fn serve_until(
     // A client that does not read its answer does not keep the service from stopping.
     server.abort();
     keeping.abort();
+    watching.abort();
     let drained = app.drain(end.saturating_duration_since(Instant::now())).await;
     // Closing the index works with the disk, too.
     let marked = blocking(move || async move {
@@ -240,6 +246,18 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
             marked.map_err(ApiError::undecided)
         });
         log(renewal.await);
+    }
+}
+
+/// Looks whether the files are what they were, for as long as the service runs.
+async fn look(app: Arc<App<Embedded>>, watched: Vec<Watched>) {
+    loop {
+        for file in watched.clone() {
+            let cause = file.cause;
+            let changed = tokio::task::spawn_blocking(move || file.has_changed()).await;
+            app.suspend(cause, changed.unwrap_or(true));
+        }
+        tokio::time::sleep(RENEWAL).await;
     }
 }
 

@@ -129,7 +129,7 @@ impl<S> App<S> {
         self.watch.newest()
     }
 
-    /// Accepts a time, as [`App::now`] does: from it on, the clock is not followed back.
+    /// Accepts a time, as every request does: from it on, the clock is not followed back.
     ///
     /// # Errors
     /// [`ClockBehind`] when a later time was accepted already.

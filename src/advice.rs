@@ -28,6 +28,10 @@ impl Error {
                  make one here"
                     .into()
             }
+            #[cfg(feature = "server")]
+            Self::NoTrustNamed => {
+                "name one with `--trust FILE`; a service does not say whom to believe".into()
+            }
             Self::NoFolderAt(_) => {
                 "name the `.assay` folder itself; `assay run`, `assay attest` and `assay key \
                  generate` make it"

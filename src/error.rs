@@ -65,6 +65,12 @@ pub enum Error {
     /// There is no `.assay` folder.
     #[error("no `.assay` folder here or above")]
     NoFolder,
+    /// A service does not say whom to believe.
+    #[cfg(feature = "server")]
+    #[error(
+        "there is no trust file: none was named, and there is no `.assay` folder here or above"
+    )]
+    NoTrustNamed,
     /// There is no `.assay` folder where one was named.
     #[error("there is no folder `{}`", .0.display())]
     NoFolderAt(PathBuf),

@@ -107,9 +107,10 @@ impl Printer {
         if stream == Stream::Error && self.quiet {
             return answer.exit();
         }
-        match self.print(stream, &text) {
-            Ok(()) => answer.exit(),
-            Err(error) => self.error(&Error::Output(error)),
+        match (self.print(stream, &text), stream) {
+            // What is said beside a step does not change how the step ended.
+            (Ok(()), _) | (Err(_), Stream::Error) => answer.exit(),
+            (Err(error), Stream::Output) => self.error(&Error::Output(error)),
         }
     }
 

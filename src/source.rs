@@ -405,7 +405,7 @@ impl Source {
         let path = home.seen();
         let seen = match self {
             Self::Folder(folder) => {
-                folder.wait(server::seen::accept(&path, folder.register(), cx.now))
+                folder.wait(server::seen::accept(&path, folder.register(), cx.now)).map(|_| ())
             }
             Self::Service(_) => return require_clock(cx),
         };

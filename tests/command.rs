@@ -353,10 +353,17 @@ fn commands_go_through_the_service_of_the_folder() {
         .collect();
     let question = "check model.bin --stage staging --json";
     let served = report(&assay(folder, question));
+    let trust = fs::read(folder.join(".assay/trust.yaml")).unwrap();
+    let more =
+        "trust add local --name second --owner local --step x --predicate approval --artifact x";
+    let added = assay(folder, more);
     // Told to stop as an operator would, by its own id.
     let stop = Command::new("kill").arg(service.id().to_string()).status().unwrap();
     assert!(stop.success());
     assert!(service.wait().unwrap().success());
+    fs::write(folder.join(".assay/trust.yaml"), trust).unwrap();
+    let told = format!("the service at {url} reads it when it is started again");
+    expect(&added, 0, &told);
     for (words, output, status, want) in said {
         eprintln!("assay {words}");
         expect(&output, status, want);
@@ -365,18 +372,11 @@ fn commands_go_through_the_service_of_the_folder() {
     assert_eq!(report(&assay(folder, question)), served, "both doors give one report");
 }
 
-#[test]
-fn a_receipt_for_something_else_loses_nothing() {
+/// A service that gives one answer, whatever it is asked, and its URL.
+fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) {
     use std::io::{Read as _, Write as _};
 
-    let folder = folder();
-    let folder = folder.path();
-    let earlier = assay(folder, &format!("{REVIEW} --json")).stdout;
-    let earlier: serde_json::Value = serde_json::from_slice(&earlier).unwrap();
-    let receipt = serde_json::json!({
-        "index": earlier["index"], "duplicate": false, "bundle": earlier["bundle"],
-    });
-    let body = serde_json::json!({"entries": [receipt]}).to_string();
+    let body = body.to_string();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answering = std::thread::spawn(move || {
@@ -392,10 +392,191 @@ fn a_receipt_for_something_else_loses_nothing() {
         let length = body.len();
         write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
     });
+    (url, answering)
+}
+
+#[test]
+fn a_receipt_for_something_else_loses_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    let earlier = assay(folder, &format!("{REVIEW} --json")).stdout;
+    let earlier: serde_json::Value = serde_json::from_slice(&earlier).unwrap();
+    let receipt = serde_json::json!({
+        "index": earlier["index"], "duplicate": false, "bundle": earlier["bundle"],
+    });
+    let (url, answering) = answering(&serde_json::json!({"entries": [receipt]}));
     let said = assay(folder, &format!("{REVIEW} --server {url}"));
     answering.join().unwrap();
     expect(&said, 2, "for another attestation");
     assert_eq!(fs::read_dir(folder.join(".assay/unsent")).unwrap().count(), 1, "it is kept");
+}
+
+/// A policy that a review is enough for.
+const REVIEWED: &str = "\
+apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: reviewed, version: 1}
+stages: {staging: {mode: enforce}}
+steps: {review: {predicates: ['https://example.com/review/v1'], signers: {anyOf: ['*']}}}
+";
+
+/// How an answer is changed on its way.
+type Change = fn(&mut serde_json::Value);
+
+#[test]
+fn a_report_that_is_no_answer_decides_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("policy.yaml"), REVIEWED).unwrap();
+    let output = assay(folder, &format!("{POLICY} --json"));
+    let mut report: serde_json::Value =
+        serde_json::from_str(&expect(&output, 0, "assay/report/v1")).unwrap();
+    report["advisory"] = false.into();
+    let finding = serde_json::json!({
+        "rule": "revocation", "code": "revoked.artifact", "outcome": "fail", "message": "revoked",
+        "evidence": [], "artifacts": [],
+    });
+    let cases: [(&str, Change, i32, &str); 8] = [
+        ("as it was made", |_| {}, 0, "assay/report/v1"),
+        ("another version", |one| one["version"] = "assay/report/v2".into(), 2, "version"),
+        (
+            "another artifact",
+            |one| one["artifact"] = format!("file:{}", attest::Sha256::of(b"other")).into(),
+            2,
+            "is about",
+        ),
+        ("another stage", |one| one["stage"] = "production".into(), 2, "for stage `production`"),
+        ("an opinion", |one| one["advisory"] = true.into(), 2, "no opinion"),
+        (
+            "a rule that fails",
+            |one| one["rules"][0]["outcome"] = "fail".into(),
+            2,
+            "does not follow",
+        ),
+        ("denied for nothing", |one| one["passed"] = false.into(), 2, "does not follow"),
+        ("not admitted", |one| one["admitted"] = false.into(), 2, "does not follow"),
+    ];
+    let ask = |name: &str, report: &serde_json::Value, status: i32, words: &str| {
+        let (url, answering) = answering(report);
+        let question = format!("check model.bin --stage staging --json --server {url}");
+        let said = expect(&assay(folder, &question), status, words);
+        answering.join().unwrap();
+        assert!(status == 0 || !said.contains("\"passed\": true"), "{name}: {said}");
+    };
+    for (name, change, status, words) in cases {
+        let mut changed = report.clone();
+        change(&mut changed);
+        ask(name, &changed, status, words);
+    }
+    report["findings"] = serde_json::json!([finding]);
+    ask("a finding", &report, 2, "does not follow");
+}
+
+#[test]
+fn a_promotion_that_is_none_promotes_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("policy.yaml"), REVIEWED).unwrap();
+    let words = "promote model.bin --stage staging --policy policy.yaml --json";
+    let promoted: serde_json::Value = serde_json::from_slice(&assay(folder, words).stdout).unwrap();
+    let review = assay(folder, "log entry 0 --output review.bundle.json");
+    expect(&review, 0, "review");
+    let review: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("review.bundle.json")).unwrap()).unwrap();
+    let answer = serde_json::json!({"report": promoted["report"], "entry": promoted["entry"]});
+    let ask = |name: &str, answer: &serde_json::Value, status: i32, words: &str| {
+        let (url, answering) = answering(answer);
+        let question = format!("promote model.bin --stage staging --json --server {url}");
+        let said = expect(&assay(folder, &question), status, words);
+        answering.join().unwrap();
+        assert!(status == 0 || !said.contains("\"passed\": true"), "{name}: {said}");
+    };
+    let cases: [(&str, Change, i32, &str); 6] = [
+        ("as it was made", |_| {}, 0, "assay/promotion/v1"),
+        ("no entry", |one| drop(one["entry"].take()), 2, "no entry of it"),
+        ("another entry", |one| one["entry"]["index"] = 0.into(), 2, "no proof of entry 0"),
+        (
+            "another policy",
+            |one| one["report"]["policy"]["digest"] = attest::Sha256::of(b"x").to_string().into(),
+            2,
+            "not the summary",
+        ),
+        ("another stage", |one| one["report"]["stage"] = "production".into(), 2, "for stage"),
+        (
+            "another signature",
+            |one| {
+                let signature = "/entry/bundle/dsseEnvelope/signatures/0/sig";
+                let signature = one.pointer_mut(signature).unwrap();
+                let changed = signature.as_str().unwrap().replacen('M', "N", 1);
+                *signature = changed.into();
+            },
+            2,
+            "cannot read the answer",
+        ),
+    ];
+    for (name, change, status, words) in cases {
+        let mut changed = answer.clone();
+        change(&mut changed);
+        ask(name, &changed, status, words);
+    }
+    let mut other = answer.clone();
+    other["entry"] = serde_json::json!({"index": 0, "duplicate": false, "bundle": review});
+    ask("another statement", &other, 2, "not the summary");
+
+    // Whom the trust file believes decides, and whether it speaks of the register at all.
+    let trust = folder.join(".assay/trust.yaml");
+    let text = fs::read_to_string(&trust).unwrap();
+    let (before, _) = text.split_once("verifiers:").unwrap();
+    fs::write(&trust, format!("{before}verifiers: []\n")).unwrap();
+    ask("no verifier", &answer, 2, "by no verifier that the trust file names");
+    fs::remove_file(&trust).unwrap();
+    ask("no trust file", &answer, 0, "the promotion is as it claims");
+}
+
+#[test]
+fn a_service_does_not_say_whom_to_believe() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.bin"), "weights").unwrap();
+    let words = "verify model.bin --server http://127.0.0.1:9";
+    let said = expect(&assay(folder.path(), words), 2, "there is no trust file");
+    assert!(said.contains("hint: name one with `--trust FILE`"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_said_of_a_step_does_not_change_how_it_ended() {
+    let folder = folder();
+    let folder = folder.path();
+    for (code, words) in [(0, "true"), (3, "exit 3")] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_assay"));
+        run.args(["run", "--kind", "training", "--product", "out.bin", "--", "sh", "-c"]);
+        run.arg(format!("date +%N > out.bin; {words}")).current_dir(folder);
+        run.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(run.status().unwrap().code(), Some(code), "{words}");
+    }
+    expect(&assay(folder, "find --step training"), 0, "1 entry");
+    // An answer that is lost is no answer.
+    let mut lost = command(folder, "find");
+    lost.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert_eq!(lost.output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_pipe_is_read_only_while_somebody_writes_to_it() {
+    let folder = folder();
+    let folder = folder.path();
+    let shell = |words: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", words]).current_dir(folder).env("PROGRAM", env!("CARGO_BIN_EXE_assay"));
+        bash.output().unwrap()
+    };
+    let verify = "\"$PROGRAM\" verify model.bin --trust";
+    expect(&shell(&format!("{verify} <(cat .assay/trust.yaml)")), 0, "believed");
+    expect(&shell(&format!("{verify} <(sleep 1; cat .assay/trust.yaml)")), 0, "believed");
+    let piped = format!("mkfifo pipe; cat .assay/trust.yaml > pipe & {verify} pipe");
+    expect(&shell(&piped), 0, "believed");
+    let start = Instant::now();
+    expect(&shell(&format!("{verify} pipe")), 2, "nobody writes to this pipe");
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 fn report(output: &Output) -> serde_json::Value {

@@ -15,6 +15,7 @@ mod document;
 mod draft;
 mod evaluate;
 mod model;
+mod received;
 mod report;
 mod rules;
 pub mod summary;
@@ -29,6 +30,7 @@ pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::Mode;
+pub use received::ReceivedError;
 pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
     RejectedReport, Report, UnexploredReport,

@@ -12,24 +12,22 @@ use std::time::Duration;
 
 use attest::{StageName, Timestamp};
 use policy::Policy;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
+use crate::clock::{Clock, ClockBehind, Watch};
 use crate::http::{ApiError, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Register, Storage};
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Cause, Currency, Verdicts};
 
 /// How many requests that only read work with the register at once.
 pub const MAX_READING: u32 = 12;
 /// How many requests that may write do: they have places of their own, so that no heap of
 /// questions keeps a revocation waiting.
 pub const MAX_WRITING: u32 = 4;
-
-/// Reads the time.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Who may write to a service.
 #[derive(Clone, Debug)]
@@ -71,9 +69,11 @@ pub struct App<S> {
     keeper: Keeper,
     verdicts: Verdicts,
     writers: Writers,
-    clock: Clock,
+    watch: Watch,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
+    /// Whether what is still being sent is not waited for any longer.
+    hurrying: watch::Sender<bool>,
 }
 
 /// Why the parts make no service.
@@ -119,8 +119,22 @@ impl<S> App<S> {
         &self.writers
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
+    /// Reads the clock, once.
+    pub(crate) fn now(&self) -> Result<Timestamp, ClockBehind> {
+        self.watch.now()
+    }
+
+    /// The newest time that was accepted.
+    pub(crate) fn newest(&self) -> Timestamp {
+        self.watch.newest()
+    }
+
+    /// Accepts a time, as every request does: from it on, the clock is not followed back.
+    ///
+    /// # Errors
+    /// [`ClockBehind`] when a later time was accepted already.
+    pub fn accept(&self, now: Timestamp) -> Result<(), ClockBehind> {
+        self.watch.accept(now)
     }
 }
 
@@ -146,9 +160,10 @@ impl<S: Storage> App<S> {
             keeper,
             verdicts: Verdicts::default(),
             writers,
-            clock,
+            watch: Watch::new(clock),
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
+            hurrying: watch::Sender::new(false),
         })
     }
 
@@ -163,6 +178,7 @@ impl<S: Storage> App<S> {
     /// # Errors
     /// [`KeepError`]; no verdict counts until a later call succeeds.
     pub async fn catch_up(&self, now: Timestamp) -> Result<Arc<Followed>, KeepError> {
+        self.accept(now)?;
         self.keeper.catch_up(&self.register, self.keeping(now)).await
     }
 
@@ -171,6 +187,7 @@ impl<S: Storage> App<S> {
     /// # Errors
     /// As [`App::catch_up`].
     pub async fn renew(&self, now: Timestamp) -> Result<(), KeepError> {
+        self.accept(now)?;
         self.keeper.renew(&self.register, self.keeping(now)).await
     }
 
@@ -190,6 +207,35 @@ impl<S: Storage> App<S> {
 }
 
 impl<S: Storage + 'static> App<S> {
+    /// Waits no longer for bodies that are still being sent.
+    pub(crate) fn hurry(&self) {
+        self.hurrying.send_replace(true);
+    }
+
+    /// Ends when bodies are no longer waited for.
+    pub(crate) async fn hurries(&self) {
+        let _ = self.hurrying.subscribe().wait_for(|hurrying| *hurrying).await;
+    }
+
+    /// Says that nothing may be decided, for as long as `cause` stands, or that it no longer does.
+    pub(crate) fn suspend(&self, cause: Cause, stands: bool) {
+        if self.verdicts.suspend(cause, stands) {
+            if stands {
+                tracing::error!("verdicts do not count: {cause}");
+            } else {
+                tracing::info!("verdicts count again; no longer so: {cause}");
+            }
+        }
+    }
+
+    /// Refuses to decide anything while the service is suspended.
+    pub(crate) fn require_sound(&self) -> Result<(), ApiError> {
+        match self.verdicts.currency() {
+            Currency::Suspended(cause) => Err(ApiError::NotReady(cause.as_str())),
+            Currency::Cold | Currency::Behind | Currency::Current => Ok(()),
+        }
+    }
+
     /// Runs what reads the register, on a thread that may block.
     pub(crate) async fn read<T, J, F>(self: Arc<Self>, job: J) -> Result<T, ApiError>
     where

@@ -15,6 +15,7 @@ use attest::{ArtifactId, Kind, Predicate, Sha256, Statement, Timestamp, Verifier
 use policy::{Mode, Policy};
 use verify::{Attestation, FollowError, Followed, Follower, Lineage, Trust};
 
+use crate::clock::ClockBehind;
 use crate::judge::{self, Examined, Grounds, JudgeError};
 use crate::register::{
     Entry, MAX_PAGE, Query, ReadError, Register, RegisterFollowError, Storage, StorageError, Term,
@@ -35,6 +36,9 @@ pub enum KeepError {
     /// An entry cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It would be judged at an earlier time than before.
+    #[error(transparent)]
+    Clock(#[from] ClockBehind),
     /// A promotion cannot be judged.
     #[error("a promotion cannot be judged")]
     Judge(#[from] JudgeError),

@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod app;
+pub mod clock;
 pub mod family;
 pub mod http;
 pub mod judge;
@@ -16,7 +17,9 @@ pub mod register;
 pub mod seen;
 mod serve;
 pub mod verdicts;
+mod watched;
 pub mod wire;
 
 pub use http::Token;
 pub use serve::{ServeConfig, ServeError, serve, serve_until};
+pub use watched::Watched;

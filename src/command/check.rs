@@ -109,6 +109,7 @@ impl CheckArgs {
 
     #[cfg(feature = "server")]
     fn by_register(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
+        use ::attest::Sha256;
         use server::wire::Question;
 
         use crate::source::Source;
@@ -138,8 +139,12 @@ impl CheckArgs {
             Source::Service(service) => {
                 let policy = self.policy.as_ref().map(|path| crate::home::read_text(path));
                 let policy = policy.transpose()?;
+                let opinion = policy.as_ref().map(|text| Sha256::of(text.as_bytes()));
                 let question = Question { artifact, stage: self.stage.clone(), policy };
-                service.post("/v1/check", &question)?
+                let report: Report = service.post("/v1/check", &question)?;
+                let answered = report.require_answer(&artifact, &self.stage, opinion);
+                answered.map_err(|error| service.unreadable(error.to_string()))?;
+                report
             }
         };
         let names = names(&report, &source, cx)?;

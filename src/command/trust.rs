@@ -1,11 +1,15 @@
 //! `assay trust`: whom this folder believes, and about what at most.
 
+#[cfg(feature = "server")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use ::attest::{KeyId, PublicKey, Timestamp, VerifierKey};
 use ::verify::{Custody, May, Trust, TrustedKey, Window};
 use clap::{Args, Subcommand};
 use serde::Serialize;
+#[cfg(feature = "server")]
+use server::register::{Holder, served_by};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -154,6 +158,8 @@ impl AddArgs {
             _ => return Err(Error::NothingToTrust),
         };
         home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
+        #[cfg(feature = "server")]
+        say_who_has_read_it(&path, cx)?;
         let digest = trust.digest().to_string();
         Ok(Added { version: "assay/trust-added/v1", added, path, digest })
     }
@@ -190,6 +196,18 @@ impl AddArgs {
         }
         keys::read_public(public.as_ref())
     }
+}
+
+/// A running service judges by the trust file that it was started with, and by no other.
+#[cfg(feature = "server")]
+fn say_who_has_read_it(path: &Path, cx: &Context<'_>) -> Result<(), Error> {
+    let Some(home) = cx.found_home()?.filter(|home| home.trust() == *path) else { return Ok(()) };
+    if let Ok(Some(Holder { url: Some(url), .. })) = served_by(&home.register()) {
+        cx.printer.note(&format!(
+            "the service at {url} reads it when it is started again, and decides nothing until then"
+        ));
+    }
+    Ok(())
 }
 
 fn texts(list: &[String]) -> Vec<&str> {

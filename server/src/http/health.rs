@@ -38,7 +38,8 @@ pub(super) const READY: Operation = Operation {
     id: "ready",
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
-                  while an entry of the register could not be taken into account. Use it as a readiness probe.",
+                  while an entry of the register could not be taken into account, or trust, policy or \
+                  register are no longer what the service was started with. Use it as a readiness probe.",
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),
@@ -48,6 +49,7 @@ pub(super) const READY: Operation = Operation {
 pub(super) async fn ready<S: Storage>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
+    app.now()?;
     match app.verdicts().currency() {
         Currency::Current => {
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" })))
@@ -56,5 +58,6 @@ pub(super) async fn ready<S: Storage>(
         Currency::Behind => Err(ApiError::NotReady(
             "the register could not be followed to its end; the service's log says why",
         )),
+        Currency::Suspended(cause) => Err(ApiError::NotReady(cause.as_str())),
     }
 }

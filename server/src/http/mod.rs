@@ -15,6 +15,6 @@ mod proofs;
 mod router;
 mod token;
 
-pub use problem::{ApiError, MEDIA_TYPE, Problem};
+pub use problem::{ApiError, Effect, MEDIA_TYPE, Problem};
 pub use router::router;
 pub use token::{MAX_LENGTH, MIN_LENGTH, Token, TokenError};

@@ -146,6 +146,14 @@ pub enum Error {
         /// Why.
         source: TrustError,
     },
+    /// What was typed cannot be added to the trust file.
+    #[error("nothing was added to `{}`", path.display())]
+    NotAdded {
+        /// The trust file.
+        path: PathBuf,
+        /// Why.
+        source: TrustError,
+    },
     /// A document is not the JSON that is asked for.
     #[error("cannot use `{}`", path.display())]
     Document {

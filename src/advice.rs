@@ -79,6 +79,8 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Record(source) => return for_record(source),
             #[cfg(feature = "server")]
+            Self::RoleOrPath { whole, .. } => format!("a path with `=`: write `./{whole}`"),
+            #[cfg(feature = "server")]
             Self::Parameters { .. } => "write `{\"NAME\": VALUE}`, or use `--param`".into(),
             #[cfg(feature = "server")]
             Self::Parameter(_) => "write it as `--param NAME=VALUE`".into(),

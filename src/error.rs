@@ -203,6 +203,15 @@ pub enum Error {
         /// Why.
         source: Box<attest::record::MetricsError>,
     },
+    /// A material that was taken for a role and a path, and is a path.
+    #[cfg(feature = "server")]
+    #[error("there is no `{}`, which `{whole}` was taken to name with its role", path.display())]
+    RoleOrPath {
+        /// What was typed, which exists.
+        whole: String,
+        /// What follows its `=`, which does not.
+        path: PathBuf,
+    },
     /// A parameter is not one.
     #[cfg(feature = "server")]
     #[error("cannot use the parameter")]

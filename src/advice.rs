@@ -9,6 +9,7 @@ use attest::hash::HashError;
 use attest::record::parameters::ParametersError;
 use attest::root::OpenError;
 use attest::{KeyError, StatementError};
+use verify::TrustError;
 
 use crate::error::{Action, Error};
 
@@ -71,6 +72,7 @@ impl Error {
             Self::Trust { .. } => {
                 "correct the file; `assay trust add` writes entries of the right shape".into()
             }
+            Self::NotAdded { source, .. } => return for_addition(source),
             Self::Document { .. } => "correct the file; nothing was signed".into(),
             Self::NotASbom(_) => "write it as JSON: it has `bomFormat` or `spdxVersion`; for another format use `--type` and `--predicate`".into(),
             Self::NotAScan(_) => {
@@ -82,6 +84,8 @@ impl Error {
             }
             #[cfg(feature = "server")]
             Self::Record(source) => return for_record(source),
+            #[cfg(feature = "server")]
+            Self::RoleOrPath { whole, .. } => format!("a path with `=`: write `./{whole}`"),
             #[cfg(feature = "server")]
             Self::Parameters { .. } => "write `{\"NAME\": VALUE}`, or use `--param`".into(),
             #[cfg(feature = "server")]
@@ -323,6 +327,29 @@ fn for_content(error: &ContentError, path: &Path) -> Option<String> {
         // These say themselves what to do.
         _ => None,
     }
+}
+
+/// Of what `assay trust add` was given: the option to change.
+fn for_addition(error: &TrustError) -> Option<String> {
+    Some(match error {
+        TrustError::Duplicate { what: "key", .. } => "choose another `--name`".into(),
+        TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),
+        TrustError::SameKey { other, .. } => {
+            format!(
+                "give the `--owner` and the `--custody` of `{other}`; `assay trust list` shows them"
+            )
+        }
+        TrustError::NoSuchKey { .. } => {
+            "add the key first, or name another with `--key`; `assay trust list` shows them".into()
+        }
+        TrustError::NeverValid { .. } => "give an `--until` after the `--from`".into(),
+        TrustError::Pattern { .. } => "correct the `--artifact`".into(),
+        TrustError::Text { field: "id", .. } => "choose another `--name`".into(),
+        TrustError::Text { field: "owner", .. } => "choose another `--owner`".into(),
+        TrustError::Key { source, .. } => return for_key(source),
+        TrustError::TooMany { .. } => "take out of the file what is no longer needed".into(),
+        _ => "see `assay trust add --help`".into(),
+    })
 }
 
 fn for_key(error: &KeyError) -> Option<String> {

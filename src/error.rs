@@ -152,6 +152,14 @@ pub enum Error {
         /// Why.
         source: TrustError,
     },
+    /// What was typed cannot be added to the trust file.
+    #[error("nothing was added to `{}`", path.display())]
+    NotAdded {
+        /// The trust file.
+        path: PathBuf,
+        /// Why.
+        source: TrustError,
+    },
     /// A document is not the JSON that is asked for.
     #[error("cannot use `{}`", path.display())]
     Document {
@@ -208,6 +216,15 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: Box<attest::record::MetricsError>,
+    },
+    /// A material that was taken for a role and a path, and is a path.
+    #[cfg(feature = "server")]
+    #[error("there is no `{}`, which `{whole}` was taken to name with its role", path.display())]
+    RoleOrPath {
+        /// What was typed, which exists.
+        whole: String,
+        /// What follows its `=`, which does not.
+        path: PathBuf,
     },
     /// A parameter is not one.
     #[cfg(feature = "server")]

@@ -15,6 +15,8 @@ use crate::error::{Action, Error};
 
 /// The folder's name.
 pub const FOLDER: &str = ".assay";
+/// What git reads in the folder.
+const IGNORE: &[u8] = b"# Made by assay: private keys and the register stay out of git.\n*\n";
 /// How far up the folder is looked for.
 const MAX_LEVELS: usize = 256;
 /// The largest document that is read into memory: a trust file, a policy, a predicate, a bundle.
@@ -68,11 +70,26 @@ impl Home {
             Some(path) => path.to_owned(),
             None => working_directory()?.join(FOLDER),
         };
+        // A folder that was named and is there may be anybody's, a whole repository even.
+        let own = !path.is_dir() || path.file_name() == Some(FOLDER.as_ref());
         let home = Self { path };
-        for folder in [home.path.clone(), home.keys()] {
-            private_folder(&folder)?;
+        private_folder(&home.path)?;
+        if own {
+            home.keep_from_git()?;
         }
+        private_folder(&home.keys())?;
         Ok(home)
+    }
+
+    /// Private keys are not committed by accident: git sees nothing of the folder, unless the
+    /// file is there already and says otherwise.
+    fn keep_from_git(&self) -> Result<(), Error> {
+        let path = self.path.join(".gitignore");
+        match write(&path, IGNORE, Readers::All, Existing::Kept) {
+            // Another first use was sooner, or somebody knows better.
+            Err(_) if path.exists() => Ok(()),
+            written => written,
+        }
     }
 
     /// Waits until no other command sets the folder up, and keeps others from it until the answer
@@ -303,6 +320,30 @@ mod tests {
         }
         let error = read_text(&path).unwrap_err();
         assert!(error.message().contains("nobody writes to this pipe"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_made_is_kept_from_git_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there");
+        fs::create_dir(&there).unwrap();
+        let cases = [("named", true), (FOLDER, true), ("there", false)];
+        for (name, ignored) in cases {
+            let home = Home::make(Some(&folder.path().join(name))).unwrap();
+            let path = home.path.join(".gitignore");
+            assert_eq!(
+                fs::read_to_string(&path).is_ok_and(|text| text.ends_with("\n*\n")),
+                ignored
+            );
+        }
+        // Cut off before the file was written, and written by somebody else.
+        let path = folder.path().join(FOLDER).join(".gitignore");
+        fs::remove_file(&path).unwrap();
+        Home::make(Some(&folder.path().join(FOLDER))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), IGNORE);
+        fs::write(&path, "!trust.yaml").unwrap();
+        Home::make(Some(&folder.path().join(FOLDER))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"!trust.yaml");
     }
 
     #[test]

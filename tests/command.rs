@@ -372,6 +372,48 @@ fn commands_go_through_the_service_of_the_folder() {
     assert_eq!(report(&assay(folder, question)), served, "both doors give one report");
 }
 
+#[test]
+fn a_proof_leads_to_the_checkpoint_that_it_comes_with() {
+    use attest::{Checkpoint, Sha256};
+    use serde_json::Value;
+    use verify::merkle::{verify_consistency, verify_inclusion};
+
+    let folder = folder();
+    let folder = folder.path();
+    expect(&assay(folder, REVIEW), 0, "entry 2");
+    let ask = |words: &str| -> Value {
+        serde_json::from_str(&expect(&assay(folder, words), 0, "toCheckpoint")).unwrap()
+    };
+    let key = ask_key(folder);
+    let hash = |value: &Value| -> Sha256 { value.as_str().unwrap().parse().unwrap() };
+    let hashes =
+        |value: &Value| -> Vec<Sha256> { value.as_array().unwrap().iter().map(hash).collect() };
+    for size in 2..=3 {
+        let inclusion = ask(&format!("--json log prove 1 --size {size}"));
+        let consistency = ask(&format!("--json log prove --from 1 --to {size}"));
+        let root = hash(&inclusion["root"]);
+        let leaf = hash(&inclusion["leafHash"]);
+        assert_eq!(verify_inclusion(1, size, &leaf, &hashes(&inclusion["hashes"]), &root), Ok(()));
+        assert_eq!(hash(&consistency["toRoot"]), root);
+        for answer in [inclusion, consistency] {
+            let newest = Checkpoint::open(answer["checkpoint"].as_str().unwrap(), &key).unwrap();
+            let mut grown = hashes(&answer["toCheckpoint"]);
+            let led = |grown: &[Sha256]| {
+                verify_consistency(size, newest.size, grown, &root, &newest.root)
+            };
+            assert_eq!((newest.size, led(&grown)), (3, Ok(())));
+            grown.push(root);
+            assert!(led(&grown).is_err(), "one hash more");
+        }
+    }
+}
+
+fn ask_key(folder: &Path) -> attest::VerifierKey {
+    let head = expect(&assay(folder, "--json log head"), 0, "assay/head/v1");
+    let head: serde_json::Value = serde_json::from_str(&head).unwrap();
+    head["key"].as_str().unwrap().parse().unwrap()
+}
+
 /// A service that gives one answer, whatever it is asked, and its URL.
 fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) {
     use std::io::{Read as _, Write as _};

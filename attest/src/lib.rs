@@ -25,6 +25,7 @@ pub mod resource;
 pub mod root;
 pub mod statement;
 pub mod tree;
+pub mod yaml;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
 pub use bundle::{Bundle, BundleError, Inclusion, LogEntry};

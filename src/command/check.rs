@@ -27,7 +27,10 @@ use crate::verdict::{self, Names};
 Examples:
   assay check model.bin --stage production
   assay check model.bin --stage production --policy policy.yaml --json
-  assay check model.bin --stage production --policy policy.yaml --bundle model.bundle.json")]
+  assay check model.bin --stage production --policy policy.yaml --bundle model.bundle.json
+
+Nobody says that bundles are all there is. That is enough only for a policy with
+`completeness: given`; any other denies.")]
 pub struct CheckArgs {
     /// The artifact: a file, a folder, an OCI image layout or a digest
     #[arg(value_name = "PATH|DIGEST")]

@@ -258,10 +258,14 @@ pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
 
 /// A proof that was checked.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Proof<T> {
     version: &'static str,
     #[serde(flatten)]
     proof: T,
+    /// From the tree of the proof to that of the checkpoint (RFC 6962, section 2.1.2); none when
+    /// they are the same.
+    to_checkpoint: Vec<::attest::Sha256>,
     #[serde(skip)]
     head: Head,
     #[serde(skip)]
@@ -275,12 +279,13 @@ fn inclusion(
     cx: &Context<'_>,
 ) -> Result<Proof<Inclusion>, Error> {
     let head = Head::of(source, cx)?;
-    let proof = source.inclusion(index, size.unwrap_or(head.size))?;
+    let mut proof = source.inclusion(index, size.unwrap_or(head.size))?;
     verify_inclusion(index, proof.size, &proof.leaf_hash, &proof.hashes, &proof.root)
         .map_err(Error::Proof)?;
-    is_signed(proof.size, &proof.root, &head, source)?;
+    let to_checkpoint = to_signed(proof.size, &proof.root, &head, source)?;
+    proof.checkpoint.clone_from(&head.note);
     let sentence = format!("entry {index} is among the first {}", proof.size);
-    Ok(Proof { version: "assay/inclusion/v1", proof, head, sentence })
+    Ok(Proof { version: "assay/inclusion/v1", proof, to_checkpoint, head, sentence })
 }
 
 fn consistency(
@@ -290,40 +295,56 @@ fn consistency(
     cx: &Context<'_>,
 ) -> Result<Proof<Consistency>, Error> {
     let head = Head::of(source, cx)?;
-    let proof = source.consistency(from, to.unwrap_or(head.size))?;
+    let mut proof = source.consistency(from, to.unwrap_or(head.size))?;
     verify_consistency(from, proof.to, &proof.hashes, &proof.from_root, &proof.to_root)
         .map_err(Error::Proof)?;
-    is_signed(proof.to, &proof.to_root, &head, source)?;
+    let to_checkpoint = to_signed(proof.to, &proof.to_root, &head, source)?;
+    proof.checkpoint.clone_from(&head.note);
     let sentence = format!("the first {} entries begin with the first {from}", proof.to);
-    Ok(Proof { version: "assay/consistency/v1", proof, head, sentence })
+    Ok(Proof { version: "assay/consistency/v1", proof, to_checkpoint, head, sentence })
 }
 
-/// The tree is the signed one, or the signed one extends it.
-fn is_signed(
+/// The tree is the signed one, or the signed one extends it: the hashes that prove it.
+fn to_signed(
     size: u64,
     root: &::attest::Sha256,
     head: &Head,
     source: &Source,
-) -> Result<(), Error> {
-    let signed = if size == head.size {
-        *root == head.root
+) -> Result<Vec<::attest::Sha256>, Error> {
+    let (signed, hashes) = if size == head.size {
+        (*root == head.root, Vec::new())
     } else {
-        let proof = source.consistency(size, head.size)?;
-        verify_consistency(size, head.size, &proof.hashes, root, &head.root).is_ok()
+        let hashes = source.consistency(size, head.size)?.hashes;
+        (verify_consistency(size, head.size, &hashes, root, &head.root).is_ok(), hashes)
     };
-    if signed { Ok(()) } else { Err(Error::NotSigned { size }) }
+    if signed { Ok(hashes) } else { Err(Error::NotSigned { size }) }
 }
 
 impl<T> Proof<T> {
-    fn draw_with(&self, page: &mut Page, hashes: &[::attest::Sha256]) {
+    /// What is proven, the hashes that are its ends, and those that lead from one to the other.
+    fn draw_with(
+        &self,
+        page: &mut Page,
+        ends: [(&str, &::attest::Sha256); 2],
+        hashes: &[::attest::Sha256],
+    ) {
         page.put(Tone::Good, "proven").text(": ").line(&self.sentence);
         let field = |page: &mut Page, name: &str, value: &str| {
             page.put(Tone::Faint, format_args!("  {name:<8}")).line(value);
         };
+        for (name, end) in ends {
+            field(page, name, &end.to_string());
+        }
+        for hash in hashes {
+            field(page, "hash", &hash.to_string());
+        }
         let trusted = if self.head.trusted { "trusted" } else { "not trusted" };
         field(page, "by", &format!("{} ({trusted}), {} entries", self.head.origin, self.head.size));
+        if self.to_checkpoint.is_empty() {
+            return;
+        }
         field(page, "root", &self.head.root.to_string());
-        for hash in hashes {
+        for hash in &self.to_checkpoint {
             field(page, "hash", &hash.to_string());
         }
     }
@@ -331,7 +352,8 @@ impl<T> Proof<T> {
 
 impl Answer for Proof<Inclusion> {
     fn draw(&self, page: &mut Page) {
-        self.draw_with(page, &self.proof.hashes);
+        let Inclusion { leaf_hash, root, hashes, .. } = &self.proof;
+        self.draw_with(page, [("leaf", leaf_hash), ("root", root)], hashes);
     }
 
     fn json(&self) -> serde_json::Result<String> {
@@ -341,7 +363,8 @@ impl Answer for Proof<Inclusion> {
 
 impl Answer for Proof<Consistency> {
     fn draw(&self, page: &mut Page) {
-        self.draw_with(page, &self.proof.hashes);
+        let Consistency { from_root, to_root, hashes, .. } = &self.proof;
+        self.draw_with(page, [("from", from_root), ("root", to_root)], hashes);
     }
 
     fn json(&self) -> serde_json::Result<String> {

@@ -4,7 +4,7 @@
 //! The key is opened only after every process that the command started has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use ::attest::hash::Progress;
@@ -70,8 +70,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 
-    /// What to call the product, with its version
-    #[arg(long, value_name = "NAME@VERSION")]
+    /// What to call the product, and its version if it has one
+    #[arg(long, value_name = "NAME[@VERSION]")]
     name: Option<ProductName>,
 
     /// Also record this environment variable
@@ -158,8 +158,8 @@ impl RunArgs {
             None => self.kind.as_str().parse().map_err(Error::Name)?,
         };
         let mut plan = Plan::new(self.kind, step, self.command.clone());
-        for material in &self.materials {
-            plan.materials.push(Material::parse(material));
+        for text in &self.materials {
+            plan.materials.push(self.material(text)?);
         }
         plan.products.clone_from(&self.products);
         plan.parameters = self.parameters()?;
@@ -171,6 +171,20 @@ impl RunArgs {
             plan.root.clone_from(root);
         }
         Ok(plan)
+    }
+
+    /// A path that has a `=` itself is never looked for under another name.
+    fn material(&self, text: &OsStr) -> Result<Material, Error> {
+        let material = Material::parse(text);
+        let root = self.root.as_deref().unwrap_or(Path::new("."));
+        if material.role.is_some()
+            && !root.join(&material.path).exists()
+            && root.join(text).exists()
+        {
+            let whole = text.to_string_lossy().into_owned();
+            return Err(Error::RoleOrPath { whole, path: material.path });
+        }
+        Ok(material)
     }
 
     /// The bundle is written after all has been hashed, over whatever stands there.

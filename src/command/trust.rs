@@ -130,13 +130,14 @@ impl AddArgs {
         } else {
             Trust::empty()
         };
+        let refused = |source| Error::NotAdded { path: path.clone(), source };
         let added = match (&self.log, &self.verifier, &self.key, &self.public) {
             (Some(log), ..) => {
-                trust.add_log(log).map_err(broken)?;
+                trust.add_log(log).map_err(refused)?;
                 format!("log {}", log.name())
             }
             (_, Some(id), Some(key), _) => {
-                trust.add_verifier(id, key).map_err(broken)?;
+                trust.add_verifier(id, key).map_err(refused)?;
                 format!("verifier {id} with key {key}")
             }
             (.., Some(public)) => {
@@ -151,8 +152,8 @@ impl AddArgs {
                     "separate" => Custody::Separate,
                     _ => Custody::Shared,
                 };
-                let may = self.may().map_err(broken)?;
-                trust.add_key(&name, &key, &owner, &may, window, custody).map_err(broken)?;
+                let may = self.may().map_err(refused)?;
+                trust.add_key(&name, &key, &owner, &may, window, custody).map_err(refused)?;
                 format!("key {name}")
             }
             _ => return Err(Error::NothingToTrust),

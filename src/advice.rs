@@ -3,10 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use attest::KeyError;
 use attest::content::ContentError;
 use attest::hash::HashError;
+#[cfg(feature = "server")]
+use attest::record::parameters::ParametersError;
 use attest::root::OpenError;
+use attest::{KeyError, StatementError};
+use verify::TrustError;
 
 use crate::error::{Action, Error};
 
@@ -25,6 +28,10 @@ impl Error {
                 "name one with `--dir DIR`; `assay run`, `assay attest` and `assay key generate` \
                  make one here"
                     .into()
+            }
+            #[cfg(feature = "server")]
+            Self::NoTrustNamed => {
+                "name one with `--trust FILE`; a service does not say whom to believe".into()
             }
             Self::NoFolderAt(_) => {
                 "name the `.assay` folder itself; `assay run`, `assay attest` and `assay key \
@@ -65,6 +72,7 @@ impl Error {
             Self::Trust { .. } => {
                 "correct the file; `assay trust add` writes entries of the right shape".into()
             }
+            Self::NotAdded { source, .. } => return for_addition(source),
             Self::Document { .. } => "correct the file; nothing was signed".into(),
             Self::NotASbom(_) => "write it as JSON: it has `bomFormat` or `spdxVersion`; for another format use `--type` and `--predicate`".into(),
             Self::NotAScan(_) => {
@@ -77,9 +85,14 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Record(source) => return for_record(source),
             #[cfg(feature = "server")]
+            Self::RoleOrPath { whole, .. } => format!("a path with `=`: write `./{whole}`"),
+            #[cfg(feature = "server")]
             Self::Parameters { .. } => "write `{\"NAME\": VALUE}`, or use `--param`".into(),
             #[cfg(feature = "server")]
-            Self::Parameter(_) => "write it as `--param NAME=VALUE`".into(),
+            Self::Parameter(source) => match **source {
+                ParametersError::Twice(_) => "give each name once".into(),
+                _ => "write it as `--param NAME=VALUE`".into(),
+            },
             #[cfg(feature = "server")]
             Self::Name(_) => "use lower-case letters, digits and `-`".into(),
             Self::Metrics { .. } => "correct the file; nothing was signed".into(),
@@ -89,6 +102,9 @@ impl Error {
             Self::NothingToAttest => "see `assay attest --help`".into(),
             Self::PastExpiry => "give a later date, or a length of time such as `90d`".into(),
             Self::FutureWindow => "give an earlier date, or a length of time such as `24h`".into(),
+            Self::Statement(StatementError::Name(_)) => {
+                "nothing was signed; say `--name NAME` for the subject".into()
+            }
             Self::Statement(_) => "nothing was signed; give the subject another `--name`, or correct the document".into(),
             Self::Bundle { .. } => {
                 "give Sigstore bundles of version 0.3, as `assay` writes them".into()
@@ -115,10 +131,22 @@ impl Error {
             #[cfg(feature = "server")]
             Self::NoReceipt | Self::NoLeaf(_) | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]
-            Self::Unsent { source, .. } => {
+            Self::Unsent { source, command, .. } => {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
-                format!("{first}run `assay log submit` to register what is kept")
+                format!("{first}run `{command}` to register what is kept")
             }
+            #[cfg(feature = "server")]
+            Self::Waiting { source, path } => {
+                let first = source.hint().map(|hint| format!("{hint}; or ")).unwrap_or_default();
+                format!("{first}remove `{}` if it is never to be registered", path.display())
+            }
+            #[cfg(feature = "server")]
+            Self::Behind => "mend that first; the order of signing is kept".into(),
+            #[cfg(feature = "server")]
+            Self::Unwritten { index, .. } => {
+                format!("do not run it again: `assay log entry {index} --output FILE` writes it")
+            }
+            Self::ClockUnset { .. } => "set the clock; nothing was opened".into(),
             #[cfg(feature = "server")]
             Self::Checkpoint(_) | Self::Log(_) | Self::Proof(_) | Self::NotSigned { .. } => {
                 "believe nothing that it says; keep the register as it is and ask who runs it"
@@ -171,12 +199,18 @@ impl Error {
                  from a backup"
                     .into()
             }
-            #[cfg(feature = "server")]
-            Self::NoTrust(_) => "say whom to believe with `assay trust add`".into(),
+            Self::NoTrust(_) => {
+                "say whom to believe with `assay trust add`; a first `assay run` or `assay attest` \
+                 makes one that believes its own key"
+                    .into()
+            }
+            Self::Contradicts { .. } => {
+                "leave the option out, or say `--result failed`; nothing was signed".into()
+            }
             #[cfg(feature = "server")]
             Self::TooManyPages(_) => "add another condition, such as `--since`".into(),
             #[cfg(feature = "server")]
-            Self::UnknownLog(_) => {
+            Self::UnnamedRegister(_) => {
                 "ask its operator for the key that `assay log head` shows, and `assay trust add --log KEY`"
                     .into()
             }
@@ -194,9 +228,9 @@ impl Error {
                 format!("if it is yours, run `assay trust add --log {key}`")
             }
             #[cfg(feature = "server")]
-            Self::Seen(_) | Self::Judge(_) => {
-                "nothing was decided, and nothing may be taken for allowed".into()
-            }
+            Self::Seen { path, source } => for_seen(path, source),
+            #[cfg(feature = "server")]
+            Self::Judge(_) => "nothing was decided, and nothing may be taken for allowed".into(),
             #[cfg(feature = "server")]
             Self::NoVerifier(_) => {
                 "run `assay trust add --verifier URI --key NAME` for the key that promotes, or \
@@ -303,8 +337,27 @@ fn for_submit(error: &server::register::SubmitError) -> Option<String> {
         SubmitError::Statement(_) => {
             Some("nothing was registered; have the statement made and signed again".into())
         }
+        SubmitError::ClockBehind { last, .. } => Some(format!(
+            "if the clock is right now and was wrong then, the entry cannot be taken back: the \
+             register takes nothing before {last}, or another is begun when its folder is put aside"
+        )),
         // The others say themselves what to do.
         _ => None,
+    }
+}
+
+/// What was remembered may be what is wrong; only a person can say so.
+#[cfg(feature = "server")]
+fn for_seen(path: &Path, error: &server::seen::SeenError) -> String {
+    use server::seen::SeenError;
+
+    match error {
+        SeenError::ClockBehind { accepted, .. } => format!(
+            "nothing was decided; if the clock is right now and was wrong at {accepted}, take \
+             `accepted` with its time out of `{}`",
+            path.display()
+        ),
+        _ => "nothing was decided, and nothing may be taken for allowed".into(),
     }
 }
 
@@ -331,6 +384,29 @@ fn for_content(error: &ContentError, path: &Path) -> Option<String> {
         // These say themselves what to do.
         _ => None,
     }
+}
+
+/// Of what `assay trust add` was given: the option to change.
+fn for_addition(error: &TrustError) -> Option<String> {
+    Some(match error {
+        TrustError::Duplicate { what: "key", .. } => "choose another `--name`".into(),
+        TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),
+        TrustError::SameKey { other, .. } => {
+            format!(
+                "give the `--owner` and the `--custody` of `{other}`; `assay trust list` shows them"
+            )
+        }
+        TrustError::NoSuchKey { .. } => {
+            "add the key first, or name another with `--key`; `assay trust list` shows them".into()
+        }
+        TrustError::NeverValid { .. } => "give an `--until` after the `--from`".into(),
+        TrustError::Pattern { .. } => "correct the `--artifact`".into(),
+        TrustError::Text { field: "id", .. } => "choose another `--name`".into(),
+        TrustError::Text { field: "owner", .. } => "choose another `--owner`".into(),
+        TrustError::Key { source, .. } => return for_key(source),
+        TrustError::TooMany { .. } => "take out of the file what is no longer needed".into(),
+        _ => "see `assay trust add --help`".into(),
+    })
 }
 
 fn for_key(error: &KeyError) -> Option<String> {

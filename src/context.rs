@@ -57,8 +57,15 @@ impl Context<'_> {
     pub fn trust(&self, named: Option<&Path>) -> Result<Trust, Error> {
         let path = match named {
             Some(path) => path.to_owned(),
+            #[cfg(feature = "server")]
+            None if self.global.server.is_some() && self.found_home()?.is_none() => {
+                return Err(Error::NoTrustNamed);
+            }
             None => self.home()?.trust(),
         };
+        if named.is_none() && !path.exists() {
+            return Err(Error::NoTrust(path));
+        }
         let text = home::read_text(&path)?;
         Trust::parse(&text).map_err(|source| Error::Trust { path, source })
     }

@@ -65,6 +65,12 @@ pub enum Error {
     /// There is no `.assay` folder.
     #[error("no `.assay` folder here or above")]
     NoFolder,
+    /// A service does not say whom to believe.
+    #[cfg(feature = "server")]
+    #[error(
+        "there is no trust file: none was named, and there is no `.assay` folder here or above"
+    )]
+    NoTrustNamed,
     /// There is no `.assay` folder where one was named.
     #[error("there is no folder `{}`", .0.display())]
     NoFolderAt(PathBuf),
@@ -146,6 +152,14 @@ pub enum Error {
         /// Why.
         source: TrustError,
     },
+    /// What was typed cannot be added to the trust file.
+    #[error("nothing was added to `{}`", path.display())]
+    NotAdded {
+        /// The trust file.
+        path: PathBuf,
+        /// Why.
+        source: TrustError,
+    },
     /// A document is not the JSON that is asked for.
     #[error("cannot use `{}`", path.display())]
     Document {
@@ -160,6 +174,14 @@ pub enum Error {
     /// A document is no vulnerability scan.
     #[error("`{}` has no `scanner` with a `result` list", .0.display())]
     NotAScan(PathBuf),
+    /// The result of tests and what is said of them do not fit.
+    #[error("the result is `{result}`, but `{option}` is given")]
+    Contradicts {
+        /// The result.
+        result: String,
+        /// What contradicts it.
+        option: &'static str,
+    },
     /// Neither a shortcut nor a type was given.
     #[error("there is nothing to attest")]
     NothingToAttest,
@@ -194,6 +216,15 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: Box<attest::record::MetricsError>,
+    },
+    /// A material that was taken for a role and a path, and is a path.
+    #[cfg(feature = "server")]
+    #[error("there is no `{}`, which `{whole}` was taken to name with its role", path.display())]
+    RoleOrPath {
+        /// What was typed, which exists.
+        whole: String,
+        /// What follows its `=`, which does not.
+        path: PathBuf,
     },
     /// A parameter is not one.
     #[cfg(feature = "server")]
@@ -338,8 +369,38 @@ pub enum Error {
     Unsent {
         /// Where the bundle is.
         path: PathBuf,
+        /// What registers it.
+        command: String,
         /// Why it was not registered.
         source: Box<Error>,
+    },
+    /// What was signed before has to be registered first.
+    #[cfg(feature = "server")]
+    #[error("`{}` was signed before and is not registered yet", path.display())]
+    Waiting {
+        /// The kept file.
+        path: PathBuf,
+        /// Why it is not registered.
+        source: Box<Error>,
+    },
+    /// Something that was signed before for the same register is not registered.
+    #[cfg(feature = "server")]
+    #[error("what was signed before it for the same register is not registered")]
+    Behind,
+    /// A statement was registered, and its bundle cannot be written.
+    #[cfg(feature = "server")]
+    #[error("registered as entry {index}, but its bundle is not written")]
+    Unwritten {
+        /// The entry.
+        index: u64,
+        /// Why the bundle is not written.
+        source: Box<Error>,
+    },
+    /// The clock was never set.
+    #[error("the clock says {now}, which is before 1970")]
+    ClockUnset {
+        /// What it says.
+        now: attest::Timestamp,
     },
     /// A checkpoint is not what it should be.
     #[cfg(feature = "server")]
@@ -369,7 +430,6 @@ pub enum Error {
     #[error("cannot follow the register")]
     Follow(#[source] Box<server::register::RegisterFollowError>),
     /// The folder has no trust file.
-    #[cfg(feature = "server")]
     #[error("there is no trust file `{}`", .0.display())]
     NoTrust(PathBuf),
     /// An answer that is spread too thin.
@@ -396,7 +456,7 @@ pub enum Error {
     /// The trust file does not name the register of a service.
     #[cfg(feature = "server")]
     #[error("the trust file does not name the register `{0}` of the service")]
-    UnknownLog(String),
+    UnnamedRegister(String),
     /// Nobody said where clients reach the service.
     #[cfg(feature = "server")]
     #[error("no service runs on this folder, and no URL was given")]
@@ -421,7 +481,12 @@ pub enum Error {
     /// What is seen now does not fit what was seen before.
     #[cfg(feature = "server")]
     #[error("cannot go on from what was seen before")]
-    Seen(#[source] Box<server::seen::SeenError>),
+    Seen {
+        /// The file that remembers it.
+        path: PathBuf,
+        /// What does not fit.
+        source: Box<server::seen::SeenError>,
+    },
     /// A question that could not be asked.
     #[cfg(feature = "server")]
     #[error("cannot decide")]

@@ -5,20 +5,27 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Action, Error};
 
 /// The folder's name.
 pub const FOLDER: &str = ".assay";
+/// What git reads in the folder.
+const IGNORE: &[u8] = b"# Made by assay: private keys and the register stay out of git.\n*\n";
 /// How far up the folder is looked for.
 const MAX_LEVELS: usize = 256;
-/// How many files of a folder are looked at.
-#[cfg(feature = "server")]
-const MAX_FILES: usize = 10_000;
 /// The largest document that is read into memory: a trust file, a policy, a predicate, a bundle.
 pub const MAX_DOCUMENT: u64 = 64 << 20;
+
+/// How long a pipe may wait for somebody who opens it for writing.
+const OPENING: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+/// How long a pipe may say nothing while somebody has it open for writing.
+const WRITING: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 
 /// The folder that holds keys, trust and the register.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,11 +70,26 @@ impl Home {
             Some(path) => path.to_owned(),
             None => working_directory()?.join(FOLDER),
         };
+        // A folder that was named and is there may be anybody's, a whole repository even.
+        let own = !path.is_dir() || path.file_name() == Some(FOLDER.as_ref());
         let home = Self { path };
-        for folder in [home.path.clone(), home.keys()] {
-            private_folder(&folder)?;
+        private_folder(&home.path)?;
+        if own {
+            home.keep_from_git()?;
         }
+        private_folder(&home.keys())?;
         Ok(home)
+    }
+
+    /// Private keys are not committed by accident: git sees nothing of the folder, unless the
+    /// file is there already and says otherwise.
+    fn keep_from_git(&self) -> Result<(), Error> {
+        let path = self.path.join(".gitignore");
+        match write(&path, IGNORE, Readers::All, Existing::Kept) {
+            // Another first use was sooner, or somebody knows better.
+            Err(_) if path.exists() => Ok(()),
+            written => written,
+        }
     }
 
     /// Waits until no other command sets the folder up, and keeps others from it until the answer
@@ -143,39 +165,76 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
         .map_err(|error| Error::io(Action::Make, path, error))
 }
 
-/// The files of a folder, sorted; none when there is no folder.
-#[cfg(feature = "server")]
-pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |error| Error::io(Action::Read, folder, error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries.take(MAX_FILES) {
-        let path = entry.map_err(failed)?.path();
-        if path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Reads a document whole, up to [`MAX_DOCUMENT`] bytes.
+/// Reads a document whole, up to [`MAX_DOCUMENT`] bytes. A pipe, such as `<(…)` of a shell, is
+/// read as well, as long as somebody writes to it.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::io(Action::Read, path, error);
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
+    // Otherwise opening a pipe that nobody writes to would wait for ever.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, flags, Mode::empty());
+    let file = File::from(file.map_err(|error| failed(error.into()))?);
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_dir() {
         return Err(Error::NotAFile(path.into()));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if kind.is_fifo() {
+        Pipe::new(file).take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    } else {
+        rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|error| failed(error.into()))?;
+        file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    }
     if bytes.len() as u64 > MAX_DOCUMENT {
         return Err(Error::TooLarge { path: path.into(), limit: MAX_DOCUMENT });
     }
     Ok(bytes)
+}
+
+/// The reading end of a pipe, which waits for its writer, and not for ever.
+struct Pipe {
+    file: File,
+    /// Whether somebody has it open, or had.
+    begun: bool,
+    /// Whether it was waited for that.
+    waited: bool,
+}
+
+impl Pipe {
+    const fn new(file: File) -> Self {
+        Self { file, begun: false, waited: false }
+    }
+
+    /// Waits until there is something to read or the writer has gone, and says whether that is so.
+    fn is_ready(&self, patience: Timespec) -> io::Result<bool> {
+        let mut wanted = [PollFd::new(&self.file, PollFlags::IN)];
+        Ok(rustix::event::poll(&mut wanted, Some(&patience))? > 0)
+    }
+}
+
+impl io::Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let late = |why| io::Error::new(io::ErrorKind::TimedOut, why);
+        // Ends after one wait for the writer, and one for each time that it has written.
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.begun = true;
+                    if !self.is_ready(WRITING)? {
+                        return Err(late("nothing comes out of this pipe"));
+                    }
+                }
+                Ok(0) if !self.begun && !self.waited => {
+                    self.waited = true;
+                    self.begun = self.is_ready(OPENING)?;
+                }
+                Ok(0) if !self.begun => return Err(late("nobody writes to this pipe")),
+                read => {
+                    self.begun = true;
+                    return read;
+                }
+            }
+        }
+    }
 }
 
 /// Reads a text document whole, up to [`MAX_DOCUMENT`] bytes.
@@ -248,6 +307,55 @@ mod tests {
         write(&path, b"two", Readers::Owner, Existing::Replaced).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing left over");
+    }
+
+    #[test]
+    fn a_pipe_is_read_while_somebody_writes_to_it_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let writer = |pauses: &'static [u64]| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                let mut file = File::options().write(true).open(path).unwrap();
+                for pause in pauses {
+                    std::thread::sleep(std::time::Duration::from_millis(*pause));
+                    file.write_all(b"part ").unwrap();
+                }
+            })
+        };
+        for (pauses, want) in [(&[0][..], "part "), (&[200, 200], "part part ")] {
+            let writing = writer(pauses);
+            assert_eq!(read_text(&path).unwrap(), want);
+            writing.join().unwrap();
+        }
+        let error = read_text(&path).unwrap_err();
+        assert!(error.message().contains("nobody writes to this pipe"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_made_is_kept_from_git_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there");
+        fs::create_dir(&there).unwrap();
+        let cases = [("named", true), (FOLDER, true), ("there", false)];
+        for (name, ignored) in cases {
+            let home = Home::make(Some(&folder.path().join(name))).unwrap();
+            let path = home.path.join(".gitignore");
+            assert_eq!(
+                fs::read_to_string(&path).is_ok_and(|text| text.ends_with("\n*\n")),
+                ignored
+            );
+        }
+        // Cut off before the file was written, and written by somebody else.
+        let path = folder.path().join(FOLDER).join(".gitignore");
+        fs::remove_file(&path).unwrap();
+        Home::make(Some(&folder.path().join(FOLDER))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), IGNORE);
+        fs::write(&path, "!trust.yaml").unwrap();
+        Home::make(Some(&folder.path().join(FOLDER))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"!trust.yaml");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use attest::{Algorithm, KeyError, PublicKey, SigningKey};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "server")]
+use crate::error::Action;
 use crate::error::Error;
 use crate::home::{self, Existing, Home, Readers};
 use crate::render::Printer;
@@ -22,6 +24,9 @@ pub const LOCAL: &str = "local";
 pub const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
 /// The environment variable that names a key.
 pub const KEY: &str = "ASSAY_KEY";
+/// What the file of a key under a passphrase begins with (RFC 7468, section 11).
+#[cfg(feature = "server")]
+const ENCRYPTED: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 /// How many key files are looked at when none is named.
 const MAX_KEYS: usize = 1_000;
 
@@ -86,6 +91,28 @@ impl KeyFile {
         let prompt = format!("Passphrase of `{}`: ", self.path.display());
         let passphrase = passphrase(&prompt)?.ok_or(KeyError::PassphraseNeeded).map_err(failed)?;
         SigningKey::from_pem(&pem, Some(&passphrase)).map_err(failed)
+    }
+
+    /// Refuses, before a step runs, a key that nobody could open after it: one under a passphrase
+    /// that is neither in the environment nor can be asked for. No more than the first line of
+    /// the file is read (THREATS, rule 4).
+    ///
+    /// # Errors
+    /// [`Error::Key`] with [`KeyError::PassphraseNeeded`]; [`Error::Io`] when the file cannot be
+    /// read.
+    #[cfg(feature = "server")]
+    pub fn require_passphrase(&self) -> Result<(), Error> {
+        use std::io::Read as _;
+
+        let failed = |error| Error::io(Action::Read, &self.path, error);
+        let mut label = Vec::with_capacity(ENCRYPTED.len());
+        let file = fs::File::open(&self.path).map_err(failed)?;
+        file.take(ENCRYPTED.len() as u64).read_to_end(&mut label).map_err(failed)?;
+        if label == ENCRYPTED && environment_passphrase().is_none() && !io::stdin().is_terminal() {
+            let path = self.path.clone();
+            return Err(Error::Key { path, source: KeyError::PassphraseNeeded });
+        }
+        Ok(())
     }
 
     /// The public half: from `NAME.pub` beside the key, else by opening the key.

@@ -26,6 +26,8 @@ mod setup;
 #[cfg(feature = "server")]
 mod source;
 mod target;
+#[cfg(feature = "server")]
+mod unsent;
 mod verdict;
 
 use std::process::ExitCode;
@@ -54,8 +56,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Exit {
     let global = &cli.global;
     let printer = Printer::new(global.color, global.json, global.quiet);
-    let cx = Context { now: clock::now(), global, printer };
-    match command::execute(&cli.command, &cx) {
+    let answered = clock::checked(clock::now())
+        .and_then(|now| command::execute(&cli.command, &Context { now, global, printer }));
+    match answered {
         Ok(answer) => printer.answer(&*answer),
         Err(error) => printer.error(&error),
     }

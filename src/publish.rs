@@ -14,6 +14,8 @@ use serde_json::value::RawValue;
 
 use crate::command::attest::SignArgs;
 use crate::context::Context;
+#[cfg(feature = "server")]
+use crate::error::Action;
 use crate::error::Error;
 use crate::home::{self, Existing, Readers};
 use crate::keys::KeyFile;
@@ -22,7 +24,9 @@ use crate::predicate_name;
 use crate::render::{Answer, Stream, to_json};
 use crate::setup;
 #[cfg(feature = "server")]
-use crate::source::Source;
+use crate::source::{Source, require_server};
+#[cfg(feature = "server")]
+use crate::unsent::{Queue, Unsent};
 
 /// Signs `payload` with the key that the options name, and registers it.
 #[cfg(feature = "server")]
@@ -31,12 +35,11 @@ pub fn attest(
     sign: &SignArgs,
     cx: &Context<'_>,
 ) -> Result<Box<dyn Answer>, Error> {
+    require_server(cx)?;
+    require_output(sign.output.as_deref())?;
     let (home, key) = setup::key(sign.key.as_deref(), cx)?;
-    let source = Source::open_or_create(&home, cx)?;
-    let registered = submit(payload, &key, &home, &source, cx)?;
-    if let Some(path) = &sign.output {
-        home::write(path, registered.bundle.get().as_bytes(), Readers::All, Existing::Replaced)?;
-    }
+    let registered = submit(payload, &key, &home, cx)?;
+    write_bundle(&registered, sign.output.as_deref())?;
     Ok(Box::new(registered))
 }
 
@@ -56,21 +59,33 @@ pub fn attest(
 }
 
 /// Signs `payload` and registers it; what cannot be registered is kept in the folder.
+///
+/// The register is opened after signing: whatever is wrong with it, nothing that was signed is
+/// lost.
 #[cfg(feature = "server")]
 pub fn submit(
     payload: Vec<u8>,
     key: &KeyFile,
     home: &home::Home,
-    source: &Source,
     cx: &Context<'_>,
 ) -> Result<Registered, Error> {
     let opened = key.open(cx.printer)?;
     let public = opened.public().clone();
     let envelope = sign(payload, key, &opened)?;
     drop(opened);
-    let receipt = match source.submit(&envelope, &[public], crate::clock::now()) {
+    let signed_at = crate::clock::now();
+    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new() };
+    let unsent = Unsent::new(bundle, &public, cx.global.server.as_deref());
+    let receipt = match register(&unsent, home, cx) {
         Ok(receipt) => receipt,
-        Err(source) => return Err(keep(envelope, &home.unsent(), source)),
+        Err(source) => {
+            let path = Queue::of(home).keep(&unsent, signed_at)?;
+            let command = match &cx.global.dir {
+                Some(folder) => format!("assay --dir {} log submit", folder.display()),
+                None => "assay log submit".into(),
+            };
+            return Err(Error::Unsent { path, command, source: Box::new(source) });
+        }
     };
     let mut registered = Registered::of(&receipt.bundle, key.name(), None)?;
     registered.index = Some(receipt.index);
@@ -78,18 +93,42 @@ pub fn submit(
     Ok(registered)
 }
 
-/// Keeps what was signed and not registered, and says where.
+/// Registers what was signed, after all that was signed before for the same register.
 #[cfg(feature = "server")]
-fn keep(envelope: Envelope, folder: &Path, source: Error) -> Error {
-    let body = envelope.body();
-    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new() };
-    let path = folder.join(format!("{}.json", attest::digest::to_hex(body.as_bytes())));
-    let kept = home::private_folder(folder)
-        .and_then(|()| home::write(&path, &bundle.to_json(), Readers::Owner, Existing::Replaced));
-    match kept {
-        Ok(()) => Error::Unsent { path, source: Box::new(source) },
-        Err(error) => error,
+fn register(
+    unsent: &Unsent,
+    home: &home::Home,
+    cx: &Context<'_>,
+) -> Result<server::register::Receipt, Error> {
+    let source = Source::open_or_create(home, cx)?;
+    Queue::of(home).send(unsent.server(), &source, home, cx)?;
+    unsent.submit(&source, &[])
+}
+
+/// Refuses, before anything is signed, a place where no bundle can be written.
+#[cfg(feature = "server")]
+pub fn require_output(output: Option<&Path>) -> Result<(), Error> {
+    let Some(output) = output else { return Ok(()) };
+    if output.is_dir() {
+        return Err(Error::NotAFile(output.into()));
     }
+    match output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => match std::fs::metadata(folder) {
+            Ok(found) if found.is_dir() => Ok(()),
+            Ok(_) => Err(Error::NotAFolder(folder.into())),
+            Err(error) => Err(Error::io(Action::Write, output, error)),
+        },
+        None => Ok(()),
+    }
+}
+
+/// Writes the bundle of what was registered.
+#[cfg(feature = "server")]
+pub fn write_bundle(registered: &Registered, output: Option<&Path>) -> Result<(), Error> {
+    let (Some(path), Some(index)) = (output, registered.index) else { return Ok(()) };
+    let bundle = registered.bundle.get().as_bytes();
+    home::write(path, bundle, Readers::All, Existing::Replaced)
+        .map_err(|source| Error::Unwritten { index, source: Box::new(source) })
 }
 
 #[cfg(not(feature = "server"))]

@@ -107,9 +107,10 @@ impl Printer {
         if stream == Stream::Error && self.quiet {
             return answer.exit();
         }
-        match self.print(stream, &text) {
-            Ok(()) => answer.exit(),
-            Err(error) => self.error(&Error::Output(error)),
+        match (self.print(stream, &text), stream) {
+            // What is said beside a step does not change how the step ended.
+            (Ok(()), _) | (Err(_), Stream::Error) => answer.exit(),
+            (Err(error), Stream::Output) => self.error(&Error::Output(error)),
         }
     }
 
@@ -117,13 +118,7 @@ impl Printer {
     pub fn error(self, error: &Error) -> Exit {
         let message = error.message();
         let hint = error.hint();
-        let mut page = Page::new(glyphs(Stream::Error));
-        page.put(Tone::Bad, "error:").text(" ").line(&message);
-        if let Some(hint) = &hint {
-            page.put(Tone::Strong, "hint:").text(" ").line(hint);
-        }
-        // There is nowhere left to say that standard error is closed.
-        let _ = self.print(Stream::Error, &page.into_text());
+        self.problem(&message, hint.as_deref());
         if self.json {
             let json =
                 ErrorJson { version: "assay/error/v1", error: &message, hint: hint.as_deref() };
@@ -132,6 +127,17 @@ impl Printer {
             }
         }
         Exit::Undecided
+    }
+
+    /// Says on standard error what failed of several things; the answer has it, too.
+    pub fn problem(self, message: &str, hint: Option<&str>) {
+        let mut page = Page::new(glyphs(Stream::Error));
+        page.put(Tone::Bad, "error:").text(" ").line(message);
+        if let Some(hint) = hint {
+            page.put(Tone::Strong, "hint:").text(" ").line(hint);
+        }
+        // There is nowhere left to say that standard error is closed.
+        let _ = self.print(Stream::Error, &page.into_text());
     }
 
     /// Whether what is done beside the question is said.

@@ -58,7 +58,13 @@ impl Folder {
 impl Source {
     /// The register that the options name, which must be there.
     pub fn open(cx: &Context<'_>) -> Result<Self, Error> {
-        if let Some(url) = &cx.global.server {
+        Self::at(cx.global.server.as_deref(), cx)
+    }
+
+    /// The register of the service at `server`, or without one that of the folder, which must be
+    /// there.
+    pub fn at(server: Option<&str>, cx: &Context<'_>) -> Result<Self, Error> {
+        if let Some(url) = server {
             return Ok(Self::Service(Service::at(url)?));
         }
         let path = cx.home()?.register();
@@ -128,6 +134,14 @@ impl Source {
             }
             Self::Service(service) => submit_over_http(service, envelope, verifiers),
         }
+    }
+}
+
+/// Refuses options that name no service, before anything is done that takes long.
+pub fn require_server(cx: &Context<'_>) -> Result<(), Error> {
+    match &cx.global.server {
+        Some(url) => Service::at(url).map(drop),
+        None => Ok(()),
     }
 }
 
@@ -404,11 +418,11 @@ impl Source {
                 if let Some(evidence) = server::witness::unsettled(&home.register()) {
                     return Err(Error::Forked(evidence));
                 }
-                folder.wait(server::seen::accept(&path, folder.register(), cx.now))
+                folder.wait(server::seen::accept(&path, folder.register(), cx.now)).map(|_| ())
             }
             Self::Service(service) => return self.accept_of(service, &home, cx),
         };
-        seen.map_err(|source| Error::Seen(Box::new(source)))
+        seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
     }
 }
 
@@ -426,8 +440,9 @@ impl Source {
             return Ok(());
         };
         let (now, _) = log.open(&note).map_err(|source| Error::Log(Box::new(source)))?;
-        let failed = |source| Error::Seen(Box::new(source));
-        let seen = Seen::load(&home.seen()).map_err(failed)?;
+        let path = home.seen();
+        let failed = |source| Error::Seen { path: path.clone(), source: Box::new(source) };
+        let seen = Seen::load(&path).map_err(failed)?;
         if let Some(before) = seen.mark(&now.origin) {
             let here = Mark { size: now.size, root: now.root };
             let (older, newer) =
@@ -467,6 +482,7 @@ impl Source {
 /// evidence in files does not say how late it is.
 pub fn require_clock(cx: &Context<'_>) -> Result<(), Error> {
     let Some(home) = cx.found_home()? else { return Ok(()) };
-    let seen = Seen::load(&home.seen()).and_then(|seen| seen.require_clock(cx.now));
-    seen.map_err(|source| Error::Seen(Box::new(source)))
+    let path = home.seen();
+    let seen = Seen::load(&path).and_then(|seen| seen.require_clock(cx.now));
+    seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
 }

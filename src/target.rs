@@ -12,6 +12,24 @@ use crate::render::Printer;
 const PREFIXES: [&str; 7] =
     ["sha256:", "file:", "tree:", "oms:", "oci-manifest:", "oci-index:", "git:"];
 
+/// How digests begin that identify nothing here (THREATS, rule 12). A path that begins so is
+/// written `./md5:…`.
+const OTHER_DIGESTS: [&str; 8] =
+    ["sha512:", "sha384:", "sha224:", "sha1:", "md5:", "blake2b:", "blake2s:", "blake3:"];
+
+/// Why a text is no artifact.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TargetError {
+    /// It begins as an artifact does, and is none.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A digest by which no artifact is known.
+    #[error(
+        "only a sha256 digest identifies an artifact, not `{0}…`; a file of that name is `./{0}…`"
+    )]
+    Algorithm(&'static str),
+}
+
 /// What was typed where an artifact is meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
@@ -24,11 +42,14 @@ pub enum Target {
 }
 
 impl FromStr for Target {
-    type Err = ArtifactError;
+    type Err = TargetError;
 
-    fn from_str(text: &str) -> Result<Self, ArtifactError> {
+    fn from_str(text: &str) -> Result<Self, TargetError> {
         if text.starts_with("sha256:") {
-            return Ok(Self::Digest(text.parse()?));
+            return Ok(Self::Digest(text.parse().map_err(ArtifactError::from)?));
+        }
+        if let Some(other) = OTHER_DIGESTS.into_iter().find(|other| text.starts_with(other)) {
+            return Err(TargetError::Algorithm(other));
         }
         if PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
             return Ok(Self::Artifact(text.parse()?));
@@ -89,6 +110,13 @@ mod tests {
                 Some(Target::Artifact(ArtifactId::new(Kind::Tree, digest))),
             ),
             ("a short digest", "sha256:0f".to_owned(), None),
+            ("another algorithm", format!("sha512:{hex}{hex}"), None),
+            (
+                "a path that begins like one",
+                "./sha512:0f".to_owned(),
+                Some(Target::Path("./sha512:0f".into())),
+            ),
+            ("a path", "sha512".to_owned(), Some(Target::Path("sha512".into()))),
             (
                 "a path that says so",
                 "./sha256:0f".to_owned(),

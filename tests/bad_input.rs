@@ -358,7 +358,7 @@ fn a_statement_that_two_readers_read_differently() {
             name: "a predicate with NaN",
             harm: |good| drop(good.folder.write("predicate.json", r#"{"accuracy": NaN}"#)),
             words: "attest --type https://example.com/x --predicate predicate.json --subject model.bin",
-            says: "line 1 column",
+            says: "`accuracy` is NaN",
         },
     ];
     try_every(&rows);

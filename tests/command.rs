@@ -93,6 +93,16 @@ fn a_first_use_that_was_cut_off_is_taken_up() {
     let folder = folder();
     let folder = folder.path();
     fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    let said = expect(&assay(folder, "verify model.bin"), 2, "there is no trust file");
+    // The path by which a subject was typed may be no name.
+    fs::create_dir(folder.join("inner")).unwrap();
+    let above = REVIEW.replace("model.bin", "../model.bin");
+    let above = above.replace("review.json", "../review.json");
+    let inner = folder.join("inner");
+    expect(&assay(&inner, &above), 2, "--name NAME");
+    expect(&assay(&inner, &format!("{above} --name model.bin")), 0, "made trust file");
+    fs::remove_file(folder.join(".assay/trust.yaml")).unwrap();
+    assert!(said.contains("assay trust add"), "{said}");
     expect(&assay(folder, REVIEW), 0, "made trust file");
     expect(&assay(folder, "log head"), 0, "trusted  yes");
 }
@@ -117,8 +127,15 @@ fn a_clock_that_went_back_decides_nothing() {
     fs::write(&seen, document.to_string()).unwrap();
     for words in [POLICY, "promote model.bin --stage staging --policy policy.yaml", &bundled] {
         let said = expect(&assay(folder, words), 2, "clock is behind");
-        assert!(said.contains("hint:"), "{said}");
+        assert!(said.contains("take `accepted` with its time out of `"), "{said}");
+        assert!(said.contains(".assay/seen.json`"), "{said}");
     }
+    // What the hint says helps, and forgets nothing of the register.
+    document.as_object_mut().unwrap().remove("accepted");
+    fs::write(&seen, document.to_string()).unwrap();
+    expect(&assay(folder, POLICY), 1, "denied");
+    let after: serde_json::Value = serde_json::from_slice(&fs::read(&seen).unwrap()).unwrap();
+    assert_eq!(after["logs"].as_object().unwrap().len(), 1);
 }
 
 #[test]
@@ -246,8 +263,40 @@ fn a_foreign_signer_is_shown_and_not_believed() {
     expect(&assay(folder, "key generate stranger"), 0, "made");
     expect(&assay(folder, &format!("{REVIEW} --key stranger")), 0, "entry 2");
     assert_eq!(fs::read(folder.join(".assay/trust.yaml")).unwrap(), mine, "nobody new is trusted");
-    expect(&assay(folder, "verify model.bin"), 0, "no signature by a trusted key");
+    expect(&assay(folder, "verify model.bin"), 0, "entry 2    no signature by a trusted key");
     expect(&assay(folder, "find --signer stranger"), 0, "not trusted");
+
+    // What only a stranger speaks of is unknown, and where to look is said.
+    policy(folder);
+    fs::write(folder.join("other.bin"), "other").unwrap();
+    let check = POLICY.replace("model.bin", "other.bin");
+    let said = expect(&assay(folder, &check), 1, "artifact.unknown");
+    assert!(!said.contains("trust add"), "{said}");
+    let review = REVIEW.replace("model.bin", "other.bin");
+    expect(&assay(folder, &format!("{review} --key stranger")), 0, "entry 3");
+    let said = expect(&assay(folder, &check), 1, "artifact.unknown");
+    assert!(said.contains("evidence: entry 3") && said.contains("trust add KEY"), "{said}");
+}
+
+#[test]
+fn a_trust_file_of_ones_own_is_an_opinion() {
+    let folder = folder();
+    let folder = folder.path();
+    policy(folder);
+    fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+    fs::copy(folder.join(".assay/trust.yaml"), folder.join("mine.yaml")).unwrap();
+    expect(&assay(folder, "log entry 1 --output model.bundle.json"), 0, "");
+    let check = "check model.bin --stage staging --json";
+    for bundles in ["", " --bundle model.bundle.json"] {
+        for (chosen, advisory) in
+            [("", false), (" --trust mine.yaml", true), (" --policy policy.yaml", true)]
+        {
+            let words = format!("{check}{bundles}{chosen}");
+            let said = expect(&assay(folder, &words), 1, "");
+            let says = said.contains("\"advisory\": true") || said.contains("\"advisory\":true");
+            assert_eq!(says, advisory, "{words}: {said}");
+        }
+    }
 }
 
 #[test]
@@ -304,10 +353,17 @@ fn commands_go_through_the_service_of_the_folder() {
         .collect();
     let question = "check model.bin --stage staging --json";
     let served = report(&assay(folder, question));
+    let trust = fs::read(folder.join(".assay/trust.yaml")).unwrap();
+    let more =
+        "trust add local --name second --owner local --step x --predicate approval --artifact x";
+    let added = assay(folder, more);
     // Told to stop as an operator would, by its own id.
     let stop = Command::new("kill").arg(service.id().to_string()).status().unwrap();
     assert!(stop.success());
     assert!(service.wait().unwrap().success());
+    fs::write(folder.join(".assay/trust.yaml"), trust).unwrap();
+    let told = format!("the service at {url} reads it when it is started again");
+    expect(&added, 0, &told);
     for (words, output, status, want) in said {
         eprintln!("assay {words}");
         expect(&output, status, want);
@@ -317,17 +373,52 @@ fn commands_go_through_the_service_of_the_folder() {
 }
 
 #[test]
-fn a_receipt_for_something_else_loses_nothing() {
-    use std::io::{Read as _, Write as _};
+fn a_proof_leads_to_the_checkpoint_that_it_comes_with() {
+    use attest::{Checkpoint, Sha256};
+    use serde_json::Value;
+    use verify::merkle::{verify_consistency, verify_inclusion};
 
     let folder = folder();
     let folder = folder.path();
-    let earlier = assay(folder, &format!("{REVIEW} --json")).stdout;
-    let earlier: serde_json::Value = serde_json::from_slice(&earlier).unwrap();
-    let receipt = serde_json::json!({
-        "index": earlier["index"], "duplicate": false, "bundle": earlier["bundle"],
-    });
-    let body = serde_json::json!({"entries": [receipt]}).to_string();
+    expect(&assay(folder, REVIEW), 0, "entry 2");
+    let ask = |words: &str| -> Value {
+        serde_json::from_str(&expect(&assay(folder, words), 0, "toCheckpoint")).unwrap()
+    };
+    let key = ask_key(folder);
+    let hash = |value: &Value| -> Sha256 { value.as_str().unwrap().parse().unwrap() };
+    let hashes =
+        |value: &Value| -> Vec<Sha256> { value.as_array().unwrap().iter().map(hash).collect() };
+    for size in 2..=3 {
+        let inclusion = ask(&format!("--json log prove 1 --size {size}"));
+        let consistency = ask(&format!("--json log prove --from 1 --to {size}"));
+        let root = hash(&inclusion["root"]);
+        let leaf = hash(&inclusion["leafHash"]);
+        assert_eq!(verify_inclusion(1, size, &leaf, &hashes(&inclusion["hashes"]), &root), Ok(()));
+        assert_eq!(hash(&consistency["toRoot"]), root);
+        for answer in [inclusion, consistency] {
+            let newest = Checkpoint::open(answer["checkpoint"].as_str().unwrap(), &key).unwrap();
+            let mut grown = hashes(&answer["toCheckpoint"]);
+            let led = |grown: &[Sha256]| {
+                verify_consistency(size, newest.size, grown, &root, &newest.root)
+            };
+            assert_eq!((newest.size, led(&grown)), (3, Ok(())));
+            grown.push(root);
+            assert!(led(&grown).is_err(), "one hash more");
+        }
+    }
+}
+
+fn ask_key(folder: &Path) -> attest::VerifierKey {
+    let head = expect(&assay(folder, "--json log head"), 0, "assay/head/v1");
+    let head: serde_json::Value = serde_json::from_str(&head).unwrap();
+    head["key"].as_str().unwrap().parse().unwrap()
+}
+
+/// A service that gives one answer, whatever it is asked, and its URL.
+fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) {
+    use std::io::{Read as _, Write as _};
+
+    let body = body.to_string();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answering = std::thread::spawn(move || {
@@ -343,10 +434,191 @@ fn a_receipt_for_something_else_loses_nothing() {
         let length = body.len();
         write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
     });
+    (url, answering)
+}
+
+#[test]
+fn a_receipt_for_something_else_loses_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    let earlier = assay(folder, &format!("{REVIEW} --json")).stdout;
+    let earlier: serde_json::Value = serde_json::from_slice(&earlier).unwrap();
+    let receipt = serde_json::json!({
+        "index": earlier["index"], "duplicate": false, "bundle": earlier["bundle"],
+    });
+    let (url, answering) = answering(&serde_json::json!({"entries": [receipt]}));
     let said = assay(folder, &format!("{REVIEW} --server {url}"));
     answering.join().unwrap();
     expect(&said, 2, "for another attestation");
     assert_eq!(fs::read_dir(folder.join(".assay/unsent")).unwrap().count(), 1, "it is kept");
+}
+
+/// A policy that a review is enough for.
+const REVIEWED: &str = "\
+apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: reviewed, version: 1}
+stages: {staging: {mode: enforce}}
+steps: {review: {predicates: ['https://example.com/review/v1'], signers: {anyOf: ['*']}}}
+";
+
+/// How an answer is changed on its way.
+type Change = fn(&mut serde_json::Value);
+
+#[test]
+fn a_report_that_is_no_answer_decides_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("policy.yaml"), REVIEWED).unwrap();
+    let output = assay(folder, &format!("{POLICY} --json"));
+    let mut report: serde_json::Value =
+        serde_json::from_str(&expect(&output, 0, "assay/report/v1")).unwrap();
+    report["advisory"] = false.into();
+    let finding = serde_json::json!({
+        "rule": "revocation", "code": "revoked.artifact", "outcome": "fail", "message": "revoked",
+        "evidence": [], "artifacts": [],
+    });
+    let cases: [(&str, Change, i32, &str); 8] = [
+        ("as it was made", |_| {}, 0, "assay/report/v1"),
+        ("another version", |one| one["version"] = "assay/report/v2".into(), 2, "version"),
+        (
+            "another artifact",
+            |one| one["artifact"] = format!("file:{}", attest::Sha256::of(b"other")).into(),
+            2,
+            "is about",
+        ),
+        ("another stage", |one| one["stage"] = "production".into(), 2, "for stage `production`"),
+        ("an opinion", |one| one["advisory"] = true.into(), 2, "no opinion"),
+        (
+            "a rule that fails",
+            |one| one["rules"][0]["outcome"] = "fail".into(),
+            2,
+            "does not follow",
+        ),
+        ("denied for nothing", |one| one["passed"] = false.into(), 2, "does not follow"),
+        ("not admitted", |one| one["admitted"] = false.into(), 2, "does not follow"),
+    ];
+    let ask = |name: &str, report: &serde_json::Value, status: i32, words: &str| {
+        let (url, answering) = answering(report);
+        let question = format!("check model.bin --stage staging --json --server {url}");
+        let said = expect(&assay(folder, &question), status, words);
+        answering.join().unwrap();
+        assert!(status == 0 || !said.contains("\"passed\": true"), "{name}: {said}");
+    };
+    for (name, change, status, words) in cases {
+        let mut changed = report.clone();
+        change(&mut changed);
+        ask(name, &changed, status, words);
+    }
+    report["findings"] = serde_json::json!([finding]);
+    ask("a finding", &report, 2, "does not follow");
+}
+
+#[test]
+fn a_promotion_that_is_none_promotes_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("policy.yaml"), REVIEWED).unwrap();
+    let words = "promote model.bin --stage staging --policy policy.yaml --json";
+    let promoted: serde_json::Value = serde_json::from_slice(&assay(folder, words).stdout).unwrap();
+    let review = assay(folder, "log entry 0 --output review.bundle.json");
+    expect(&review, 0, "review");
+    let review: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("review.bundle.json")).unwrap()).unwrap();
+    let answer = serde_json::json!({"report": promoted["report"], "entry": promoted["entry"]});
+    let ask = |name: &str, answer: &serde_json::Value, status: i32, words: &str| {
+        let (url, answering) = answering(answer);
+        let question = format!("promote model.bin --stage staging --json --server {url}");
+        let said = expect(&assay(folder, &question), status, words);
+        answering.join().unwrap();
+        assert!(status == 0 || !said.contains("\"passed\": true"), "{name}: {said}");
+    };
+    let cases: [(&str, Change, i32, &str); 6] = [
+        ("as it was made", |_| {}, 0, "assay/promotion/v1"),
+        ("no entry", |one| drop(one["entry"].take()), 2, "no entry of it"),
+        ("another entry", |one| one["entry"]["index"] = 0.into(), 2, "no proof of entry 0"),
+        (
+            "another policy",
+            |one| one["report"]["policy"]["digest"] = attest::Sha256::of(b"x").to_string().into(),
+            2,
+            "not the summary",
+        ),
+        ("another stage", |one| one["report"]["stage"] = "production".into(), 2, "for stage"),
+        (
+            "another signature",
+            |one| {
+                let signature = "/entry/bundle/dsseEnvelope/signatures/0/sig";
+                let signature = one.pointer_mut(signature).unwrap();
+                let changed = signature.as_str().unwrap().replacen('M', "N", 1);
+                *signature = changed.into();
+            },
+            2,
+            "cannot read the answer",
+        ),
+    ];
+    for (name, change, status, words) in cases {
+        let mut changed = answer.clone();
+        change(&mut changed);
+        ask(name, &changed, status, words);
+    }
+    let mut other = answer.clone();
+    other["entry"] = serde_json::json!({"index": 0, "duplicate": false, "bundle": review});
+    ask("another statement", &other, 2, "not the summary");
+
+    // Whom the trust file believes decides, and whether it speaks of the register at all.
+    let trust = folder.join(".assay/trust.yaml");
+    let text = fs::read_to_string(&trust).unwrap();
+    let (before, _) = text.split_once("verifiers:").unwrap();
+    fs::write(&trust, format!("{before}verifiers: []\n")).unwrap();
+    ask("no verifier", &answer, 2, "by no verifier that the trust file names");
+    fs::remove_file(&trust).unwrap();
+    ask("no trust file", &answer, 0, "the promotion is as it claims");
+}
+
+#[test]
+fn a_service_does_not_say_whom_to_believe() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.bin"), "weights").unwrap();
+    let words = "verify model.bin --server http://127.0.0.1:9";
+    let said = expect(&assay(folder.path(), words), 2, "there is no trust file");
+    assert!(said.contains("hint: name one with `--trust FILE`"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_said_of_a_step_does_not_change_how_it_ended() {
+    let folder = folder();
+    let folder = folder.path();
+    for (code, words) in [(0, "true"), (3, "exit 3")] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_assay"));
+        run.args(["run", "--kind", "training", "--product", "out.bin", "--", "sh", "-c"]);
+        run.arg(format!("date +%N > out.bin; {words}")).current_dir(folder);
+        run.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(run.status().unwrap().code(), Some(code), "{words}");
+    }
+    expect(&assay(folder, "find --step training"), 0, "1 entry");
+    // An answer that is lost is no answer.
+    let mut lost = command(folder, "find");
+    lost.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert_eq!(lost.output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_pipe_is_read_only_while_somebody_writes_to_it() {
+    let folder = folder();
+    let folder = folder.path();
+    let shell = |words: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", words]).current_dir(folder).env("PROGRAM", env!("CARGO_BIN_EXE_assay"));
+        bash.output().unwrap()
+    };
+    let verify = "\"$PROGRAM\" verify model.bin --trust";
+    expect(&shell(&format!("{verify} <(cat .assay/trust.yaml)")), 0, "believed");
+    expect(&shell(&format!("{verify} <(sleep 1; cat .assay/trust.yaml)")), 0, "believed");
+    let piped = format!("mkfifo pipe; cat .assay/trust.yaml > pipe & {verify} pipe");
+    expect(&shell(&piped), 0, "believed");
+    let start = Instant::now();
+    expect(&shell(&format!("{verify} pipe")), 2, "nobody writes to this pipe");
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 fn report(output: &Output) -> serde_json::Value {

@@ -18,6 +18,9 @@ pub const MAX_BYTES: usize = 32 << 20;
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 64;
 
+/// How much of a document that does not parse is searched for NaN, in bytes.
+const MAX_SEARCHED: usize = 1 << 20;
+
 /// Why bytes are not acceptable JSON.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,6 +28,14 @@ pub enum JsonError {
     /// The document is larger than [`MAX_BYTES`].
     #[error("document of {0} bytes is larger than the limit of {MAX_BYTES} bytes")]
     TooLarge(usize),
+    /// A number is NaN or infinite, which JSON cannot say.
+    #[error("`{field}` is {value}, which JSON cannot say: write a finite number, or leave it out")]
+    NotFinite {
+        /// The name of the number, as far as one stands before it.
+        field: String,
+        /// What it is.
+        value: String,
+    },
     /// Not JSON, a repeated key, nested too deeply, or not of the expected shape; with the line
     /// and column where that was seen.
     #[error("{0}")]
@@ -41,9 +52,44 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
         return Err(JsonError::TooLarge(bytes.len()));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = read(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
+    let parsed = read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    parsed.map_err(|error| match not_finite(bytes) {
+        Some((field, value)) => JsonError::NotFinite { field, value },
+        None => error.into(),
+    })
+}
+
+/// The first NaN or infinity outside of strings, with the name before it.
+fn not_finite(bytes: &[u8]) -> Option<(String, String)> {
+    let text = std::str::from_utf8(bytes.get(..bytes.len().min(MAX_SEARCHED))?).ok()?;
+    let (mut name, mut rest) = ("", text);
+    while let Some(at) =
+        rest.find(|letter: char| letter == '"' || letter == '-' || letter.is_ascii_alphabetic())
+    {
+        rest = rest.get(at..)?;
+        if let Some(inner) = rest.strip_prefix('"') {
+            let mut escaped = false;
+            let end = inner.find(|letter| {
+                let ends = letter == '"' && !escaped;
+                escaped = letter == '\\' && !escaped;
+                ends
+            })?;
+            let (string, after) = (inner.get(..end)?, inner.get(end + 1..)?);
+            if after.trim_start().starts_with(':') {
+                name = string;
+            }
+            rest = after;
+            continue;
+        }
+        let in_word = |letter: char| letter == '-' || letter.is_ascii_alphanumeric();
+        let (word, after) =
+            rest.split_at(rest.find(|letter| !in_word(letter)).unwrap_or(rest.len()));
+        if matches!(word, "NaN" | "Infinity" | "-Infinity") {
+            return Some((name.chars().take(200).collect(), word.into()));
+        }
+        rest = after;
+    }
+    None
 }
 
 /// Reads a value from any format, as strictly as [`parse`] from JSON; size is the caller's care.
@@ -188,6 +234,24 @@ mod tests {
     fn canonical_sorts_keys_at_every_level() {
         let value = parse(br#"{ "b": {"z":1,"y":2}, "a": [ {"d":0,"c":0} ] }"#).unwrap();
         assert_eq!(canonical(&value), br#"{"a":[{"c":0,"d":0}],"b":{"y":2,"z":1}}"#);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        for (text, want) in [
+            (r#"{"a": 1, "loss": NaN}"#, Some(("loss", "NaN"))),
+            (r#"{"a": [1, -Infinity]}"#, Some(("a", "-Infinity"))),
+            (r#"{"a": "NaN", "b": }"#, None),
+            (r#"{"NaN": 1, "NaN": 2}"#, None),
+        ] {
+            let found = match parse(text.as_bytes()).unwrap_err() {
+                JsonError::NotFinite { field, value } => Some((field, value)),
+                _ => None,
+            };
+            let want = want.map(|(field, value)| (field.to_owned(), value.to_owned()));
+            assert_eq!(found, want, "{text}");
+        }
+        assert!(parse(br#"{"loss": "NaN"}"#).is_ok());
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod root;
 pub mod statement;
 pub mod tile;
 pub mod tree;
+pub mod yaml;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
 pub use bundle::{Bundle, BundleError, Inclusion, LogEntry};

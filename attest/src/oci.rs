@@ -3,8 +3,9 @@
 //! Source: OCI Image Format 1.1, "Image Manifest", "Image Index", "Image Layout". The artifact
 //! that an image is has the digest of its manifest's bytes, so the bytes are parsed as they
 //! stand and never written anew. A document that could be taken for both a manifest and an
-//! index is refused (CVE-2021-41190), and so is a key that stands twice. Nothing here opens a
-//! file: [`crate::content`] reads folders.
+//! index is refused (CVE-2021-41190), and so is a key that stands twice, or once more in other
+//! letters: parsers that match keys without regard to case, as Go's does, would read another
+//! document. Nothing here opens a file: [`crate::content`] reads folders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
@@ -32,6 +33,24 @@ pub const MAX_CHILDREN: usize = 4096;
 /// How many manifests and indexes of one folder are read.
 pub const MAX_DOCUMENTS: usize = 4096;
 
+/// The keys of manifests and indexes, those of Docker's oldest ones included.
+const DOCUMENT_KEYS: [&str; 11] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+    "fsLayers",
+    "history",
+    "signatures",
+];
+/// The keys of descriptors.
+const DESCRIPTOR_KEYS: [&str; 8] =
+    ["mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"];
+
 /// Why bytes are not an image manifest or index, or a folder is not an image layout.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +67,10 @@ pub enum OciError {
     /// The document has fields of both shapes, or of neither.
     #[error("the document is not clearly either an image manifest or an image index")]
     Ambiguous,
+    /// A key that differs from a known one only in the case of its letters: some parsers take it
+    /// for that one.
+    #[error("`{0}` is spelled like a key of the format, in letters of another case")]
+    Key(String),
     /// More than [`MAX_CHILDREN`].
     #[error("the document names more than {MAX_CHILDREN} others")]
     TooMany,
@@ -156,7 +179,9 @@ impl Document {
         if bytes.len() > MAX_BYTES {
             return Err(OciError::TooLarge);
         }
-        let json: DocumentJson = json::parse_as(bytes)?;
+        let value = json::parse(bytes)?;
+        check_keys(&value)?;
+        let json = DocumentJson::deserialize(value).map_err(JsonError::from)?;
         if json.schema_version != 2 {
             return Err(OciError::SchemaVersion(json.schema_version));
         }
@@ -198,6 +223,34 @@ impl Document {
     pub fn children(&self) -> &[Descriptor] {
         &self.children
     }
+}
+
+/// Refuses keys of a document, or of a descriptor in it, that only case tells from known ones.
+fn check_keys(document: &Value) -> Result<(), OciError> {
+    let refuse = |value: &Value, known: &[&str]| {
+        let mut keys = value.as_object().into_iter().flat_map(|fields| fields.keys());
+        let alike = |key: &&String| {
+            !known.contains(&key.as_str()) && known.iter().any(|name| folded(key) == folded(name))
+        };
+        keys.find(alike).map_or(Ok(()), |key| Err(OciError::Key(shown(key))))
+    };
+    refuse(document, &DOCUMENT_KEYS)?;
+    for name in ["config", "layers", "manifests", "subject"] {
+        match document.get(name) {
+            Some(Value::Array(items)) => {
+                items.iter().try_for_each(|item| refuse(item, &DESCRIPTOR_KEYS))?;
+            }
+            Some(one) => refuse(one, &DESCRIPTOR_KEYS)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The text without regard to case, Unicode's simple folding included: the long s is an s, and the
+/// sign for kelvin a k.
+fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The kind of artifact that documents of a media type are, if they are manifests or indexes.
@@ -350,6 +403,36 @@ mod tests {
                 false,
             ),
             ("negative size", MANIFEST, manifest.replace("\"size\":5", "\"size\":-5"), false),
+            (
+                "layers again in other letters",
+                MANIFEST,
+                manifest.replace("\"layers\"", "\"Layers\":[],\"layers\""),
+                false,
+            ),
+            (
+                "layers in a letter that only some fold",
+                MANIFEST,
+                manifest.replace("\"layers\"", "\"layerſ\":[],\"layers\""),
+                false,
+            ),
+            (
+                "digest again in other letters",
+                MANIFEST,
+                manifest.replacen("\"digest\"", "\"DIGEST\":\"sha256:0\",\"digest\"", 1),
+                false,
+            ),
+            (
+                "manifests of another document in other letters",
+                MANIFEST,
+                manifest.replace("\"layers\"", "\"Manifests\":[],\"layers\""),
+                false,
+            ),
+            (
+                "a key that nobody knows",
+                MANIFEST,
+                manifest.replace("\"layers\"", "\"layered\":[],\"layers\""),
+                true,
+            ),
             ("not JSON", MANIFEST, "{".into(), false),
         ];
         for (name, media_type, text, good) in cases {

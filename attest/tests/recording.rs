@@ -508,10 +508,11 @@ fn the_commit_is_named_with_the_state_of_the_files() {
     git(bench.folder.path(), &["add", "."]);
     git(bench.folder.path(), &["commit", "--quiet", "--message=one"]);
 
-    let steps: [(&str, &dyn Fn(), &str); 7] = [
+    let steps: [(&str, &dyn Fn(), &str); 8] = [
         ("committed", &|| {}, "clean"),
         ("ignored", &|| bench.put(".ignored", "x"), "clean"),
         ("Assay's own folder", &|| bench.put(".assay/trust.yaml", "x"), "clean"),
+        ("ignored as a whole", &|| bench.put(".assay/.gitignore", "*"), "clean"),
         ("an untracked file", &|| bench.put("sub/helper.py", "x"), "untracked-files"),
         ("staged", &|| git(bench.folder.path(), &["add", "sub"]), "changed"),
         ("removed again", &|| git(bench.folder.path(), &["rm", "-rfq", "sub"]), "clean"),

@@ -59,8 +59,22 @@ class Judgement(unittest.TestCase):
         for said, right in (("body sha256:07ab is damaged", True), ("no such file", False)):
             verdict = Verdict("check", "undecided", said=said)
             self.assertEqual(row("case", "command", expected, [verdict]).right, right)
+            self.assertEqual(row("case", "command", expected, [verdict]).code, "no verdict" if right else "")
             self.assertEqual(row("case", "HTTP", expected, [verdict, NO]).right, right)
         self.assertFalse(row("case", "HTTP", expected, [NO]).right)
+
+    def test_where_only_admission_is_asked_its_sentence_has_code_and_image(self) -> None:
+        expected = Expected("denied", "artifact.unknown", "oci-manifest:sha256:07", "the image")
+        cases = [
+            ("artifact.unknown: nothing promotes it; run `assay promote oci-manifest:sha256:07`", True),
+            ("artifact.unknown: nothing promotes it; run `assay promote oci-manifest:sha256:08`", False),
+            ("verdict.expired: run `assay check oci-manifest:sha256:07`", False),
+            ("", False),
+        ]
+        for said, right in cases:
+            verdict = Verdict("admission", "denied", said=said, reported=False)
+            found = row("case", "HTTP", expected, [verdict])
+            self.assertEqual((found.right, found.code), (right, "artifact.unknown" if right else ""))
 
     def test_a_report_is_read_strictly(self) -> None:
         finding = {"rule": "flow[0]", "code": "flow.broken", "outcome": "fail", "message": "", "evidence": ["sha256:07"],

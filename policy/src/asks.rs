@@ -11,7 +11,7 @@ const ALWAYS: [(&str, &str); 6] = [
     ("artifact.known", "somebody who is trusted speaks of the artifact"),
     ("history.explored", "no part of the history was left out"),
     ("history.consistent", "no two statements contradict each other"),
-    ("revocation", "nothing that it rests on is revoked"),
+    ("revocation", "no revocation reaches it"),
     ("chain", "the steps form one chain that ends at the artifact"),
 ];
 

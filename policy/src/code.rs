@@ -38,6 +38,8 @@ codes! {
     StepSameSigner = "step.same-signer",
     /// A statement of a required step is of another kind.
     StepKind = "step.kind",
+    /// The last result of a required step is not that it passed.
+    StepFailed = "step.failed",
     /// Nothing flows where something must.
     FlowMissing = "flow.missing",
     /// Not everything flows where everything must, or the chain does not reach the artifact.

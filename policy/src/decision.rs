@@ -114,16 +114,12 @@ pub struct SingleKey {
 impl Decision {
     /// Whether every rule held. At least one did, and nothing was found.
     pub fn passed(&self) -> bool {
-        self.findings.is_empty()
-            && self.rules.iter().any(|rule| rule.outcome == Outcome::Pass)
-            && self.rules.iter().all(|rule| {
-                matches!(rule.outcome, Outcome::Pass | Outcome::Waived | Outcome::NotApplicable)
-            })
+        held(&self.findings, &self.rules)
     }
 
     /// Whether the artifact may run: it passed, or the stage does not enforce.
     pub fn admitted(&self) -> bool {
-        self.passed() || self.mode != Mode::Enforce
+        admitted(self.passed(), self.mode)
     }
 
     /// What follows from the verdict at the stage. A stage that the policy does not have
@@ -183,6 +179,20 @@ impl Decision {
     pub fn policy_uri(&self) -> &str {
         &self.policy.uri
     }
+}
+
+/// The verdict that follows from findings and rules.
+pub(crate) fn held(findings: &[Finding], rules: &[RuleResult]) -> bool {
+    findings.is_empty()
+        && rules.iter().any(|rule| rule.outcome == Outcome::Pass)
+        && rules.iter().all(|rule| {
+            matches!(rule.outcome, Outcome::Pass | Outcome::Waived | Outcome::NotApplicable)
+        })
+}
+
+/// What follows from the verdict where a stage has a mode.
+pub(crate) fn admitted(passed: bool, mode: Mode) -> bool {
+    passed || mode != Mode::Enforce
 }
 
 impl SingleKey {

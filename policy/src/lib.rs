@@ -15,9 +15,12 @@ mod document;
 mod draft;
 mod evaluate;
 mod model;
+mod received;
 mod report;
 mod rules;
 pub mod summary;
+
+use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Sha256, StageName, Timestamp};
 use verify::Lineage;
@@ -27,6 +30,7 @@ pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::Mode;
+pub use received::ReceivedError;
 pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
     RejectedReport, Report, UnexploredReport,
@@ -80,6 +84,21 @@ impl Policy {
     /// Its stages with their modes, in the order of the document.
     pub fn stages(&self) -> impl Iterator<Item = (&StageName, Mode)> {
         self.model.stages.iter().map(|stage| (&stage.name, stage.mode))
+    }
+
+    /// How many other stages must have been passed before `stage`, directly or not.
+    pub fn stages_before(&self, stage: &StageName) -> usize {
+        let stages = &self.model.stages;
+        let Some(asked) = stages.iter().position(|known| known.name == *stage) else { return 0 };
+        let (mut open, mut before) = (vec![asked], BTreeSet::new());
+        while let Some(next) = open.pop() {
+            for earlier in stages.get(next).into_iter().flat_map(|stage| &stage.after) {
+                if before.insert(*earlier) {
+                    open.push(*earlier);
+                }
+            }
+        }
+        before.len()
     }
 
     /// What follows from a verdict at `stage`; `None` for a stage that the policy does not have.

@@ -39,8 +39,8 @@ pub struct Report {
     pub trust: Sha256,
     /// How much of the log stands behind it.
     pub completeness: CompletenessReport,
-    /// Whether the policy was the asker's own choice: an opinion that binds nobody. The door
-    /// through which the question came sets it.
+    /// Whether the policy, or the trust file, was the asker's own choice: an opinion that binds
+    /// nobody. The door through which the question came sets it.
     pub advisory: bool,
     /// What came of each rule.
     pub rules: Vec<RuleResult>,

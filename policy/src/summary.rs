@@ -40,7 +40,8 @@ pub fn statement(
     let summary = VerificationSummary {
         verifier: Verifier { id: verifier_id.into(), version: Map::new() },
         time_verified: Some(now),
-        resource_uri: name.into(),
+        // A name is no URI, and several artifacts may have it; the subject has both.
+        resource_uri: decision.artifact().to_string(),
         policy: PolicyReference {
             uri: Some(decision.policy_uri().into()),
             digest: [("sha256".to_owned(), decision.policy_digest().hex())].into(),

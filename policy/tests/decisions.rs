@@ -200,6 +200,7 @@ fn a_summary_says_what_was_decided() {
         let Predicate::VerificationSummary(found) = &read.predicate else { panic!("{name}") };
         assert_eq!(found.verification_result, want, "{name}");
         assert_eq!(found.verifier.id, "https://gate.example");
+        assert_eq!(found.resource_uri, scene.artifact.to_string(), "a URI, with a scheme");
         assert_eq!(found.time_verified, Some(scene.now));
         assert_eq!(found.input_attestations.len(), decision.inputs().len());
         let digest = attest::Sha256::of(scene.policy.as_bytes());

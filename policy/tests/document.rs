@@ -79,7 +79,7 @@ fn what_is_refused_and_where() {
             "version of the format",
             "assay/v1",
             "assay/v2",
-            "`assay/v2` is not a API version; known are `assay/v1`",
+            "`assay/v2` is not an API version; known are `assay/v1`",
         ),
         (
             "kind of document",
@@ -210,6 +210,18 @@ fn what_is_refused_and_where() {
             "is no step",
         ),
         (
+            "a window of monitoring is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, monitoring/v0.1]",
+            "is no step",
+        ),
+        (
+            "a deployment is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, deployment/v0.1]",
+            "is no step",
+        ),
+        (
             "kind of an evaluation",
             "signers: {anyOf: [evaluator]",
             "kind: training, signers: {anyOf: [evaluator]",
@@ -294,7 +306,12 @@ fn what_is_refused_and_where() {
         ("alias", "anyOf: [data]", "anyOf: *x", "line 8"),
         ("merge", "{mode: warn}", "{<<: {mode: warn}}", "line 5"),
         ("tag", "mode: warn", "mode: !other warn", "line 5"),
-        ("two documents", "completeness: claimed\n", "completeness: claimed\n---\na: b\n", ""),
+        (
+            "two documents",
+            "completeness: claimed\n",
+            "completeness: claimed\n---\na: b\n",
+            "more than one document",
+        ),
         ("not a map", GOOD, "[]", ""),
         ("nothing", GOOD, "", ""),
     ];

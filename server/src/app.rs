@@ -13,15 +13,16 @@ use std::time::Duration;
 
 use attest::{StageName, Timestamp};
 use policy::Policy;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
+use crate::clock::{Clock, ClockBehind, Watch};
 use crate::http::{ApiError, FORKED, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Receipt, Register, Storage};
-use crate::verdicts::{Currency, Verdicts};
+use crate::verdicts::{Cause, Currency, Verdicts};
 use crate::witness::Cosigning;
 
 /// How many requests that only read work with the register at once.
@@ -33,9 +34,6 @@ pub const MAX_WRITING: u32 = 4;
 /// How many submissions are worked on at once; they wait for each other's commit together, so that
 /// there may be many. Whoever comes then is told to come again.
 pub const MAX_SUBMITTING: u32 = 256;
-
-/// Reads the time.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Who may write to a service.
 #[derive(Clone, Debug)]
@@ -89,13 +87,15 @@ pub struct App<S> {
     verdicts: Verdicts,
     writers: Writers,
     readers: Readers,
-    clock: Clock,
+    watch: Watch,
     cosigning: Option<Cosigning>,
     /// Whether the register was held against its witnesses since the start.
     compared: AtomicBool,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
     submitting: Arc<Semaphore>,
+    /// Whether what is still being sent is not waited for any longer.
+    hurrying: watch::Sender<bool>,
 }
 
 /// Why the parts make no service.
@@ -145,8 +145,22 @@ impl<S> App<S> {
         self.readers
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
+    /// Reads the clock, once.
+    pub(crate) fn now(&self) -> Result<Timestamp, ClockBehind> {
+        self.watch.now()
+    }
+
+    /// The newest time that was accepted.
+    pub(crate) fn newest(&self) -> Timestamp {
+        self.watch.newest()
+    }
+
+    /// Accepts a time, as every request does: from it on, the clock is not followed back.
+    ///
+    /// # Errors
+    /// [`ClockBehind`] when a later time was accepted already.
+    pub fn accept(&self, now: Timestamp) -> Result<(), ClockBehind> {
+        self.watch.accept(now)
     }
 }
 
@@ -173,12 +187,13 @@ impl<S: Storage> App<S> {
             verdicts: Verdicts::default(),
             writers,
             readers,
-            clock,
+            watch: Watch::new(clock),
             cosigning: None,
             compared: AtomicBool::new(true),
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
             submitting: Arc::new(Semaphore::new(MAX_SUBMITTING as usize)),
+            hurrying: watch::Sender::new(false),
         })
     }
 
@@ -215,7 +230,9 @@ impl<S: Storage> App<S> {
         }
         match self.verdicts.currency() {
             Currency::Forked => Err(ApiError::NotReady(FORKED)),
-            Currency::Cold | Currency::Current | Currency::Behind => Ok(()),
+            Currency::Cold | Currency::Current | Currency::Behind | Currency::Suspended(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -268,6 +285,7 @@ impl<S: Storage> App<S> {
     /// # Errors
     /// [`KeepError`]; no verdict counts until a later call succeeds.
     pub async fn catch_up(&self, now: Timestamp) -> Result<Arc<Followed>, KeepError> {
+        self.accept(now)?;
         self.keeper.catch_up(&self.register, self.keeping(now)).await
     }
 
@@ -276,6 +294,7 @@ impl<S: Storage> App<S> {
     /// # Errors
     /// As [`App::catch_up`].
     pub async fn renew(&self, now: Timestamp) -> Result<(), KeepError> {
+        self.accept(now)?;
         self.keeper.renew(&self.register, self.keeping(now)).await
     }
 
@@ -295,6 +314,36 @@ impl<S: Storage> App<S> {
 }
 
 impl<S: Storage + 'static> App<S> {
+    /// Waits no longer for bodies that are still being sent.
+    pub(crate) fn hurry(&self) {
+        self.hurrying.send_replace(true);
+    }
+
+    /// Ends when bodies are no longer waited for.
+    pub(crate) async fn hurries(&self) {
+        let _ = self.hurrying.subscribe().wait_for(|hurrying| *hurrying).await;
+    }
+
+    /// Says that nothing may be decided, for as long as `cause` stands, or that it no longer does.
+    pub(crate) fn suspend(&self, cause: Cause, stands: bool) {
+        if self.verdicts.suspend(cause, stands) {
+            if stands {
+                tracing::error!("verdicts do not count: {cause}");
+            } else {
+                tracing::info!("verdicts count again; no longer so: {cause}");
+            }
+        }
+    }
+
+    /// Refuses to decide anything while the service is suspended.
+    pub(crate) fn require_sound(&self) -> Result<(), ApiError> {
+        match self.verdicts.currency() {
+            Currency::Suspended(cause) => Err(ApiError::NotReady(cause.as_str())),
+            Currency::Forked => Err(ApiError::NotReady(FORKED)),
+            Currency::Cold | Currency::Behind | Currency::Current => Ok(()),
+        }
+    }
+
     /// Runs what reads the register, on a thread that may block.
     pub(crate) async fn read<T, J, F>(self: Arc<Self>, job: J) -> Result<T, ApiError>
     where

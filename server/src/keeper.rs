@@ -13,8 +13,9 @@ use attest::predicate::{
 };
 use attest::{ArtifactId, Kind, Predicate, Sha256, Statement, Timestamp, Verifier};
 use policy::{Mode, Policy};
-use verify::{FollowError, Followed, Follower, Lineage, Trust};
+use verify::{Attestation, FollowError, Followed, Follower, Lineage, Trust};
 
+use crate::clock::ClockBehind;
 use crate::judge::{self, Examined, Grounds, JudgeError};
 use crate::register::{
     Entry, MAX_PAGE, Query, ReadError, Register, RegisterFollowError, Storage, StorageError, Term,
@@ -35,6 +36,9 @@ pub enum KeepError {
     /// An entry cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It would be judged at an earlier time than before.
+    #[error(transparent)]
+    Clock(#[from] ClockBehind),
     /// A promotion cannot be judged.
     #[error("a promotion cannot be judged")]
     Judge(#[from] JudgeError),
@@ -367,17 +371,21 @@ async fn judge<S: Storage>(
     Ok((verdict, lineage.artifacts().iter().copied().collect()))
 }
 
-/// What the latest summary that counts says about a subject.
+/// What the latest summary that counts says about a subject. One by a verifier whose key has run out
+/// counts only if it says FAILED.
 fn latest(lineage: &Lineage, subject: &Subject, policy: Sha256) -> Option<VerificationResult> {
-    let counts = lineage.about(&subject.artifact).filter(|one| one.verifier.is_some());
-    let said = counts.filter_map(|one| match &one.statement().predicate {
+    let said = |one: &Attestation| match &one.statement().predicate {
         Predicate::VerificationSummary(summary)
-            if summary.stage().as_ref() == Some(&subject.stage) =>
+            if one.verifier.is_some() && summary.stage().as_ref() == Some(&subject.stage) =>
         {
             names(summary, policy)?;
             Some((one.index?, summary.verification_result))
         }
         _ => None,
-    });
+    };
+    let lapsed = lineage.lapsed().iter().filter(|one| one.is_about(&subject.artifact));
+    let failed =
+        lapsed.filter_map(said).filter(|(_, result)| *result != VerificationResult::Passed);
+    let said = lineage.about(&subject.artifact).filter_map(said).chain(failed);
     said.max_by_key(|(index, _)| *index).map(|(_, result)| result)
 }

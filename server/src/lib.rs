@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod app;
+pub mod clock;
 pub mod family;
 pub mod http;
 pub mod judge;
@@ -17,6 +18,7 @@ pub mod register;
 pub mod seen;
 mod serve;
 pub mod verdicts;
+mod watched;
 pub mod wire;
 pub mod witness;
 
@@ -24,3 +26,4 @@ pub use http::Token;
 #[cfg(feature = "fuzzing")]
 pub use register::fuzzing;
 pub use serve::{ServeConfig, ServeError, serve, serve_until};
+pub use watched::Watched;

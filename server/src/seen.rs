@@ -15,6 +15,7 @@ use attest::json::{self, JsonError};
 use attest::{Checkpoint, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::ClockBehind;
 use crate::register::{CLOCK_TOLERANCE_MICROSECONDS, ReadError, Register, Storage};
 
 /// How many registers are remembered.
@@ -107,12 +108,16 @@ pub enum SeenError {
         /// What is wrong.
         source: JsonError,
     },
+    /// The clock has gone back since the service was started.
+    #[error(transparent)]
+    Clock(#[from] ClockBehind),
     /// The register does not answer.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
-/// Holds what `register` shows now against what was seen before, and remembers it.
+/// Holds what `register` shows now against what was seen before, and remembers it. Returns the
+/// newest time that was accepted so far.
 ///
 /// # Errors
 /// [`SeenError`]; nobody may be told "allowed" then, and nothing was remembered.
@@ -120,7 +125,7 @@ pub async fn accept<S: Storage>(
     path: &Path,
     register: &Register<S>,
     now: Timestamp,
-) -> Result<(), SeenError> {
+) -> Result<Timestamp, SeenError> {
     let _held = hold(path)?;
     let before = Seen::load(path)?;
     before.require_clock(now)?;
@@ -132,7 +137,10 @@ pub async fn accept<S: Storage>(
     }
     let mut after = before.clone();
     after.accept(checkpoint, now)?;
-    if after.is_worth_writing(&before) { after.save(path) } else { Ok(()) }
+    if after.is_worth_writing(&before) {
+        after.save(path)?;
+    }
+    Ok(after.accepted.unwrap_or(now))
 }
 
 /// Remembers a checkpoint of somebody else's log that was proven to extend what was seen.

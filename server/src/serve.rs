@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,21 +17,26 @@ use policy::Policy;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use verify::Trust;
 
 use crate::app::{App, AppError, Parts, Readers, Writers};
 use crate::http::{ApiError, Token, router};
 use crate::judge::{Gate, JudgeError};
 use crate::listener::Bounded;
-use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register};
+use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register, Storage};
 use crate::seen::{self, SeenError};
-use crate::verdicts::Currency;
+use crate::verdicts::{Cause, Currency};
+use crate::watched::Watched;
 use crate::witness::{Cosigning, FRESH, RETRY};
 
 /// How often verdicts that time has ended are judged again.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// How long requests that were begun may take after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long requests that were begun may take after the service was told to stop: less than
+/// whoever stops it waits before killing it, which is 30 s in a cluster.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long of that bodies may take that are still being sent.
+const SENDING: Duration = Duration::from_secs(5);
 
 /// What a service is started with.
 pub struct ServeConfig {
@@ -45,6 +50,9 @@ pub struct ServeConfig {
     pub trust: Trust,
     /// What must hold; without one it neither checks nor admits.
     pub policy: Option<Policy>,
+    /// The files that these were read from. When one is no longer what it was, nothing is decided
+    /// until the service is started again.
+    pub watched: Vec<Watched>,
     /// The key that signs promotions; without one it does not promote.
     pub gate: Option<SigningKey>,
     /// Which stage each namespace of the cluster is.
@@ -138,10 +146,10 @@ pub async fn serve_until(
 
     let cosigning = config.agent.map(|agent| Cosigning::new(config.register.clone(), agent));
     let (folder, mark) = (config.register, seen.clone());
-    let register = blocking(move || async move {
+    let (register, accepted) = blocking(move || async move {
         let register = open_register(folder, bound).await?;
-        seen::accept(&mark, &register, clock()).await?;
-        Ok(register)
+        let accepted = seen::accept(&mark, &register, clock()).await?;
+        Ok((register, accepted))
     })
     .await?;
     let gate = config.gate.map(|key| Gate::new(key, &config.trust)).transpose()?;
@@ -162,6 +170,7 @@ pub async fn serve_until(
         }
         None => app,
     });
+    app.accept(accepted).map_err(SeenError::from)?;
 
     let (tell, mut told) = watch::channel(false);
     let server = axum::serve(Bounded::new(listener), router(Arc::clone(&app)))
@@ -169,6 +178,7 @@ pub async fn serve_until(
             let _ = told.wait_for(|stop| *stop).await;
         });
     let mut server = tokio::spawn(server.into_future());
+    let watching = tokio::spawn(look(Arc::clone(&app), config.watched));
     let keeping = tokio::spawn(keep(Arc::clone(&app), seen.clone(), move || ready(bound)));
     let cosigning = tokio::spawn(cosign(Arc::clone(&app)));
     tracing::info!(%bound, "listening");
@@ -179,20 +189,29 @@ pub async fn serve_until(
     };
     tracing::info!("stopping");
     let _ = tell.send(true);
+    let end = Instant::now() + GRACE;
     let ended = match ended {
         Some(ended) => Ok(ended),
-        None => tokio::time::timeout(GRACE, &mut server).await,
+        None => match tokio::time::timeout(SENDING, &mut server).await {
+            Ok(ended) => Ok(ended),
+            Err(_) => {
+                app.hurry();
+                tokio::time::timeout_at(end, &mut server).await
+            }
+        },
     };
     // A client that does not read its answer does not keep the service from stopping.
     server.abort();
     keeping.abort();
     cosigning.abort();
-    let drained = app.drain(GRACE).await;
+    watching.abort();
+    let drained = app.drain(end.saturating_duration_since(Instant::now())).await;
     // Closing the index works with the disk, too.
     let marked = blocking(move || async move {
-        let marked = seen::accept(&seen, app.register(), app.now()).await;
+        let marked = seen::accept(&seen, app.register(), app.newest()).await;
         drop(app);
-        Ok(marked?)
+        marked?;
+        Ok(())
     })
     .await;
     match ended {
@@ -258,7 +277,7 @@ async fn ask_witnesses(app: &Arc<App<Embedded>>) -> bool {
         Ok((all, news)) => {
             if news {
                 log(Arc::clone(app)
-                    .read(|app| async move { Ok(app.catch_up(app.now()).await.map(|_| ())?) })
+                    .read(|app| async move { Ok(app.catch_up(app.now()?).await.map(|_| ())?) })
                     .await);
             }
             all
@@ -275,8 +294,8 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
     // The register holds itself against its witnesses before anybody is told anything.
     ask_witnesses(&app).await;
     app.compared();
-    let first = Arc::clone(&app).write(app.now(), |app| async move {
-        app.catch_up(app.now()).await?;
+    let first = Arc::clone(&app).write(app.newest(), |app| async move {
+        app.catch_up(app.now()?).await?;
         Ok(())
     });
     log(first.await);
@@ -284,13 +303,35 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
     loop {
         tokio::time::sleep(RENEWAL).await;
         let seen = seen.clone();
-        let renewal = Arc::clone(&app).write(app.now(), move |app| async move {
-            let now = app.now();
-            app.renew(now).await?;
-            seen::accept(&seen, app.register(), now).await.map_err(ApiError::undecided)
+        let renewal = Arc::clone(&app).write(app.newest(), move |app| async move {
+            // What is marked is the newest time that anybody was answered at, also when the clock
+            // has been set back since.
+            let marked = mark(&app, &seen).await;
+            app.suspend(Cause::Seen, marked.is_err());
+            app.renew(app.now()?).await?;
+            marked.map_err(ApiError::undecided)
         });
         log(renewal.await);
     }
+}
+
+/// Looks whether the files are what they were, for as long as the service runs.
+async fn look(app: Arc<App<Embedded>>, watched: Vec<Watched>) {
+    loop {
+        for file in watched.clone() {
+            let cause = file.cause;
+            let changed = tokio::task::spawn_blocking(move || file.has_changed()).await;
+            app.suspend(cause, changed.unwrap_or(true));
+        }
+        tokio::time::sleep(RENEWAL).await;
+    }
+}
+
+/// Holds the register and the clock against what was seen of them, and remembers how far they are.
+async fn mark<S: Storage>(app: &App<S>, seen: &Path) -> Result<(), SeenError> {
+    let accepted = seen::accept(seen, app.register(), app.newest()).await?;
+    app.accept(accepted)?;
+    Ok(())
 }
 
 fn log(result: Result<(), ApiError>) {

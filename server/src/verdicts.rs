@@ -6,6 +6,7 @@
 //! not allowed.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use attest::{ArtifactId, Sha256, StageName, Timestamp};
@@ -80,6 +81,8 @@ struct Table {
     touching: HashMap<ArtifactId, BTreeSet<Subject>>,
     currency: Currency,
     forked: bool,
+    /// Why none of it counts.
+    suspended: BTreeSet<Cause>,
 }
 
 /// How far the verdicts are to be believed.
@@ -94,6 +97,38 @@ pub enum Currency {
     Behind,
     /// A witness of the register has seen another history of it, and no operator has settled it.
     Forked,
+    /// What they were judged by is no longer what it was.
+    Suspended(Cause),
+}
+
+/// Why nothing may be decided, whatever the entries of the register say.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Cause {
+    /// The register does not fit what was seen of it, or what was seen cannot be remembered.
+    Seen,
+    /// The trust file is another than the one that the service was started with.
+    Trust,
+    /// The policy is another than the one that the service was started with.
+    Policy,
+}
+
+impl Cause {
+    /// What it is and what to do, in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => {
+                "the register cannot be held against what was seen of it before; the service's log says why"
+            }
+            Self::Trust => "the trust file has changed; start the service again",
+            Self::Policy => "the policy has changed; start the service again",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 impl Verdicts {
@@ -105,7 +140,10 @@ impl Verdicts {
     /// How far the verdicts are to be believed.
     pub fn currency(&self) -> Currency {
         let table = self.read();
-        if table.forked { Currency::Forked } else { table.currency }
+        if table.forked {
+            return Currency::Forked;
+        }
+        table.suspended.first().map_or(table.currency, |cause| Currency::Suspended(*cause))
     }
 
     /// How many verdicts are ready.
@@ -125,6 +163,12 @@ impl Verdicts {
 
     pub(crate) fn set_currency(&self, currency: Currency) {
         self.write().currency = currency;
+    }
+
+    /// Says whether `cause` stands: while one does, no verdict counts. Returns whether that is new.
+    pub(crate) fn suspend(&self, cause: Cause, stands: bool) -> bool {
+        let suspended = &mut self.write().suspended;
+        if stands { suspended.insert(cause) } else { suspended.remove(&cause) }
     }
 
     /// Keeps a verdict and the artifacts that it depends on. Returns whether there was room.
@@ -257,6 +301,21 @@ pub(crate) mod tests {
 
         verdicts.deny_all(&Reason::new("revoked.attestation", "key"), Timestamp::UNIX_EPOCH);
         assert_eq!(verdicts.get(&far).unwrap().standing, Standing::Refused);
+    }
+
+    #[test]
+    fn what_is_suspended_stays_so_until_every_cause_has_gone() {
+        let verdicts = Verdicts::default();
+        verdicts.set_currency(Currency::Current);
+        assert_eq!(verdicts.currency(), Currency::Current);
+        assert!(verdicts.suspend(Cause::Policy, true) && verdicts.suspend(Cause::Seen, true));
+        assert!(!verdicts.suspend(Cause::Seen, true), "that is not new");
+        verdicts.set_currency(Currency::Current);
+        assert_eq!(verdicts.currency(), Currency::Suspended(Cause::Seen));
+        verdicts.suspend(Cause::Seen, false);
+        assert_eq!(verdicts.currency(), Currency::Suspended(Cause::Policy));
+        verdicts.suspend(Cause::Policy, false);
+        assert_eq!(verdicts.currency(), Currency::Current);
     }
 
     #[test]

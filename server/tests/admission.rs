@@ -73,6 +73,9 @@ async fn recorded_requests_are_refused_as_they_are_and_allowed_with_the_promoted
         let review = &request["body"];
         let refused = service.admit(review).await;
         assert_eq!(refused["allowed"], false, "{name}");
+        let path = request["path"].as_str().unwrap();
+        let as_sent = service.post(path, review).await.good();
+        assert_eq!(as_sent["response"], refused, "{name}: {path}");
         assert!(!message(&refused).is_empty(), "{name}");
 
         let mut review = review.clone();
@@ -91,6 +94,59 @@ async fn recorded_requests_are_refused_as_they_are_and_allowed_with_the_promoted
             None => specification["initContainers"] = json!([{"name": "d", "image": "d:1"}]),
         }
         assert_eq!(service.admit(&review).await["allowed"], false, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_loads_its_model_by_no_other_way() {
+    let scene = staged();
+    let service = promoted(&scene, "").await;
+    let good = image(digest(&scene));
+    let runs = json!([{"name": "c", "image": good}]);
+    let cases = [
+        ("the image alone", json!({"predictor": {"containers": runs}}), true),
+        (
+            "the model, promoted",
+            json!({"predictor": {"model": {"storageUri": format!("oci://{good}")}}}),
+            true,
+        ),
+        (
+            "a list beside the model",
+            json!({"predictor": {"containers": runs, "storageUris": [{"uri": "s3://other"}]}}),
+            false,
+        ),
+        (
+            "a location beside the model",
+            json!({"predictor": {"containers": runs, "storageUri": "s3://other"}}),
+            false,
+        ),
+        (
+            "a location at a container",
+            json!({"predictor": {"containers": [{"image": good, "storageUri": "s3://other"}]}}),
+            false,
+        ),
+        (
+            "a container in the model",
+            json!({"predictor": {"model": {
+                "storageUri": format!("oci://{good}"), "container": {"image": "other:1"}}}}),
+            false,
+        ),
+        (
+            "a part that nobody knows",
+            json!({"predictor": {"containers": runs},
+                "canary": {"predictor": {"model": {"storageUri": "s3://other"}}}}),
+            false,
+        ),
+    ];
+    for (name, specification, allowed) in cases {
+        let mut review = pod(&good);
+        let request = &mut review["request"];
+        request["kind"] = json!(
+            {"group": "serving.kserve.io", "version": "v1beta1", "kind": "InferenceService"}
+        );
+        request["object"]["spec"] = specification;
+        let response = service.admit(&review).await;
+        assert_eq!(response["allowed"], allowed, "{name}: {response:#}");
     }
 }
 
@@ -205,6 +261,57 @@ async fn a_verdict_ends_when_its_time_has_come() {
 }
 
 #[tokio::test]
+async fn a_clock_set_back_while_the_service_runs_revives_nothing() {
+    /// How the service comes to know a later time.
+    #[derive(Clone, Copy, Debug)]
+    enum Met {
+        Renewing,
+        Admitting,
+        Checking,
+    }
+    let scene = scene("09-outlives-its-limit", "the evaluation gets too old");
+    let review = pod(&image(digest(&scene)));
+    let second = Duration::from_secs(1);
+    let late = noon() + Duration::from_secs(2 * 60 * 60 + 1);
+    let cases = [
+        ("never later", None, true),
+        ("as far as clocks differ", Some((noon() + 300 * second, Met::Checking)), true),
+        ("a second more", Some((noon() + 301 * second, Met::Checking)), false),
+        ("judged again after the limit", Some((late, Met::Renewing)), false),
+        ("asked after the limit", Some((late, Met::Admitting)), false),
+    ];
+    for (name, met, allowed) in cases {
+        let service = promoted(&scene, "").await;
+        if let Some((time, met)) = met {
+            service.set_time(time);
+            let denied = match met {
+                Met::Renewing => service.app.renew(time).await.is_ok(),
+                Met::Admitting => service.admit(&review).await["allowed"] == false,
+                Met::Checking => service.check(&scene).await["passed"] == true,
+            };
+            assert!(denied, "{name}");
+            service.set_time(noon());
+        }
+        let stranger = signing_key("stranger").unwrap();
+        let payload = scene.submissions[0].envelope.payload.clone();
+        let harmless = Envelope::sign(IN_TOTO, payload, &[&stranger]).unwrap();
+        let replies = [
+            service.submit(&harmless, &[stranger.public().clone()]).await,
+            service.post("/v1/check", &common::question(&scene)).await,
+            service.post("/v1/promote", &common::question(&scene)).await,
+            service.get("/readyz").await,
+        ];
+        for reply in replies {
+            assert_eq!(reply.status == StatusCode::OK, allowed, "{name}");
+            assert!(allowed || reply.problem() == "clock.behind", "{name}");
+        }
+        let response = service.admit(&review).await;
+        assert_eq!(response["allowed"], allowed, "{name}: {response:#}");
+        assert!(allowed || message(&response).contains("clock.behind"), "{name}: {response:#}");
+    }
+}
+
+#[tokio::test]
 async fn namespaces_are_stages_and_an_unmapped_one_is_the_strictest() {
     let scene = staged();
     let namespaces = BTreeMap::from([("default".to_owned(), "development".parse().unwrap())]);
@@ -288,6 +395,20 @@ async fn without_a_policy_nothing_is_admitted() {
     service.app.catch_up(scene.now).await.unwrap();
     let response = service.admit(&pod(&image(digest(&scene)))).await;
     assert_eq!(response["allowed"], false);
+}
+
+#[tokio::test]
+async fn a_review_without_an_object_is_refused_unless_something_goes_away() {
+    let scene = staged();
+    let service = promoted(&scene, "").await;
+    let mut review = pod(&image(digest(&scene)));
+    assert_eq!(service.admit(&review).await["allowed"], true);
+    review["request"]["object"] = Value::Null;
+    let response = service.admit(&review).await;
+    assert_eq!(response["allowed"], false);
+    assert_eq!(message(&response), "`request.object` is not an object");
+    review["request"]["operation"] = "DELETE".into();
+    assert_eq!(service.admit(&review).await["allowed"], true);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use attest::{Algorithm, Checkpoint, SigningKey, Timestamp};
+use attest::{Algorithm, Checkpoint, Sha256, SigningKey, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize as _;
@@ -22,9 +22,10 @@ use serde_json::{Value, json};
 use server::register::{self, FolderError, Holder, LockError, served_by};
 use server::seen::Seen;
 use server::wire::Receipts;
-use server::{ServeConfig, ServeError, serve_until};
+use server::{ServeConfig, ServeError, Watched, serve_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use verify::Trust;
 
 use common::{noon, submission};
@@ -58,6 +59,7 @@ fn config(path: &Path, trust: &str) -> ServeConfig {
         seen: path.join("seen.json"),
         trust: Trust::parse(trust).unwrap(),
         policy: None,
+        watched: Vec::new(),
         gate: None,
         namespaces: BTreeMap::new(),
         token: None,
@@ -163,6 +165,88 @@ async fn a_register_that_cannot_be_followed_is_not_ready_and_says_so() {
     running.stop.send(()).unwrap();
     // It ends as it should, or says that it cannot mark what it has not read.
     let _ = running.service.await.unwrap();
+}
+
+/// Waits until the service is ready, or is not; says what it says then.
+async fn until_ready(address: SocketAddr, ready: bool) -> String {
+    for _ in 0..300 {
+        let (status, answer) = send(address, "GET", "/readyz", String::new()).await;
+        if (status == 200) == ready {
+            return answer;
+        }
+        tokio::time::sleep(2 * SHORT).await;
+    }
+    String::from("30 s were not enough")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_below_a_running_service_is_noticed() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let (file, seen) = (home.path().join("trust.yaml"), home.path().join("seen.json"));
+    std::fs::write(&file, &trust).unwrap();
+    let watched = vec![Watched::trust(file.clone(), Sha256::of(trust.as_bytes()))];
+    let running = start(ServeConfig { watched, ..config(home.path(), &trust) }).await;
+    assert!(until_ready(running.address, true).await.contains("ready"));
+
+    let remembered = std::fs::read(&seen).unwrap();
+    let cases = [
+        (&file, trust.into_bytes(), "the trust file has changed; start the service again"),
+        (&seen, remembered, "what was seen of it before"),
+    ];
+    for (path, before, says) in cases {
+        std::fs::write(path, "{").unwrap();
+        let said = until_ready(running.address, false).await;
+        assert!(said.contains(says), "{said}");
+        let artifact = format!("file:{}", Sha256::of(b"model"));
+        let path_of = format!("/v1/lineage/{artifact}?direction=up");
+        let (status, answer) = send(running.address, "GET", &path_of, String::new()).await;
+        assert!(status == 503 && answer.contains(says), "{status} {answer}");
+        std::fs::write(path, before).unwrap();
+        assert!(until_ready(running.address, true).await.contains("ready"));
+        let (status, answer) = send(running.address, "GET", &path_of, String::new()).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_keeps_no_service_from_stopping() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+    let begin = || {
+        let mut stream = TcpStream::connect(running.address).unwrap();
+        let head = format!(
+            "POST /v1/entries HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: 2\r\n\r\n{{",
+            running.address
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let (mut never, mut late) = (begin(), begin());
+    // The service has to have read both heads before it is told to stop.
+    tokio::time::sleep(4 * SHORT).await;
+    let stopped = Instant::now();
+    running.stop.send(()).unwrap();
+    tokio::time::sleep(4 * SHORT).await;
+    late.write_all(b"}").unwrap();
+    let answers = tokio::task::spawn_blocking(move || {
+        [&mut late, &mut never].map(|stream| {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        })
+    });
+    let [late, never] = answers.await.unwrap();
+    assert!(late.contains("400 Bad Request") && late.contains("envelope"), "{late}");
+    assert!(never.contains("503 Service Unavailable") && never.contains("stopped"), "{never}");
+    running.service.await.unwrap().unwrap();
+    assert!(stopped.elapsed() < Duration::from_secs(15), "{:?}", stopped.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,7 +27,10 @@ use crate::verdict::{self, Names};
 Examples:
   assay check model.bin --stage production
   assay check model.bin --stage production --policy policy.yaml --json
-  assay check model.bin --stage production --policy policy.yaml --bundle model.bundle.json")]
+  assay check model.bin --stage production --policy policy.yaml --bundle model.bundle.json
+
+Nobody says that bundles are all there is. That is enough only for a policy with
+`completeness: given`; any other denies.")]
 pub struct CheckArgs {
     /// The artifact: a file, a folder, an OCI image layout or a digest
     #[arg(value_name = "PATH|DIGEST")]
@@ -41,7 +44,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// The trust file; otherwise `trust.yaml` in the `.assay` folder
+    /// The trust file, as an opinion; otherwise `trust.yaml` in the `.assay` folder
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
@@ -86,6 +89,11 @@ pub fn policy(named: Option<&PathBuf>, cx: &Context<'_>) -> Result<Policy, Error
 }
 
 impl CheckArgs {
+    /// Whether whoever asks chose by what to judge: that binds nobody.
+    const fn is_opinion(&self) -> bool {
+        self.policy.is_some() || self.trust.is_some()
+    }
+
     fn by_bundles(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
         #[cfg(feature = "server")]
         crate::source::require_clock(cx)?;
@@ -96,7 +104,7 @@ impl CheckArgs {
         let up = ::verify::Direction::Up;
         let lineage = gather::from_bundles(artifact, up, &bundles, &trust, cx.now);
         let mut report = policy.evaluate(&artifact, &self.stage, &lineage, cx.now).report();
-        report.advisory = self.policy.is_some();
+        report.advisory = self.is_opinion();
         let mut names = Names::default();
         names.add_lineage(&lineage);
         Ok((report, names))
@@ -104,6 +112,7 @@ impl CheckArgs {
 
     #[cfg(feature = "server")]
     fn by_register(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
+        use ::attest::Sha256;
         use server::wire::Question;
 
         use crate::source::Source;
@@ -125,7 +134,7 @@ impl CheckArgs {
                 let decision = server::judge::check(register, &artifact, &self.stage, &grounds);
                 let decision = folder.wait(decision).map_err(Error::judge)?;
                 let mut report = decision.report();
-                report.advisory = self.policy.is_some();
+                report.advisory = self.is_opinion();
                 report
             }
             // Whoever names a trust file wants to be told by that one, and by no other.
@@ -134,8 +143,12 @@ impl CheckArgs {
                 source.accept(cx)?;
                 let policy = self.policy.as_ref().map(|path| crate::home::read_text(path));
                 let policy = policy.transpose()?;
+                let opinion = policy.as_ref().map(|text| Sha256::of(text.as_bytes()));
                 let question = Question { artifact, stage: self.stage.clone(), policy };
-                service.post("/v1/check", &question)?
+                let report: Report = service.post("/v1/check", &question)?;
+                let answered = report.require_answer(&artifact, &self.stage, opinion);
+                answered.map_err(|error| service.unreadable(error.to_string()))?;
+                report
             }
         };
         let names = names(&report, &source, cx)?;

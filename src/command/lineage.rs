@@ -10,7 +10,7 @@ use ::attest::ArtifactId;
 use ::verify::Direction;
 use clap::Args;
 use serde::Serialize;
-use server::family::{Family, Item, Known, Relation, Row};
+use server::family::{Family, Item, Known, Relation, Row, Way};
 
 use super::log::known_trust;
 use crate::context::Context;
@@ -85,6 +85,9 @@ impl Answer for Tree {
                 Text::Above(names) => above(page, names),
             }
             open.push(goes_on);
+        }
+        if lines.len() == 1 && self.family.rejected.is_empty() {
+            self.nothing(page);
         }
         if self.family.cut {
             page.put(Tone::Warn, "there is more than is drawn").end();
@@ -189,6 +192,20 @@ fn branch(page: &mut Page, open: &[bool], depth: usize, goes_on: bool) {
 }
 
 impl Tree {
+    /// Of an artifact that stands alone: who would have to speak, and about what.
+    fn nothing(&self, page: &mut Page) {
+        match self.family.direction {
+            Way::Up => {
+                page.put(Tone::Warn, "nobody who is trusted says where it comes from");
+                page.line(": wrap the step that makes it with `assay run --product`, or ask for another digest");
+            }
+            Way::Down => {
+                page.put(Tone::Warn, "nobody who is trusted says that anything was made from it");
+                page.line(": wrap the step that takes it with `assay run --material`, or ask for another digest");
+            }
+        }
+    }
+
     fn item(&self, page: &mut Page, row: &Row) {
         match &row.item {
             Item::Artifact { artifact, name, relation, role, revoked_by, repeated } => {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use ::attest::predicate::BuildKind;
 use ::attest::{
-    Bundle, Checkpoint, CheckpointError, KeyId, LogProof, Predicate, PublicKey, ResourceDescriptor,
-    Statement, Timestamp, VerifierKey,
+    Checkpoint, CheckpointError, KeyId, LogProof, Predicate, ResourceDescriptor, Statement,
+    Timestamp, VerifierKey,
 };
 use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
@@ -18,10 +18,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
 
+use crate::command::submit::SubmitArgs;
 use crate::context::Context;
-use crate::error::{Action, Error};
+use crate::error::Error;
 use crate::home::{self, Existing, Readers};
-use crate::keys;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
 use crate::render::{Answer, to_json};
@@ -92,14 +92,6 @@ struct ProveArgs {
     /// Size of the later tree; otherwise the newest
     #[arg(long, value_name = "SIZE", requires = "from")]
     to: Option<u64>,
-}
-
-/// Register bundles that were signed before: those kept when the register was out of reach
-#[derive(Args, Debug)]
-struct SubmitArgs {
-    /// The bundles; otherwise those kept in the `.assay` folder
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
 }
 
 pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
@@ -294,10 +286,14 @@ pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
 
 /// A proof that was checked.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Proof<T> {
     version: &'static str,
     #[serde(flatten)]
     proof: T,
+    /// From the tree of the proof to that of the checkpoint (RFC 6962, section 2.1.2); none when
+    /// they are the same.
+    to_checkpoint: Vec<::attest::Sha256>,
     #[serde(skip)]
     head: Head,
     #[serde(skip)]
@@ -311,12 +307,13 @@ fn inclusion(
     cx: &Context<'_>,
 ) -> Result<Proof<Inclusion>, Error> {
     let head = Head::of(source, cx)?;
-    let proof = source.inclusion(index, size.unwrap_or(head.size))?;
+    let mut proof = source.inclusion(index, size.unwrap_or(head.size))?;
     verify_inclusion(index, proof.size, &proof.leaf_hash, &proof.hashes, &proof.root)
         .map_err(Error::Proof)?;
-    is_signed(proof.size, &proof.root, &head, source)?;
+    let to_checkpoint = to_signed(proof.size, &proof.root, &head, source)?;
+    proof.checkpoint.clone_from(&head.note);
     let sentence = format!("entry {index} is among the first {}", proof.size);
-    Ok(Proof { version: "assay/inclusion/v1", proof, head, sentence })
+    Ok(Proof { version: "assay/inclusion/v1", proof, to_checkpoint, head, sentence })
 }
 
 fn consistency(
@@ -326,40 +323,56 @@ fn consistency(
     cx: &Context<'_>,
 ) -> Result<Proof<Consistency>, Error> {
     let head = Head::of(source, cx)?;
-    let proof = source.consistency(from, to.unwrap_or(head.size))?;
+    let mut proof = source.consistency(from, to.unwrap_or(head.size))?;
     verify_consistency(from, proof.to, &proof.hashes, &proof.from_root, &proof.to_root)
         .map_err(Error::Proof)?;
-    is_signed(proof.to, &proof.to_root, &head, source)?;
+    let to_checkpoint = to_signed(proof.to, &proof.to_root, &head, source)?;
+    proof.checkpoint.clone_from(&head.note);
     let sentence = format!("the first {} entries begin with the first {from}", proof.to);
-    Ok(Proof { version: "assay/consistency/v1", proof, head, sentence })
+    Ok(Proof { version: "assay/consistency/v1", proof, to_checkpoint, head, sentence })
 }
 
-/// The tree is the signed one, or the signed one extends it.
-fn is_signed(
+/// The tree is the signed one, or the signed one extends it: the hashes that prove it.
+fn to_signed(
     size: u64,
     root: &::attest::Sha256,
     head: &Head,
     source: &Source,
-) -> Result<(), Error> {
-    let signed = if size == head.size {
-        *root == head.root
+) -> Result<Vec<::attest::Sha256>, Error> {
+    let (signed, hashes) = if size == head.size {
+        (*root == head.root, Vec::new())
     } else {
-        let proof = source.consistency(size, head.size)?;
-        verify_consistency(size, head.size, &proof.hashes, root, &head.root).is_ok()
+        let hashes = source.consistency(size, head.size)?.hashes;
+        (verify_consistency(size, head.size, &hashes, root, &head.root).is_ok(), hashes)
     };
-    if signed { Ok(()) } else { Err(Error::NotSigned { size }) }
+    if signed { Ok(hashes) } else { Err(Error::NotSigned { size }) }
 }
 
 impl<T> Proof<T> {
-    fn draw_with(&self, page: &mut Page, hashes: &[::attest::Sha256]) {
+    /// What is proven, the hashes that are its ends, and those that lead from one to the other.
+    fn draw_with(
+        &self,
+        page: &mut Page,
+        ends: [(&str, &::attest::Sha256); 2],
+        hashes: &[::attest::Sha256],
+    ) {
         page.put(Tone::Good, "proven").text(": ").line(&self.sentence);
         let field = |page: &mut Page, name: &str, value: &str| {
             page.put(Tone::Faint, format_args!("  {name:<8}")).line(value);
         };
+        for (name, end) in ends {
+            field(page, name, &end.to_string());
+        }
+        for hash in hashes {
+            field(page, "hash", &hash.to_string());
+        }
         let trusted = if self.head.trusted { "trusted" } else { "not trusted" };
         field(page, "by", &format!("{} ({trusted}), {} entries", self.head.origin, self.head.size));
+        if self.to_checkpoint.is_empty() {
+            return;
+        }
         field(page, "root", &self.head.root.to_string());
-        for hash in hashes {
+        for hash in &self.to_checkpoint {
             field(page, "hash", &hash.to_string());
         }
     }
@@ -378,7 +391,8 @@ impl Proof<Inclusion> {
 
 impl Answer for Proof<Inclusion> {
     fn draw(&self, page: &mut Page) {
-        self.draw_with(page, &self.proof.hashes);
+        let Inclusion { leaf_hash, root, hashes, .. } = &self.proof;
+        self.draw_with(page, [("leaf", leaf_hash), ("root", root)], hashes);
     }
 
     fn json(&self) -> serde_json::Result<String> {
@@ -388,69 +402,8 @@ impl Answer for Proof<Inclusion> {
 
 impl Answer for Proof<Consistency> {
     fn draw(&self, page: &mut Page) {
-        self.draw_with(page, &self.proof.hashes);
-    }
-
-    fn json(&self) -> serde_json::Result<String> {
-        to_json(self)
-    }
-}
-
-impl SubmitArgs {
-    fn submit(&self, cx: &Context<'_>) -> Result<Submitted, Error> {
-        let home = cx.home()?;
-        let kept = self.files.is_empty();
-        let files = if kept { home::files_in(&home.unsent())? } else { self.files.clone() };
-        let mut submitted = Submitted { version: "assay/submitted/v1", entries: Vec::new() };
-        if files.is_empty() {
-            return Ok(submitted);
-        }
-        let source = Source::open_or_create(&home, cx)?;
-        let mut known = keys::public_keys(&home);
-        known.extend(known_trust(cx)?.iter().flat_map(Trust::keys).map(|key| key.key().clone()));
-        for path in files {
-            let bundle = Bundle::parse(&home::read(&path)?)
-                .map_err(|source| Error::Bundle { path: path.clone(), source })?;
-            let pae = bundle.envelope.pae();
-            let signatures = &bundle.envelope.signatures;
-            let signed = |key: &&PublicKey| {
-                signatures.iter().any(|signature| key.verify(&pae, &signature.sig).is_ok())
-            };
-            let verifiers: Vec<PublicKey> = known.iter().filter(signed).cloned().collect();
-            let receipt = source.submit(&bundle.envelope, &verifiers, cx.now)?;
-            if kept {
-                // Registered: what is kept here would only be sent again.
-                std::fs::remove_file(&path)
-                    .map_err(|error| Error::io(Action::Write, &path, error))?;
-            }
-            submitted.entries.push(SubmittedEntry { path, index: receipt.index });
-        }
-        Ok(submitted)
-    }
-}
-
-/// Bundles that were registered.
-#[derive(Serialize)]
-struct Submitted {
-    version: &'static str,
-    entries: Vec<SubmittedEntry>,
-}
-
-#[derive(Serialize)]
-struct SubmittedEntry {
-    path: PathBuf,
-    index: u64,
-}
-
-impl Answer for Submitted {
-    fn draw(&self, page: &mut Page) {
-        if self.entries.is_empty() {
-            page.line("nothing is waiting to be registered");
-        }
-        for SubmittedEntry { path, index } in &self.entries {
-            page.text("registered as ").put(Tone::Strong, format_args!("entry {index}"));
-            page.text(": ").line(path.display());
-        }
+        let Consistency { from_root, to_root, hashes, .. } = &self.proof;
+        self.draw_with(page, [("from", from_root), ("root", to_root)], hashes);
     }
 
     fn json(&self) -> serde_json::Result<String> {

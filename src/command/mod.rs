@@ -23,6 +23,8 @@ pub mod proof;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod serve;
+#[cfg(feature = "server")]
+pub mod submit;
 pub mod trust;
 pub mod verify;
 #[cfg(feature = "server")]

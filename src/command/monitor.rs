@@ -103,8 +103,9 @@ impl MonitorArgs {
             }
             (None, None) => return Err(Error::UnknownLog(String::new())),
         };
-        let remembered = |source| Error::Seen(Box::new(source));
-        let seen = Seen::load(&home.seen()).map_err(remembered)?;
+        let path = home.seen();
+        let remembered = |source| Error::Seen { path: path.clone(), source: Box::new(source) };
+        let seen = Seen::load(&path).map_err(remembered)?;
         let now = clock::now();
         seen.require_clock(now).map_err(remembered)?;
         let before = seen.mark(believed.origin());

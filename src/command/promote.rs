@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use ::attest::StageName;
+use ::attest::predicate::VerificationResult;
+use ::attest::{ArtifactId, Checkpoint, Predicate, StageName, Statement};
 use ::policy::Report;
+use ::verify::Trust;
 use clap::Args;
 use serde::Serialize;
 use server::judge::{self, Gate, Grounds, IfDenied};
@@ -78,7 +80,11 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         Source::Service(service) => {
             source.accept(cx)?;
             let question = PromotionRequest { artifact, stage: args.stage.clone() };
-            service.post("/v1/promote", &question)?
+            let trust = super::log::known_trust(cx)?;
+            let promoted: Promoted = service.post("/v1/promote", &question)?;
+            let answered = require_promotion(&promoted, &artifact, &args.stage, trust.as_ref(), cx);
+            answered.map_err(|why| service.unreadable(why))?;
+            promoted
         }
     };
     let names = names(&report, &source, cx)?;
@@ -91,8 +97,61 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
     }))
 }
 
+/// Demands that a service answered what was asked: a report on it, and a summary that says what
+/// the report does, registered where it says. Where the trust file names the register, a verifier
+/// of that file must have signed it.
+fn require_promotion(
+    promoted: &Promoted,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    trust: Option<&Trust>,
+    cx: &Context<'_>,
+) -> Result<(), String> {
+    let Promoted { report, entry } = promoted;
+    report.require_answer(artifact, stage, None).map_err(|error| error.to_string())?;
+    let entry = match (report.passed, entry) {
+        (false, None) => return Ok(()),
+        (true, Some(entry)) => entry,
+        (true, None) => return Err("it passed, and there is no entry of it".into()),
+        (false, Some(_)) => return Err("it did not pass, and there is an entry of it".into()),
+    };
+    let bundle = &entry.bundle.0;
+    let statement = Statement::parse(&bundle.envelope.payload);
+    if !statement.is_ok_and(|statement| says_so(&statement, report)) {
+        return Err("its entry is not the summary of its report".into());
+    }
+    let mut proofs = bundle.entries.iter().filter_map(|entry| entry.proof.as_ref());
+    let proof = proofs.find(|proof| proof.index == entry.index);
+    let proof = proof.ok_or_else(|| format!("it has no proof of entry {}", entry.index))?;
+    let origin = Checkpoint::claimed_origin(&proof.checkpoint).unwrap_or_default();
+    let Some(trust) = trust.filter(|trust| trust.log(origin).is_some()) else {
+        cx.printer.note("no trust file here names this register: the promotion is as it claims");
+        return Ok(());
+    };
+    let verified = ::verify::verify(bundle, trust, cx.now).map_err(|error| error.to_string())?;
+    let by_a_gate = verified.logged().iter().any(|place| {
+        place.index == entry.index
+            && trust.verifiers().iter().any(|verifier| verifier.key() == place.key)
+    });
+    if !by_a_gate {
+        return Err("its entry is by no verifier that the trust file names".into());
+    }
+    Ok(())
+}
+
+/// Whether a statement is the summary of a report.
+fn says_so(statement: &Statement, report: &Report) -> bool {
+    let Predicate::VerificationSummary(summary) = &statement.predicate else { return false };
+    let policy = summary.policy.digest.get("sha256");
+    let subjects = statement.subjects().unwrap_or_default();
+    summary.verification_result == VerificationResult::Passed
+        && summary.stage().as_ref() == Some(&report.stage)
+        && policy.is_some_and(|digest| *digest == report.policy.digest.hex())
+        && matches!(subjects.as_slice(), [(artifact, _)] if *artifact == report.artifact)
+}
+
 impl PromoteArgs {
-    fn gate(&self, trust: &::verify::Trust, cx: &Context<'_>) -> Result<Gate, Error> {
+    fn gate(&self, trust: &Trust, cx: &Context<'_>) -> Result<Gate, Error> {
         let file = KeyFile::find(&cx.home()?, self.key.as_deref())?
             .ok_or_else(|| Error::NoKey { name: keys::LOCAL.into(), known: Vec::new() })?;
         Gate::new(file.open(cx.printer)?, trust).map_err(Error::judge)

@@ -3,13 +3,13 @@
 //! The command keeps its input, output and exit status; what is said here goes to standard error.
 //! The key is opened only after every process that the command started has ended.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use ::attest::hash::Progress;
 use ::attest::predicate::BuildKind;
-use ::attest::record::parameters;
+use ::attest::record::parameters::{self, ParametersError};
 use ::attest::record::{
     Material, Observer, Plan, Process, ProductName, RecordError, Recorder, Recording,
 };
@@ -21,14 +21,14 @@ use crate::clock;
 use crate::context::Context;
 use crate::error::{Action, Error};
 use crate::exit::Exit;
-use crate::home::{self, Existing, Home, Readers};
+use crate::home::{self, Home};
 use crate::keys::KeyFile;
 use crate::page::Page;
 use crate::progress::Bar;
 use crate::publish::{self, Registered};
 use crate::render::{Answer, Printer, Stream, to_json};
 use crate::setup;
-use crate::source::Source;
+use crate::source::require_server;
 
 /// Run a step and attest what went in and what came out
 ///
@@ -70,11 +70,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 
-    /// What to call the product, with its version
-    #[arg(long, value_name = "NAME@VERSION")]
+    /// What to call the product, and its version if it has one
+    #[arg(long, value_name = "NAME[@VERSION]")]
     name: Option<ProductName>,
 
-    /// Also record this environment variable; nothing else of the environment is
+    /// Also record this environment variable
+    ///
+    /// Of the rest only those are recorded that change what is computed, such as
+    /// `PYTHONHASHSEED`, `OMP_NUM_THREADS`, `CUDA_VISIBLE_DEVICES`, `LANG` and `TZ`.
     #[arg(long = "env", value_name = "VARIABLE")]
     environment: Vec<String>,
 
@@ -101,9 +104,11 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let plan = args.plan()?;
-    args.output_is_apart()?;
     // What is missing is said before the step runs, which may take hours.
+    args.output_is_apart()?;
+    require_server(cx)?;
     let (home, key) = setup::key(args.key.as_deref(), cx)?;
+    key.require_passphrase()?;
     let watcher = Watcher { bar: Bar::new(cx.printer), printer: cx.printer };
     let environment: Vec<_> = std::env::vars_os().collect();
     let started = match Recorder::start(plan, &environment, cx.now, &watcher) {
@@ -153,8 +158,8 @@ impl RunArgs {
             None => self.kind.as_str().parse().map_err(Error::Name)?,
         };
         let mut plan = Plan::new(self.kind, step, self.command.clone());
-        for material in &self.materials {
-            plan.materials.push(Material::parse(material));
+        for text in &self.materials {
+            plan.materials.push(self.material(text)?);
         }
         plan.products.clone_from(&self.products);
         plan.parameters = self.parameters()?;
@@ -168,13 +173,24 @@ impl RunArgs {
         Ok(plan)
     }
 
+    /// A path that has a `=` itself is never looked for under another name.
+    fn material(&self, text: &OsStr) -> Result<Material, Error> {
+        let material = Material::parse(text);
+        let root = self.root.as_deref().unwrap_or(Path::new("."));
+        if material.role.is_some()
+            && !root.join(&material.path).exists()
+            && root.join(text).exists()
+        {
+            let whole = text.to_string_lossy().into_owned();
+            return Err(Error::RoleOrPath { whole, path: material.path });
+        }
+        Ok(material)
+    }
+
     /// The bundle is written after all has been hashed, over whatever stands there.
     fn output_is_apart(&self) -> Result<(), Error> {
         let Some(output) = &self.output else { return Ok(()) };
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            std::fs::metadata(folder).map_err(|error| Error::io(Action::Write, output, error))?;
-        }
+        publish::require_output(Some(output))?;
         let whole = |path: &Path| {
             std::path::absolute(path).map_err(|error| Error::io(Action::Write, path, error))
         };
@@ -191,6 +207,7 @@ impl RunArgs {
 
     fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
         let mut found = BTreeMap::new();
+        let mut given = BTreeSet::new();
         if let Some(path) = &self.params {
             let text = home::read_text(path)?;
             found = parameters::parse(&text).map_err(|source| Error::Parameters {
@@ -201,6 +218,9 @@ impl RunArgs {
         for text in &self.param {
             let (name, value) =
                 parameters::parse_one(text).map_err(|source| Error::Parameter(Box::new(source)))?;
+            if !given.insert(name.clone()) {
+                return Err(Error::Parameter(Box::new(ParametersError::Twice(name))));
+            }
             found.insert(name, value);
         }
         Ok(found)
@@ -214,12 +234,8 @@ impl RunArgs {
         cx: &Context<'_>,
     ) -> Result<Option<Registered>, Error> {
         let Some(statement) = recording.statement else { return Ok(None) };
-        let source = Source::open_or_create(home, cx)?;
-        let registered = publish::submit(payload(statement)?, key, home, &source, cx)?;
-        if let Some(path) = &self.output {
-            let bundle = registered.bundle.get().as_bytes();
-            home::write(path, bundle, Readers::All, Existing::Replaced)?;
-        }
+        let registered = publish::submit(payload(statement)?, key, home, cx)?;
+        publish::write_bundle(&registered, self.output.as_deref())?;
         Ok(Some(registered))
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use ::attest::StageName;
 use clap::Args;
 use serde::Serialize;
-use server::{ServeConfig, Token};
+use server::{ServeConfig, Token, Watched};
 
 use super::check::policy;
 use crate::clock;
@@ -104,6 +104,13 @@ impl ServeArgs {
             None if !home.policy().exists() => None,
             named => Some(policy(named.as_ref(), cx)?),
         };
+        let trust = cx.trust(self.trust.as_deref())?;
+        let path = self.trust.clone().unwrap_or_else(|| home.trust());
+        let mut watched = vec![Watched::trust(path, trust.digest())];
+        if let Some(policy) = &policy {
+            let path = self.policy.clone().unwrap_or_else(|| home.policy());
+            watched.push(Watched::policy(path, policy.digest()));
+        }
         let gate = match self.key.as_deref() {
             Some(name) => KeyFile::find(home, Some(name))?,
             None => None,
@@ -113,8 +120,9 @@ impl ServeArgs {
             address: self.listen,
             register: home.register(),
             seen: home.seen(),
-            trust: cx.trust(self.trust.as_deref())?,
+            trust,
             policy,
+            watched,
             gate: gate.map(|file| file.open(cx.printer)).transpose()?,
             namespaces: self.namespaces()?,
             token: self.token()?,

@@ -3,12 +3,16 @@
 #[cfg(feature = "server")]
 mod export;
 
+#[cfg(feature = "server")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use ::attest::{CosignerKey, KeyId, PublicKey, Timestamp, VerifierKey};
 use ::verify::{Custody, May, Trust, TrustedKey, TrustedLog, Window};
 use clap::{Args, Subcommand};
 use serde::Serialize;
+#[cfg(feature = "server")]
+use server::register::{Holder, served_by};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -141,14 +145,15 @@ impl AddArgs {
         } else {
             Trust::empty()
         };
+        let refused = |source| Error::NotAdded { path: path.clone(), source };
         let added = match (&self.log, &self.verifier, &self.key, &self.public) {
             (Some(log), ..) => {
                 let quorum = self.quorum.unwrap_or(self.witnesses.len());
-                trust.add_witnessed_log(log, &self.witnesses, quorum).map_err(broken)?;
+                trust.add_witnessed_log(log, &self.witnesses, quorum).map_err(refused)?;
                 format!("log {}", log.name())
             }
             (_, Some(id), Some(key), _) => {
-                trust.add_verifier(id, key).map_err(broken)?;
+                trust.add_verifier(id, key).map_err(refused)?;
                 format!("verifier {id} with key {key}")
             }
             (.., Some(public)) => {
@@ -163,13 +168,15 @@ impl AddArgs {
                     "separate" => Custody::Separate,
                     _ => Custody::Shared,
                 };
-                let may = self.may().map_err(broken)?;
-                trust.add_key(&name, &key, &owner, &may, window, custody).map_err(broken)?;
+                let may = self.may().map_err(refused)?;
+                trust.add_key(&name, &key, &owner, &may, window, custody).map_err(refused)?;
                 format!("key {name}")
             }
             _ => return Err(Error::NothingToTrust),
         };
         home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
+        #[cfg(feature = "server")]
+        say_who_has_read_it(&path, cx)?;
         let digest = trust.digest().to_string();
         Ok(Added { version: "assay/trust-added/v1", added, path, digest })
     }
@@ -206,6 +213,18 @@ impl AddArgs {
         }
         keys::read_public(public.as_ref())
     }
+}
+
+/// A running service judges by the trust file that it was started with, and by no other.
+#[cfg(feature = "server")]
+fn say_who_has_read_it(path: &Path, cx: &Context<'_>) -> Result<(), Error> {
+    let Some(home) = cx.found_home()?.filter(|home| home.trust() == *path) else { return Ok(()) };
+    if let Ok(Some(Holder { url: Some(url), .. })) = served_by(&home.register()) {
+        cx.printer.note(&format!(
+            "the service at {url} reads it when it is started again, and decides nothing until then"
+        ));
+    }
+    Ok(())
 }
 
 fn texts(list: &[String]) -> Vec<&str> {

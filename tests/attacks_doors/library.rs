@@ -1,5 +1,7 @@
 //! The library: trust, follower, trace and policy, as whoever enforces would put them together.
 
+use std::collections::BTreeSet;
+
 use attest::{ArtifactId, Bundle, Checkpoint, Statement, Timestamp};
 use fixtures::{LOG_ORIGIN, Scene, log_signer};
 use policy::Policy;
@@ -46,9 +48,19 @@ fn judge(scene: &Scene, evidence: Evidence, at: Timestamp) -> Result<Answer, Str
     let head = Checkpoint::open(&scene.checkpoint, log.verifier()).unwrap();
     let complete_to = (evidence != Evidence::Presented).then_some(&head);
     let mut trace = Trace::new(scene.artifact, Direction::Up, &trust, &negatives, at);
+    let mut asked = BTreeSet::new();
     while let Some(wanted) = trace.wanted().first().copied() {
+        asked.insert(wanted);
         let found = bundles.iter().filter(|(about, _)| about.contains(&wanted));
         trace.supply(wanted, found.map(|(_, bundle)| bundle.clone()).collect(), complete_to);
+    }
+    if evidence == Evidence::Presented {
+        // What nothing asked for is handed on as well: it may be a revocation of a key.
+        let unasked = |(about, _): &&(Vec<ArtifactId>, Bundle)| {
+            !about.iter().any(|artifact| asked.contains(artifact))
+        };
+        let rest = bundles.iter().filter(unasked).map(|(_, bundle)| bundle.clone()).collect();
+        trace.supply(scene.artifact, rest, None);
     }
     let decision = policy.evaluate(&scene.artifact, &scene.stage, &trace.finish(), at);
     Ok(Answer::Report(Box::new(decision.report())))

@@ -133,22 +133,29 @@ impl Service {
         assert_eq!(status, StatusCode::OK, "{}", text(&body));
     }
 
-    /// `POST /v1/admission` for a Pod that runs the artifact: whether it may, and why not.
+    /// `POST /v1/admission` for what runs the artifact: whether it may, and why not.
+    ///
+    /// A Pod and an inference service that loads it get the same answer.
     pub(crate) fn admit(&self, scene: &Scene) -> (bool, String) {
-        let digest = scene.artifact.digest().unwrap();
+        let image = format!("registry.example/i@{}", scene.artifact.digest().unwrap());
+        let pod = json!({"containers": [{"name": "c", "image": image}]});
+        let service = json!({"predictor": {"model": {"storageUri": format!("oci://{image}")}}});
+        let (allowed, why) = self.review("", "v1", "Pod", &pod);
+        let other = self.review("serving.kserve.io", "v1beta1", "InferenceService", &service);
+        assert_eq!(other.0, allowed, "a Pod: {why}; an inference service: {}", other.1);
+        (allowed, why)
+    }
+
+    fn review(&self, group: &str, version: &str, kind: &str, spec: &Value) -> (bool, String) {
         let review = json!({
             "kind": "AdmissionReview",
             "apiVersion": "admission.k8s.io/v1",
             "request": {
                 "uid": "u-1",
-                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "kind": {"group": group, "version": version, "kind": kind},
                 "operation": "CREATE",
                 "namespace": NAMESPACE,
-                "object": {
-                    "spec": {
-                        "containers": [{"name": "c", "image": format!("registry.example/i@{digest}")}]
-                    }
-                },
+                "object": {"spec": spec},
             },
         });
         let (status, body) = self.post("/v1/admission", &review);

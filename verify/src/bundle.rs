@@ -64,6 +64,27 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Result<Verified<Statement>, VerifyError> {
+        self.check_by(bundle, pae, body, TrustedKey::is_valid)
+    }
+
+    /// The same for keys that were trusted once and no longer are: what they said stands against
+    /// an artifact until it is superseded, and for nothing. `None` when it is not authentic by one.
+    pub(crate) fn lapsed(
+        &mut self,
+        bundle: &Bundle,
+        pae: &[u8],
+        body: Sha256,
+    ) -> Option<Verified<Statement>> {
+        self.check_by(bundle, pae, body, TrustedKey::has_lapsed).ok()
+    }
+
+    fn check_by(
+        &mut self,
+        bundle: &Bundle,
+        pae: &[u8],
+        body: Sha256,
+        counts: fn(&TrustedKey, Timestamp) -> bool,
+    ) -> Result<Verified<Statement>, VerifyError> {
         check_counts(bundle)?;
         let envelope = &bundle.envelope;
         if envelope.payload_type != IN_TOTO {
@@ -71,12 +92,14 @@ impl<'t> Checker<'t> {
             return Err(VerifyError::PayloadType { found });
         }
         let keys = self.signing_keys(envelope, pae);
-        let signers = self.signers(&keys)?;
+        let now = self.now;
+        let counts = |key: &TrustedKey| counts(key, now);
+        let signers = signers(&keys, counts)?;
         let statement = Statement::parse(&envelope.payload)
             .map_err(|error| VerifyError::Statement { reason: error.to_string() })?;
         let (mut logged, mut unlogged) = (Vec::new(), Vec::new());
         for entry in &bundle.entries {
-            match self.entry(entry, envelope, &keys, pae, body)? {
+            match self.entry(entry, envelope, &keys, pae, body, counts)? {
                 Ok(place) => logged.push(place),
                 Err(nowhere) => unlogged.push(nowhere),
             }
@@ -107,30 +130,6 @@ impl<'t> Checker<'t> {
         all.map(|one| if seen.insert(&one.sig) { find(one) } else { None }).collect()
     }
 
-    /// The trusted keys that signed and are valid, each once.
-    fn signers(&self, keys: &[Option<&TrustedKey>]) -> Result<Vec<Signer>, VerifyError> {
-        let mut signers: Vec<Signer> = keys
-            .iter()
-            .flatten()
-            .filter(|key| key.is_valid(self.now))
-            .map(|key| Signer::of(key, key.name()))
-            .collect();
-        signers.sort();
-        signers.dedup();
-        if !signers.is_empty() {
-            return Ok(signers);
-        }
-        let outside = keys.iter().flatten().flat_map(|key| key.grants()).next();
-        Err(outside.map_or(VerifyError::NoTrustedSignature, |grant| {
-            let window = grant.window();
-            VerifyError::OutsideValidity {
-                name: grant.name().into(),
-                from: window.from,
-                until: window.until,
-            }
-        }))
-    }
-
     /// Where an entry proves the envelope to be; the inner `Err` for an entry that proves
     /// nothing.
     fn entry(
@@ -140,6 +139,7 @@ impl<'t> Checker<'t> {
         keys: &[Option<&TrustedKey>],
         pae: &[u8],
         body: Sha256,
+        counts: impl Fn(&TrustedKey) -> bool,
     ) -> Result<Result<Logged, Unlogged>, VerifyError> {
         let Some(proof) = &entry.proof else { return Ok(Err(Unlogged::NoProof)) };
         let claimed = Checkpoint::claimed_origin(&proof.checkpoint).unwrap_or_default();
@@ -166,7 +166,7 @@ impl<'t> Checker<'t> {
         let Some(key) = signature.and_then(|place| keys.get(place)) else {
             return Err(VerifyError::OtherSignature { origin: origin(), index });
         };
-        let Some(key) = key.filter(|key| key.is_valid(self.now)) else {
+        let Some(key) = key.filter(|key| counts(key)) else {
             return Ok(Err(Unlogged::OtherSigner));
         };
         if *leaf.verifier() != Verifier::Key(key.key().clone()) {
@@ -174,6 +174,27 @@ impl<'t> Checker<'t> {
         }
         let Checkpoint { origin, size, root } = checkpoint;
         Ok(Ok(Logged { origin, index, key: key.id(), size, root }))
+    }
+
+    /// Where the log `origin`, which is trusted, proves to hold these bytes, whoever signed them:
+    /// it says where to look for what is not believed, and places nothing.
+    pub(crate) fn position(
+        &mut self,
+        bundle: &Bundle,
+        pae: &[u8],
+        body: Sha256,
+        origin: &str,
+    ) -> Option<u64> {
+        let entries = bundle.entries.iter().take(MAX_ENTRIES);
+        let proven = entries.filter_map(|entry| {
+            let proof = entry.proof.as_ref()?;
+            Checkpoint::claimed_origin(&proof.checkpoint).filter(|claimed| *claimed == origin)?;
+            let checkpoint = self.open(origin, &proof.checkpoint).ok()?;
+            included(&checkpoint, proof, &entry.leaf).ok()?;
+            let leaf = Leaf::parse(&entry.leaf).ok()?;
+            (leaf.data() == body.as_bytes() || leaf.covers(pae)).then_some(proof.index)
+        });
+        proven.min()
     }
 
     fn open(&mut self, origin: &str, note: &str) -> Result<Checkpoint, VerifyError> {
@@ -186,6 +207,33 @@ impl<'t> Checker<'t> {
         }
         Ok(opened)
     }
+}
+
+/// The trusted keys that signed and count, each once.
+fn signers(
+    keys: &[Option<&TrustedKey>],
+    counts: impl Fn(&TrustedKey) -> bool,
+) -> Result<Vec<Signer>, VerifyError> {
+    let mut signers: Vec<Signer> = keys
+        .iter()
+        .flatten()
+        .filter(|key| counts(key))
+        .map(|key| Signer::of(key, key.name()))
+        .collect();
+    signers.sort();
+    signers.dedup();
+    if !signers.is_empty() {
+        return Ok(signers);
+    }
+    let outside = keys.iter().flatten().flat_map(|key| key.grants()).next();
+    Err(outside.map_or(VerifyError::NoTrustedSignature, |grant| {
+        let window = grant.window();
+        VerifyError::OutsideValidity {
+            name: grant.name().into(),
+            from: window.from,
+            until: window.until,
+        }
+    }))
 }
 
 /// The checkpoint in `note`, as the trusted log `origin` signed it and enough of its witnesses

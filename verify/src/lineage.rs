@@ -31,6 +31,7 @@ pub struct Lineage {
     pub(crate) direction: Direction,
     pub(crate) artifacts: BTreeSet<ArtifactId>,
     pub(crate) attestations: Vec<Attestation>,
+    pub(crate) lapsed: Vec<Attestation>,
     pub(crate) contains: Vec<Contains>,
     pub(crate) rejected: Vec<Rejected>,
     pub(crate) unexplored: Vec<Unexplored>,
@@ -252,6 +253,7 @@ impl Lineage {
             direction,
             artifacts: BTreeSet::from([root]),
             attestations: Vec::new(),
+            lapsed: Vec::new(),
             contains: Vec::new(),
             rejected: Vec::new(),
             unexplored: Vec::new(),
@@ -306,6 +308,13 @@ impl Lineage {
     /// The attestation with this body.
     pub fn attestation(&self, body: &Sha256) -> Option<&Attestation> {
         self.attestations.iter().find(|attestation| attestation.verified.body() == *body)
+    }
+
+    /// Statements that counted until the time ran out for which their signers are trusted, by
+    /// position. What they say stands against an artifact until a statement that counts supersedes
+    /// it, and for nothing: a verdict must not become better by time alone.
+    pub fn lapsed(&self) -> &[Attestation] {
+        &self.lapsed
     }
 
     fn indexed<'a>(

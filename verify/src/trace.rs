@@ -18,7 +18,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::{
-    ArtifactId, Bundle, Checkpoint, KeyId, ResourceDescriptor, Sha256, Statement, Timestamp,
+    ArtifactId, Bundle, Checkpoint, KeyId, Predicate, ResourceDescriptor, Sha256, Statement,
+    Timestamp,
 };
 
 use crate::bundle::Checker;
@@ -59,10 +60,15 @@ pub struct Trace<'t> {
     asked: usize,
     supplied: BTreeSet<ArtifactId>,
     checks: usize,
+    /// Whether the trust file has keys that have run out.
+    some_lapsed: bool,
     /// Every authentic statement by its body, with the evidence of all its bundles.
     believed: BTreeMap<Sha256, Verified<Statement>>,
-    /// Every bundle that was checked, by what it consists of, with why it is not believed.
-    checked: BTreeMap<(Sha256, Sha256), Option<VerifyError>>,
+    /// Every statement that is authentic by keys that have run out, by its body.
+    lapsed: BTreeMap<Sha256, Verified<Statement>>,
+    /// Every bundle that was checked, by what it consists of, with why it is not believed and
+    /// where it stands.
+    checked: BTreeMap<(Sha256, Sha256), Option<Unbelieved>>,
     rejected: BTreeMap<Sha256, Rejected>,
     /// How the statement with this body meets the artifacts for which it was supplied.
     met: BTreeMap<Sha256, Met>,
@@ -70,6 +76,9 @@ pub struct Trace<'t> {
     unexplored: BTreeSet<Unexplored>,
     claims: Claims,
 }
+
+/// Why a bundle is not believed, and where the log that orders proves it to stand.
+type Unbelieved = (VerifyError, Option<u64>);
 
 /// How a statement meets the artifacts for which it was supplied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,7 +128,9 @@ impl<'t> Trace<'t> {
             asked: 0,
             supplied: BTreeSet::new(),
             checks: 0,
+            some_lapsed: trust.keys().iter().any(|key| key.has_lapsed(now)),
             believed: BTreeMap::new(),
+            lapsed: BTreeMap::new(),
             checked: BTreeMap::new(),
             rejected: BTreeMap::new(),
             met: BTreeMap::new(),
@@ -194,7 +205,11 @@ impl<'t> Trace<'t> {
             self.unexplored.insert(Unexplored { artifact, why });
         }
         self.look_for_withheld();
-        let mut attestations = self.attestations();
+        let in_hand = self.negatives.head().is_none().then(|| self.revocations_in_hand());
+        let negatives = in_hand.as_ref().unwrap_or(self.negatives);
+        let standing = Standing::new(self.trust, negatives, self.now);
+        let mut attestations = self.attestations(&standing);
+        let lapsed = self.lapsed(&standing, &attestations);
         let mut conflicts = conflict::conflicts(&attestations);
         attestations.retain(|one| {
             let Some(conflict) = conflicts.remove(&one.body()) else { return true };
@@ -207,11 +222,10 @@ impl<'t> Trace<'t> {
         lineage.completeness = self.completeness();
         lineage.holds = self.trust.window(self.now);
         lineage.contains = self.contains.into_iter().collect();
-        let in_hand = self.negatives.head().is_none().then(|| revoked::in_hand(&attestations));
-        let negatives = in_hand.as_ref().unwrap_or(self.negatives);
         lineage.revoked = revoked::spread(negatives, &self.known, &attestations, &lineage.contains);
         lineage.artifacts = self.supplied;
         lineage.attestations = attestations;
+        lineage.lapsed = lapsed;
         lineage.rejected = self.rejected.into_values().collect();
         lineage.unexplored = self.unexplored.into_iter().collect();
         lineage.index()
@@ -235,16 +249,25 @@ impl<'t> Trace<'t> {
             Entry::Vacant(new) => {
                 self.checks += 1;
                 let found = self.checker.check(bundle, pae, body);
-                let why = found.as_ref().err().cloned();
+                let why = found.as_ref().err().cloned().map(|why| {
+                    let place = |log| self.checker.position(bundle, pae, body, log);
+                    (why, self.standing.orders().and_then(place))
+                });
                 new.insert(why.clone());
                 if let Ok(verified) = found {
-                    self.believe(body, verified);
+                    keep(&mut self.believed, body, verified);
+                }
+                if self.some_lapsed {
+                    self.checks += 1;
+                    if let Some(verified) = self.checker.lapsed(bundle, pae, body) {
+                        keep(&mut self.lapsed, body, verified);
+                    }
                 }
                 why
             }
         };
-        if let Some(why) = why {
-            return self.reject_bundle(artifact, body, why);
+        if let Some((why, index)) = why {
+            return self.reject_bundle(artifact, body, index, why);
         }
         let Some(verified) = self.believed.get(&body) else { return };
         let statement = verified.content();
@@ -267,13 +290,6 @@ impl<'t> Trace<'t> {
             met.followed = met.leads_on;
             let now = *met;
             self.follow(artifact, body, before, now);
-        }
-    }
-
-    fn believe(&mut self, body: Sha256, verified: Verified<Statement>) {
-        match self.believed.get_mut(&body) {
-            Some(known) => known.merge(&verified),
-            None => drop(self.believed.insert(body, verified)),
         }
     }
 
@@ -320,13 +336,37 @@ impl<'t> Trace<'t> {
         self.unexplored.insert(Unexplored { artifact, why });
     }
 
+    /// What is negative, with the registered revocations among all authentic statements, whatever
+    /// they were supplied for: for who has not followed a log, others may be missing, but these were seen.
+    fn revocations_in_hand(&self) -> Negatives {
+        let counted = self.believed.values().filter_map(|verified| {
+            let counted = self.standing.of(verified).ok()?;
+            matches!(verified.content().predicate, Predicate::Revocation(_))
+                .then(|| counted.attestation(verified.clone()))
+        });
+        revoked::in_hand(self.negatives.clone(), counted.collect())
+    }
+
+    /// The statements about what was asked for that count no longer, and only because time has run
+    /// out for their signers.
+    fn lapsed(&mut self, standing: &Standing<'_>, counting: &[Attestation]) -> Vec<Attestation> {
+        let counting: BTreeSet<Sha256> = counting.iter().map(Attestation::body).collect();
+        let mut lapsed: Vec<Attestation> = std::mem::take(&mut self.lapsed)
+            .into_values()
+            .filter(|verified| !counting.contains(&verified.body()))
+            .filter_map(|verified| Some(standing.lapsed(&verified).ok()?.attestation(verified)))
+            .collect();
+        lapsed.sort_by_key(|one| (one.index.unwrap_or(u64::MAX), one.body()));
+        lapsed
+    }
+
     /// The believed statements that count, and rejections of those that do not.
-    fn attestations(&mut self) -> Vec<Attestation> {
+    fn attestations(&mut self, standing: &Standing<'_>) -> Vec<Attestation> {
         let mut attestations = Vec::with_capacity(self.believed.len());
         for (body, verified) in std::mem::take(&mut self.believed) {
             // Some bundle of the body is authentic: what was wrong with others does not matter.
             self.rejected.remove(&body);
-            let why = match self.standing.of(&verified) {
+            let why = match standing.of(&verified) {
                 Ok(counted) if self.met.get(&body).is_some_and(|met| met.speaks) => {
                     attestations.push(counted.attestation(verified));
                     continue;
@@ -334,7 +374,7 @@ impl<'t> Trace<'t> {
                 Ok(_) => Rejection::Unrelated,
                 Err(why) => why,
             };
-            let index = self.standing.index(&verified, |_| true);
+            let index = standing.index(&verified, |_| true);
             self.reject_statement(&verified, index, why);
         }
         attestations
@@ -345,14 +385,16 @@ impl<'t> Trace<'t> {
     fn look_for_withheld(&mut self) {
         for artifact in &self.supplied {
             for owed in self.negatives.owed(artifact) {
-                let held = self.believed.get(&owed.body);
+                let held = [self.believed.get(&owed.body), self.lapsed.get(&owed.body)];
                 let has = |key: &KeyId| {
-                    held.is_some_and(|verified| {
-                        verified.signers().iter().any(|one| one.key == *key)
-                    })
+                    let mut signers = held.iter().flatten().flat_map(|held| held.signers());
+                    signers.any(|one| one.key == *key)
                 };
-                let counts =
-                    |key: &&KeyId| self.trust.key(key).is_some_and(|key| key.is_valid(self.now));
+                let counts = |key: &&KeyId| {
+                    self.trust
+                        .key(key)
+                        .is_some_and(|key| key.is_valid(self.now) || key.has_lapsed(self.now))
+                };
                 if owed.keys.iter().filter(counts).any(|key| !has(key)) {
                     let why = WhyUnexplored::Withheld { index: owed.index, body: owed.body };
                     self.unexplored.insert(Unexplored { artifact: *artifact, why });
@@ -361,13 +403,18 @@ impl<'t> Trace<'t> {
         }
     }
 
-    fn reject_bundle(&mut self, artifact: ArtifactId, body: Sha256, why: VerifyError) {
+    fn reject_bundle(
+        &mut self,
+        artifact: ArtifactId,
+        body: Sha256,
+        index: Option<u64>,
+        why: VerifyError,
+    ) {
         if self.believed.contains_key(&body) {
             return;
         }
         let why = Rejection::NotBelieved(why);
-        let rejected =
-            Rejected { artifact, body, index: None, predicate_type: None, step: None, why };
+        let rejected = Rejected { artifact, body, index, predicate_type: None, step: None, why };
         self.reject(rejected);
     }
 
@@ -391,15 +438,17 @@ impl<'t> Trace<'t> {
     }
 
     /// One body has one reason: of several, the first in the order of their words and artifacts,
-    /// so that the order of supply does not matter.
+    /// so that the order of supply does not matter. It stands at the lowest of its positions.
     fn reject(&mut self, rejected: Rejected) {
         let full = self.rejected.len() >= MAX_REJECTED;
         match self.rejected.get_mut(&rejected.body) {
             Some(known) => {
                 let order = |one: &Rejected| (one.why.to_string(), one.artifact);
+                let index = known.index.into_iter().chain(rejected.index).min();
                 if order(&rejected) < order(known) {
                     *known = rejected;
                 }
+                known.index = index;
             }
             None if full => {
                 self.leave(rejected.artifact, "rejected attestations", 1, MAX_REJECTED);
@@ -431,6 +480,18 @@ impl<'t> Trace<'t> {
             }
             Claims::Unasked | Claims::Nothing => Completeness::None,
         }
+    }
+}
+
+/// Keeps a statement with the evidence of all its bundles.
+fn keep(
+    kept: &mut BTreeMap<Sha256, Verified<Statement>>,
+    body: Sha256,
+    verified: Verified<Statement>,
+) {
+    match kept.get_mut(&body) {
+        Some(known) => known.merge(&verified),
+        None => drop(kept.insert(body, verified)),
     }
 }
 

@@ -187,6 +187,11 @@ impl TrustedKey {
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.grants.iter().any(|grant| grant.is_valid(now))
     }
+
+    /// Whether any of its grants has run out by `now`.
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.grants.iter().any(|grant| grant.has_lapsed(now))
+    }
 }
 
 impl Grant {
@@ -208,6 +213,11 @@ impl Grant {
     /// Whether the grant holds at `now`: from `validFrom` on, up to but without `validUntil`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.window().contains(now)
+    }
+
+    /// Whether the grant held before `now` and no longer does.
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.valid_until.is_some_and(|until| until <= now)
     }
 }
 

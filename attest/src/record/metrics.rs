@@ -106,10 +106,8 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Measurement>, MetricsError> {
 pub(super) fn check(bytes: &[u8]) -> Result<(), MetricsError> {
     match json::parse(bytes) {
         Ok(_) => Ok(()),
-        Err(error) => Err(match not_finite(bytes) {
-            Some((field, value)) => MetricsError::NotFinite { field, value },
-            None => error.into(),
-        }),
+        Err(JsonError::NotFinite { field, value }) => Err(MetricsError::NotFinite { field, value }),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -171,39 +169,6 @@ fn exact(text: &str) -> Option<Decimal> {
     let whole = if whole.is_empty() { "0" } else { whole };
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{sign}{whole}{point}{fraction}").parse().ok()
-}
-
-/// The first NaN or infinity outside of strings, with the name before it.
-fn not_finite(bytes: &[u8]) -> Option<(String, String)> {
-    let text = std::str::from_utf8(bytes.get(..bytes.len().min(MAX_BYTES))?).ok()?;
-    let (mut name, mut rest) = ("", text);
-    while let Some(at) =
-        rest.find(|letter: char| letter == '"' || letter == '-' || letter.is_ascii_alphabetic())
-    {
-        rest = rest.get(at..)?;
-        if let Some(inner) = rest.strip_prefix('"') {
-            let mut escaped = false;
-            let end = inner.find(|letter| {
-                let ends = letter == '"' && !escaped;
-                escaped = letter == '\\' && !escaped;
-                ends
-            })?;
-            let (string, after) = (inner.get(..end)?, inner.get(end + 1..)?);
-            if after.trim_start().starts_with(':') {
-                name = string;
-            }
-            rest = after;
-            continue;
-        }
-        let in_word = |letter: char| letter == '-' || letter.is_ascii_alphanumeric();
-        let (word, after) =
-            rest.split_at(rest.find(|letter| !in_word(letter)).unwrap_or(rest.len()));
-        if matches!(word, "NaN" | "Infinity" | "-Infinity") {
-            return Some((name.chars().take(200).collect(), word.into()));
-        }
-        rest = after;
-    }
-    None
 }
 
 #[cfg(test)]

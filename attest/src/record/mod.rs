@@ -27,6 +27,7 @@ mod runtime;
 pub mod secrets;
 mod signals;
 mod statement;
+mod version;
 mod watch;
 
 pub use environment::RECORDED;

@@ -97,8 +97,16 @@ fn yaml(text: &str) -> Result<Value, ParametersError> {
     options.merge_keys = MergeKeyPolicy::Error;
     options.reject_unsupported_tags = true;
     let found: Strict = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| ParametersError::Syntax(error.without_snippet().to_string()))?;
+        .map_err(|error| ParametersError::Syntax(said(&error)))?;
     Ok(found.0)
+}
+
+fn said(error: &serde_saphyr::Error) -> String {
+    let words = crate::yaml::words(error);
+    match error.location().filter(|place| place.line() > 0) {
+        Some(place) => format!("{words} at line {} column {}", place.line(), place.column()),
+        None => words,
+    }
 }
 
 /// Adds what stands under a name. Recursion ends at the depth that parsing allows.

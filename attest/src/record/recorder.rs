@@ -82,7 +82,7 @@ impl Recorder {
         let inputs = Inputs {
             materials,
             locks,
-            runtime: runtime(&program, &environment, &directory),
+            runtime: runtime(&program, &environment, &directory, observer),
             hardware: hardware::hardware(),
             environment: recorded(&environment, &plan.environment),
             code: look.end(),
@@ -97,7 +97,7 @@ impl Recorder {
 pub(super) struct Inputs {
     pub(super) materials: Vec<Input>,
     pub(super) locks: Vec<Input>,
-    pub(super) runtime: Option<ResourceDescriptor>,
+    pub(super) runtime: Vec<ResourceDescriptor>,
     pub(super) hardware: serde_json::Map<String, serde_json::Value>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) code: Option<Code>,

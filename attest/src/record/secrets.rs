@@ -27,7 +27,26 @@ enum Suspicion {
 const CERTAIN_PARTS: [&str; 7] =
     ["password", "passwd", "passphrase", "secret", "credential", "apikey", "privatekey"];
 /// Whole words that always mean a secret.
-const CERTAIN_WORDS: [&str; 6] = ["pwd", "pass", "authorization", "bearer", "cookie", "jwt"];
+const CERTAIN_WORDS: [&str; 7] = ["pwd", "pw", "pass", "authorization", "bearer", "cookie", "jwt"];
+/// Programs to which `-pTEXT` gives a password; `-p` alone makes them ask for it.
+const ATTACHED: [&str; 14] = [
+    "mysql",
+    "mysqladmin",
+    "mysqlbinlog",
+    "mysqlcheck",
+    "mysqldump",
+    "mysqlimport",
+    "mysqlpump",
+    "mysqlshow",
+    "mysqlslap",
+    "mariadb",
+    "mariadb-admin",
+    "mariadb-dump",
+    "mariadb-import",
+    "sshpass",
+];
+/// Of these, the one to which `-p TEXT` does, too.
+const APART: &str = "sshpass";
 /// What may follow `token` in the name of a secret.
 const AFTER_TOKEN: [&str; 4] = ["value", "string", "text", "data"];
 /// What before `token` means a token of a language model.
@@ -129,8 +148,10 @@ pub fn redact_command(arguments: &[String]) -> Vec<String> {
     let mut awaited: Option<Suspicion> = None;
     let mut found = Vec::with_capacity(arguments.len());
     let mut previous = "";
+    let mut client = None;
     for argument in arguments {
         let before = std::mem::replace(&mut previous, argument);
+        client = client_of(argument).or(client);
         if let Some(suspicion) = awaited.take().filter(|_| !argument.starts_with('-')) {
             found.push(redact_suspected(suspicion, argument));
             continue;
@@ -141,6 +162,12 @@ pub fn redact_command(arguments: &[String]) -> Vec<String> {
             // `token =x` or `token = x`: the sign stands apart from the name.
             awaited = value.is_empty().then_some(suspicion);
             found.push(format!("={}", redact_suspected(suspicion, value)));
+            continue;
+        }
+        if let Some(value) = attached(client, argument) {
+            awaited = value.is_empty().then_some(Suspicion::Certain);
+            let shown = redact_suspected(Suspicion::Certain, value);
+            found.push(format!("-p{shown}"));
             continue;
         }
         awaited = flag(argument).and_then(flag_suspicion);
@@ -170,11 +197,25 @@ pub fn redact_text(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len());
     let mut previous = "";
+    let mut client = None;
     let mut rest = text;
     while !rest.is_empty() {
         let (atom, after) = rest.split_at(rest.find(delimits).unwrap_or(rest.len()));
+        client = client_of(atom).or(client);
+        let quoted = after.starts_with(['"', '\'', '`']);
         let awaited = if atom.is_empty() {
             None
+        } else if let Some(value) = attached(client, atom)
+            .or_else(|| (client.is_some() && atom == "-p" && quoted).then_some(""))
+        {
+            out.push_str("-p");
+            rest = rest.get(2..).unwrap_or_default();
+            if value.starts_with(['-', '=']) {
+                // What is awaited does not begin so.
+                out.push_str(REDACTED);
+                rest = after;
+            }
+            rest.starts_with(value).then_some(Suspicion::Certain)
         } else if is_scheme(atom) {
             out.push_str(atom);
             rest = after;
@@ -201,11 +242,26 @@ pub fn redact_text(text: &str) -> String {
         if let Some(suspicion) = awaited {
             rest = redact_awaited(suspicion, rest, &mut out);
         } else if let Some(delimiter) = rest.chars().next().filter(|letter| delimits(*letter)) {
+            // Another command begins.
+            client = client.filter(|_| !";|\n".contains(delimiter));
             out.push(delimiter);
             rest = rest.get(delimiter.len_utf8()..).unwrap_or_default();
         }
     }
     out
+}
+
+/// The program of [`ATTACHED`] that a word calls.
+fn client_of(word: &str) -> Option<&'static str> {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    ATTACHED.into_iter().find(|known| *known == name)
+}
+
+/// The password that a word gives to such a program; empty when the next word is it.
+fn attached<'a>(client: Option<&str>, word: &'a str) -> Option<&'a str> {
+    let value = word.strip_prefix("-p")?;
+    let client = client?;
+    (!value.is_empty() || client == APART).then_some(value)
 }
 
 /// What separates the parts of a script that are looked at by themselves.
@@ -555,6 +611,13 @@ mod tests {
             ("apiKey: x".into(), "apiKey: [redacted]"),
             ("WANDB_API_KEY=x".into(), "WANDB_API_KEY=[redacted]"),
             ("--credentials x".into(), "--credentials [redacted]"),
+            ("--pw foo".into(), "--pw [redacted]"),
+            ("mysql -u root -phunter2 db".into(), "mysql -u root -p[redacted] db"),
+            ("/usr/bin/mysqldump -phunter2".into(), "/usr/bin/mysqldump -p[redacted]"),
+            ("mysql -p'hunter 2' db".into(), "mysql -p'[redacted]' db"),
+            ("mysql -p-x db".into(), "mysql -p[redacted] db"),
+            ("sshpass -p hunter2 ssh host".into(), "sshpass -p [redacted] ssh host"),
+            ("sshpass -phunter2 ssh host".into(), "sshpass -p[redacted] ssh host"),
             ("token =abc".into(), "token =[redacted]"),
             ("token = abc".into(), "token = [redacted]"),
             ("PASSWORD='a, b' c".into(), "PASSWORD='[redacted]' c"),
@@ -606,6 +669,9 @@ mod tests {
             "--token-file /run/token --key-column id --sort-key price --secret-name x",
             "--token $HF_TOKEN --password ${PASSWORD}",
             "--use-password=false --token 3",
+            "mkdir -pv a/b && tool -pfast --pw-column x",
+            "mysql -p db -P 3306 --port=3306",
+            "sort -n mysql; mkdir -pv x",
             "docker run --user 1000:1000 image",
             "docker login --password-stdin registry.example",
             "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -208,7 +208,7 @@ fn dependencies(inputs: &Inputs) -> Vec<ResourceDescriptor> {
     let materials = inputs.materials.iter().map(described);
     let code = inputs.code.iter().map(super::code::Code::descriptor);
     let locks = inputs.locks.iter().map(described);
-    materials.chain(code).chain(locks).chain(inputs.runtime.clone()).collect()
+    materials.chain(code).chain(locks).chain(inputs.runtime.iter().cloned()).collect()
 }
 
 fn described(input: &Input) -> ResourceDescriptor {
@@ -331,7 +331,7 @@ mod tests {
         Inputs {
             materials: Vec::new(),
             locks: Vec::new(),
-            runtime: None,
+            runtime: Vec::new(),
             hardware: Map::new(),
             environment: BTreeMap::new(),
             code: None,

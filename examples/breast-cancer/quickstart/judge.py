@@ -103,8 +103,10 @@ def row(case: str, door: str, expected: Expected, verdicts: Sequence[Verdict]) -
     counted = [verdict for verdict in verdicts if not (expected.answer == "undecided" and verdict in refusals)]
     answers = {verdict.answer for verdict in counted}
     got = counted[0].answer if len(answers) == 1 else ", ".join(f"{v.asked} {v.answer}" for v in verdicts)
-    coded = bool(reports) and all(expected.code in verdict.codes for verdict in reports)
-    named = bool(reports) and all(names(verdict, expected) for verdict in reports)
+    # Where admission is all that was asked, its sentence has to hold what a report would.
+    telling = reports or refusals
+    coded = bool(telling) and all(has_code(verdict, expected) for verdict in telling)
+    named = bool(telling) and all(names(verdict, expected) for verdict in telling)
 
     def told(what: Callable[[Verdict], object]) -> str:
         return " | ".join(f"{verdict.asked}: {what(verdict)}" for verdict in verdicts)
@@ -116,13 +118,21 @@ def row(case: str, door: str, expected: Expected, verdicts: Sequence[Verdict]) -
         why = f"expected the finding {expected.code}; " + told(lambda v: sorted(v.codes))
     elif expected.fault and not named:
         why = f"expected {expected.fault} to be named; " + told(lambda v: (v.codes, sorted(v.rejected), v.said))
-    return Row(case, door, expected.answer, got, "" if why else expected.code, "" if why else expected.shown,
+    # What gives no verdict has no finding: the table says so, beside what is at fault.
+    finding = "no verdict" if expected.answer == "undecided" else expected.code
+    return Row(case, door, expected.answer, got, "" if why else finding, "" if why else expected.shown,
                right=not why, why=why)
+
+
+def has_code(verdict: Verdict, expected: Expected) -> bool:
+    """Whether an answer has the finding: in its report, or, where there is none, in its sentence,
+    in which a colon follows each code."""
+    return expected.code in verdict.codes if verdict.reported else f"{expected.code}: " in verdict.said
 
 
 def names(verdict: Verdict, expected: Expected) -> bool:
     """Whether an answer names what is at fault: with the finding, among what it did not believe,
     or, where there is no report, in what it said."""
-    if verdict.answer == "undecided":
+    if verdict.answer == "undecided" or not verdict.reported:
         return expected.fault in verdict.said
     return expected.fault in verdict.codes.get(expected.code, ()) or expected.fault in verdict.rejected

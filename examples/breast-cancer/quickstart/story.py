@@ -14,6 +14,8 @@ from .verdict import of_command
 from .workspace import IMAGE, CommandFailed, Workspace
 
 UNKNOWN = "oci-manifest:sha256:" + "0" * 64
+# Nothing was ever said about it, and admission has to say which image it means.
+REFUSED = Expected("denied", "artifact.unknown", UNKNOWN, "the image")
 
 
 class Story:
@@ -74,7 +76,7 @@ class Story:
             say.answer(f"listening on {door.service.url}")
             table.append(row("the honest image", "HTTP", ALLOWED, door.ask(LAST)))
             for case, image, expected in (("the promoted image", self.line.image(), ALLOWED),
-                                          ("an unknown image", UNKNOWN, Expected("denied"))):
+                                          ("an unknown image", UNKNOWN, REFUSED)):
                 verdict = door.admit(image)
                 say.answer(f"{case}: {verdict.answer}")
                 say.answer(verdict.said)

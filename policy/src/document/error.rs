@@ -52,7 +52,7 @@ pub enum Problem {
         nearest: Option<String>,
     },
     /// A word that is none of those allowed here.
-    #[error("`{found}` is not a {what}; known are {known}")]
+    #[error("`{found}` is not {} {what}; known are {known}", article(what))]
     Word {
         /// What is expected.
         what: &'static str,
@@ -86,6 +86,10 @@ pub enum Problem {
     TooMany,
 }
 
+fn article(what: &str) -> &'static str {
+    if what.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
 fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
 }
@@ -117,20 +121,10 @@ impl PolicyError {
             Yaml::DuplicateMappingKey { key, .. } => {
                 Problem::RepeatedKey(key.clone().unwrap_or_default())
             }
-            other => Problem::Shape(sentence(other, place)),
+            other => Problem::Shape(attest::yaml::words(other)),
         };
         Self { place, problem }
     }
-}
-
-/// The parser's words without the place, which stands before them.
-fn sentence(error: &Yaml, place: Option<Place>) -> String {
-    let text = error.to_string();
-    let Some(place) = place else { return text };
-    let tail = format!(" at {place}");
-    let head = format!("error: {place}: ");
-    let text = text.strip_prefix(&head).unwrap_or(&text);
-    text.strip_suffix(&tail).unwrap_or(text).to_owned()
 }
 
 impl From<Problem> for PolicyError {

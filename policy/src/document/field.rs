@@ -15,7 +15,8 @@ const MAX_TEXT: usize = 1024;
 /// The own types that may be written short.
 const OWN: [&str; 6] = [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION];
 /// The types that are no step: each has its own rule, or will have one.
-const NO_STEP: [&str; 4] = [VERIFICATION_SUMMARY, APPROVAL, WAIVER, REVOCATION];
+const NO_STEP: [&str; 6] =
+    [VERIFICATION_SUMMARY, APPROVAL, WAIVER, REVOCATION, MONITORING, DEPLOYMENT];
 
 pub(super) type Compiled<T> = Result<T, PolicyError>;
 
@@ -37,8 +38,8 @@ pub(super) fn predicate(text: &Text) -> Compiled<String> {
         }
     };
     if NO_STEP.contains(&full.as_str()) {
-        let problem = "a summary, approval, waiver or revocation is no step: its mere presence \
-                       would count, whatever it says";
+        let problem = "a summary, approval, waiver, revocation, deployment or window of \
+                       monitoring is no step: its mere presence would count, whatever it says";
         return Err(wrong(text, Problem::Contradiction(problem)));
     }
     Ok(full)

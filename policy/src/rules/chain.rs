@@ -16,7 +16,7 @@ use super::joint::{FlowState, Joint, entering};
 use super::past::Past;
 use super::steps::{self, Flaw};
 use super::together;
-use crate::model::Step;
+use crate::model::{Model, Port, Step};
 
 /// The most statements of one step that are read; more is an error, not a choice.
 pub(crate) const MAX_STATEMENTS: usize = 1024;
@@ -34,6 +34,8 @@ pub(crate) struct Chain<'a> {
 pub(crate) struct Links<'a> {
     /// Every believed one, whether it counts or not, by position.
     pub(crate) all: Vec<&'a Attestation>,
+    /// Failures of it whose signers' time has run out; they count against it alone.
+    pub(crate) lapsed: Vec<&'a Attestation>,
     /// Those that count and belong to the chain, by position.
     pub(crate) chosen: Vec<&'a Attestation>,
     /// Why the nearest one does not count, when none does.
@@ -43,6 +45,12 @@ pub(crate) struct Links<'a> {
 }
 
 impl<'a> Links<'a> {
+    /// Every statement that says that the step failed.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &'a Attestation> {
+        let failed = self.all.iter().filter(|one| steps::has_failed(one));
+        failed.chain(&self.lapsed).copied()
+    }
+
     pub(crate) fn is_found(&self) -> bool {
         self.flaw.is_none() && !self.chosen.is_empty()
     }
@@ -71,10 +79,20 @@ impl<'a> Chain<'a> {
                 }
             }
         }
+        for attestation in question.lineage.lapsed().iter().filter(|one| steps::has_failed(one)) {
+            for (step, links) in model.steps.iter().zip(&mut links) {
+                if steps::speaks_for(step, attestation) {
+                    links.lapsed.push(attestation);
+                }
+            }
+        }
         for index in model.later_first.iter().copied() {
             let used = used_by_later_steps(&model.flows, index, &links, past);
             if let (Some(step), Some(links)) = (model.steps.get(index), links.get_mut(index)) {
-                links.end_at(past, used.as_ref());
+                match must_be_of_itself(model, index) {
+                    true => links.end_at_itself(past),
+                    false => links.end_at(past, used.as_ref()),
+                }
                 links.choose(step, past);
             }
         }
@@ -197,6 +215,11 @@ impl<'a> Chain<'a> {
 }
 
 impl<'a> Links<'a> {
+    /// A step whose subject no flow joins to anything must be about the very artifact.
+    fn end_at_itself(&mut self, past: &Past<'a>) {
+        self.all.retain(|one| one.subjects.iter().any(|at| past.is_itself(&at.artifact)));
+    }
+
     /// A step must be about the artifact or its past, or about what a step that it feeds used
     /// (`used`).
     fn end_at(&mut self, past: &Past<'a>, used: Option<&BTreeSet<ArtifactId>>) {
@@ -224,9 +247,43 @@ impl<'a> Links<'a> {
                 Some(flaw) => nearest = nearest.max(Some(flaw)),
             }
         }
+        let failed = self.outlive_failures(past);
         if self.chosen.is_empty() {
-            self.flaw = nearest;
+            self.flaw = nearest.max(failed);
         }
+    }
+
+    /// Leaves out what a failure that is not older speaks against, whoever signed it: nobody can
+    /// run tests until they pass on one occasion. What is in the artifact or holds it counts as the
+    /// artifact; elsewhere a failure speaks against what it names.
+    fn outlive_failures(&mut self, past: &Past<'a>) -> Option<Flaw> {
+        let own = |one: &Attestation| one.subjects.iter().any(|at| past.is_itself(&at.artifact));
+        let failures: Vec<&Attestation> = self.failures().collect();
+        let same = |one: &Attestation, failure: &Attestation| {
+            (own(one) && own(failure))
+                || failure.subjects.iter().any(|subject| one.is_about(&subject.artifact))
+        };
+        let older = |failure: &Attestation, one: &Attestation| {
+            failure.index.is_some() && one.index.is_some() && failure.index < one.index
+        };
+        let before = self.chosen.len();
+        self.chosen.retain(|one| {
+            failures.iter().all(|failure| older(failure, one) || !same(one, failure))
+        });
+        (self.chosen.len() < before).then_some(Flaw::Failed)
+    }
+}
+
+/// Whether nothing but its own subjects ties a step to the artifact: no flow joins it, or it is
+/// measured and none joins what was measured. A statement about any ancestor would do for it
+/// otherwise, so that the numbers of a base model would pass for those of what was tuned from it.
+fn must_be_of_itself(model: &Model, step: usize) -> bool {
+    let ends = model.flows.iter().flat_map(|flow| [flow.from, flow.to]);
+    let mut ends = ends.filter(|end| end.step == step);
+    if model.metrics.iter().any(|metric| metric.step == step) {
+        ends.all(|end| end.port == Port::Materials)
+    } else {
+        ends.next().is_none()
     }
 }
 

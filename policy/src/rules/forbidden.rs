@@ -8,13 +8,14 @@
 
 use std::collections::BTreeSet;
 
-use attest::{ArtifactId, Kind};
+use attest::{ArtifactId, Kind, Sha256};
 use verify::Attestation;
 
 use super::Question;
 use super::chain::Chain;
 use super::flow::{selected, unmatched};
 use super::past::Past;
+use super::steps;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Endpoint, Port, Strength};
@@ -60,7 +61,8 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
             None => format!("what `{from}` made"),
         };
         let entry = Entry { what, to, port: rule.to.port, strength: rule.strength };
-        entry.judge(&rule.rule, &kept_out, &statements(chain, rule.to.step), past, draft);
+        let takers = takers(question, chain, rule.to.step);
+        entry.judge(&rule.rule, &kept_out, &takers, past, draft);
     }
     for rule in &question.model.holdouts {
         let to = name(rule.step);
@@ -73,13 +75,32 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
             .as_ref()
             .map_or_else(|| "the hold-out".to_owned(), |name| format!("the hold-out `{name}`"));
         let entry = Entry { what, to, port: Port::Materials, strength: rule.strength };
-        entry.judge(&rule.rule, &[rule.artifact], &statements(chain, rule.step), past, draft);
+        let takers = takers(question, chain, rule.step);
+        entry.judge(&rule.rule, &[rule.artifact], &takers, past, draft);
     }
 }
 
 /// Every believed statement of a step about anything that went in, chosen or not.
 fn statements<'a>(chain: &Chain<'a>, step: usize) -> Vec<&'a Attestation> {
     chain.steps.get(step).map(|links| links.all.clone()).unwrap_or_default()
+}
+
+/// The same, and whatever else a signer of the step says of how the same products were made: under
+/// the name of another step, or of none, what went in went in all the same.
+fn takers<'a>(question: Question<'a>, chain: &Chain<'a>, step: usize) -> Vec<&'a Attestation> {
+    let mut all = statements(chain, step);
+    let Some(rule) = question.model.steps.get(step) else { return all };
+    let products = all.iter().filter(|one| one.makes()).flat_map(|one| &one.subjects);
+    let products: BTreeSet<ArtifactId> = products.map(|one| one.artifact).collect();
+    let mut seen: BTreeSet<Sha256> = all.iter().map(|one| one.body()).collect();
+    for other in products.iter().flat_map(|product| question.lineage.about(product)) {
+        let counts =
+            other.makes() && other.signers.iter().any(|signer| steps::is_named(rule, signer));
+        if counts && seen.insert(other.body()) {
+            all.push(other);
+        }
+    }
+    all
 }
 
 /// Where something must not enter.

@@ -56,7 +56,12 @@ pub(crate) fn is_known(question: Question<'_>, past: &Past<'_>, draft: &mut Draf
         return true;
     }
     let message = format!("nobody who is trusted says anything about {}", question.artifact);
-    let next = "record and register the steps that made it, or ask about the right artifact";
+    let next = if question.lineage.rejected().is_empty() {
+        "record and register the steps that made it, or ask about the right artifact"
+    } else {
+        "if you believe whoever signed what is there, run `assay trust add KEY`; else record and \
+         register the steps that made it"
+    };
     let problem = Problem::fail(Code::ArtifactUnknown, message, next).about([question.artifact]);
     let bodies = question.lineage.rejected().iter().map(|one| one.body).take(MAX_EVIDENCE);
     draft.fail(KNOWN, vec![problem.shown_by_bodies(bodies)]);

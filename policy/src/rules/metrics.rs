@@ -13,7 +13,6 @@ use verify::Attestation;
 
 use super::Question;
 use super::chain::Chain;
-use super::steps;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 
@@ -126,20 +125,20 @@ impl Metric {
         }
     }
 
-    /// The evaluations of `artifact` on the data set by anybody whom the step's policy names, by
-    /// position, those without one last. Not only those of the step: a number that is called by
-    /// the name of another step, or of none, speaks against the artifact all the same.
+    /// The believed evaluations of `artifact` on the data set, by position, those without one last.
+    /// Not only those of the step and its signers: a number that is called by the name of another
+    /// step, or of none, or that comes from an evaluator whom the policy did not ask, speaks
+    /// against the artifact all the same. So does one whose signer's time has run out since.
     fn evaluations<'a>(
         &self,
         question: Question<'a>,
         artifact: &ArtifactId,
     ) -> Vec<&'a Attestation> {
-        let Some(step) = question.model.steps.get(self.step) else { return Vec::new() };
         let of_rule = |one: &&Attestation| {
             evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
-                && one.signers.iter().any(|signer| steps::is_named(step, signer))
         };
-        question.lineage.about(artifact).filter(of_rule).collect()
+        let lapsed = question.lineage.lapsed().iter().filter(|one| one.is_about(artifact));
+        question.lineage.about(artifact).chain(lapsed).filter(of_rule).collect()
     }
 
     fn flaw(&self, attestation: &Attestation) -> Option<Flaw> {

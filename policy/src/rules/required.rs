@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use attest::ArtifactId;
 use attest::predicate::PROVENANCE;
+use attest::{ArtifactId, Kind};
 use verify::Attestation;
 
 use super::Question;
@@ -33,6 +33,7 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
             let other = step.signers.not_same_as.and_then(|other| model.steps.get(other));
             let at: Vec<&Attestation> = match flaw {
                 Flaw::SameSigner => links.chosen.clone(),
+                Flaw::Failed => links.failures().collect(),
                 _ => {
                     let same = |one: &&&Attestation| steps::flaw(step, one) == Some(flaw);
                     links.all.iter().filter(same).copied().collect()
@@ -86,7 +87,7 @@ pub(crate) fn reaches(
     let last: Vec<&Attestation> = all().filter(made).copied().collect();
     let products: BTreeSet<ArtifactId> =
         last.iter().flat_map(|one| &one.subjects).map(|one| one.artifact).collect();
-    if is_made(question.artifact, &products, past) {
+    if is_made(question, &products, past) {
         draft.pass(REACHES, bodies(last), None);
         return;
     }
@@ -100,18 +101,27 @@ pub(crate) fn reaches(
     draft.fail(REACHES, vec![problem.shown_by(about).about([question.artifact])]);
 }
 
-/// Whether `artifact` is among `products`, or in one of them, or has nothing in it that is not:
-/// one good file makes no good folder.
-fn is_made(artifact: ArtifactId, products: &BTreeSet<ArtifactId>, past: &Past<'_>) -> bool {
-    let mut open = vec![artifact];
-    let mut seen = BTreeSet::from([artifact]);
+/// Whether `artifact` is among `products`, or in one of them, or was made of nothing else: one good
+/// file makes no good folder, and good files under each other's names make another folder than the
+/// one that they came from. So the parts speak for a whole only if somebody who is trusted made it;
+/// an image index, which everybody may write, is as good as the images in it.
+fn is_made(question: Question<'_>, products: &BTreeSet<ArtifactId>, past: &Past<'_>) -> bool {
+    let mut open = vec![question.artifact];
+    let mut seen = BTreeSet::from([question.artifact]);
     while let Some(next) = open.pop() {
         if past.with_wholes(next).iter().any(|whole| products.contains(whole)) {
             continue;
         }
+        let is_index = next.kind() == Some(Kind::OciIndex);
+        if !is_index && !question.lineage.about(&next).any(Attestation::makes) {
+            return false;
+        }
         let mut has_parts = false;
         for part in past.parts(&next) {
             has_parts = true;
+            if is_index && !matches!(part.kind(), Some(Kind::OciManifest | Kind::OciIndex)) {
+                return false;
+            }
             if seen.insert(part) {
                 open.push(part);
             }

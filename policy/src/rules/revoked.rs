@@ -16,6 +16,8 @@ use crate::draft::{Draft, Problem};
 pub(crate) const RULE: &str = "revocation";
 /// How many artifacts of the way from the revoked one are named.
 const MAX_WAY: usize = 16;
+/// How many revocations that stop before the artifact are said one by one.
+const MAX_SAID: usize = 4;
 
 /// Says whether the artifact, something in it, a data set that numbers were wanted on, or something that a
 /// statement of the chain used is revoked.
@@ -43,12 +45,46 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
         }
     }
     if found.is_empty() {
-        draft.pass(RULE, Vec::new(), None);
+        let (evidence, detail) = stopped(question, chain, past);
+        draft.pass(RULE, evidence, detail);
         return;
     }
     let problems =
         found.into_values().map(|(artifact, revoked)| problem(question, artifact, revoked));
     draft.fail(RULE, problems.collect());
+}
+
+/// The revocations of what the artifact rests on that do not reach it, in words. Whoever relies on
+/// the artifact should know of them.
+fn stopped(
+    question: Question<'_>,
+    chain: &Chain<'_>,
+    past: &Past<'_>,
+) -> (Vec<Sha256>, Option<String>) {
+    let used = chain.all().flat_map(|one| one.materials.iter().chain(&one.subjects));
+    let used = used.map(|named| named.artifact);
+    let mut said: BTreeMap<Sha256, String> = BTreeMap::new();
+    for artifact in past.all().iter().copied().chain(used) {
+        let Some(revoked) = question.lineage.revoked(&artifact) else { continue };
+        let way = match (past.is_itself(&artifact), past.all().contains(&artifact)) {
+            (true, _) => "in",
+            (false, true) => "made from",
+            (false, false) => "a step used",
+        };
+        said.entry(revoked.by.body).or_insert_with(|| {
+            let index = revoked.by.index;
+            format!(
+                "{way} {artifact}, which is revoked in entry {index}; the revocation stops there"
+            )
+        });
+    }
+    let more = said.len().saturating_sub(MAX_SAID);
+    let mut sentences: Vec<String> = said.values().take(MAX_SAID).cloned().collect();
+    if more > 0 {
+        sentences.push(format!("and {more} more"));
+    }
+    let detail = (!sentences.is_empty()).then(|| sentences.join("; "));
+    (said.into_keys().collect(), detail)
 }
 
 fn problem(question: Question<'_>, artifact: ArtifactId, revoked: &Revoked) -> Problem {

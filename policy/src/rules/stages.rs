@@ -2,7 +2,8 @@
 //!
 //! A stage was passed when the last verification summary for it says PASSED. A summary counts
 //! when it is about this very artifact, signed by the key of the verifier that it names, in the
-//! register, for exactly that stage and for exactly this policy.
+//! register, for exactly that stage and for exactly this policy. One whose signer's time has run
+//! out since counts only if it says FAILED.
 
 use attest::predicate::{VerificationResult, VerificationSummary};
 use attest::{Predicate, Sha256, StageName};
@@ -24,7 +25,13 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
             let about = question.lineage.about(&question.artifact);
             about.filter_map(|one| summary(one).map(|summary| (one, summary)))
         };
+        let lapsed = question.lineage.lapsed().iter();
+        let lapsed = lapsed
+            .filter(|one| one.is_about(&question.artifact))
+            .filter_map(|one| summary(one).map(|summary| (one, summary)))
+            .filter(|(_, summary)| summary.verification_result != VerificationResult::Passed);
         let counting = about()
+            .chain(lapsed)
             .filter(|(one, summary)| counts(one, summary, &earlier.name, &question.model.digest));
         match counting.max_by_key(|(one, _)| one.index) {
             Some((one, summary)) if summary.verification_result == VerificationResult::Passed => {

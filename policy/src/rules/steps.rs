@@ -3,7 +3,8 @@
 //! A statement counts for a step when it names the step (or is of a type that cannot), has one of
 //! the predicate types and the kind, is signed by as many distinct owners as the policy wants, of
 //! those whom it names, and stands in a trusted log. One statement must have all that: two with
-//! one signature each are not one with two.
+//! one signature each are not one with two. Tests must have passed, and no pass survives a later
+//! failure.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,9 @@ use verify::{Attestation, Rejected, Rejection, Signer, VerifyError};
 use crate::code::Code;
 use crate::draft::{MAX_EVIDENCE, Problem};
 use crate::model::{LogRule, Step};
+
+/// The one result of tests by which a step holds; it stands in in-toto's test result v0.1.
+const PASSED: &str = "PASSED";
 
 /// Why a statement of a step does not count; the later, the nearer it came.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -29,6 +33,8 @@ pub(crate) enum Flaw {
         /// How many there are.
         owners: usize,
     },
+    /// It says itself that the tests did not pass, or a later one does.
+    Failed,
     /// Fewer owners than needed, once those of the other step are left out.
     SameSigner,
 }
@@ -55,7 +61,17 @@ pub(crate) fn flaw(step: &Step, attestation: &Attestation) -> Option<Flaw> {
     match owners(step, attestation).len() {
         0 => Some(Flaw::Unlogged),
         owners if owners < step.signers.threshold => Some(Flaw::Threshold { owners }),
+        _ if has_failed(attestation) => Some(Flaw::Failed),
         _ => None,
+    }
+}
+
+/// Whether it reports tests and not that they passed. What a tester says of success is taken to
+/// the artifact's disadvantage alone: that tests were run at all is what the step asks for.
+pub(crate) fn has_failed(attestation: &Attestation) -> bool {
+    match &attestation.statement().predicate {
+        Predicate::TestResult(tests) => tests.result != PASSED,
+        _ => false,
     }
 }
 
@@ -136,6 +152,11 @@ pub(crate) fn flawed(
                 step.signers.threshold,
                 signers()
             ),
+        ),
+        Flaw::Failed => Problem::fail(
+            Code::StepFailed,
+            format!("the last result of `{name}`, signed by {found}, is not `{PASSED}`"),
+            format!("mend what fails, and have `{name}` run on the result"),
         ),
         Flaw::SameSigner => {
             let other = other.map_or("", |other| other.name.as_str());

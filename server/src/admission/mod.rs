@@ -67,6 +67,10 @@ pub fn decide(
                     .into(),
             );
         }
+        Currency::Suspended(cause) => return Answer::denied(uid, cause.to_string()),
+    }
+    if !review.object.is_object() {
+        return Answer::denied(uid, "`request.object` is not an object".into());
     }
     let named = match workload::named(&review.kind, &review.object) {
         Ok(named) => named,
@@ -99,6 +103,16 @@ pub fn decide(
         .annotated("stage", stage.to_string())
         .annotated("policy", namespaces.policy().to_string());
     if digests.is_empty() { answer } else { answer.annotated("artifacts", digests.join(" ")) }
+}
+
+/// Answers a review that cannot be judged. What goes away is let go.
+pub fn refuse(review: &Review, why: String) -> Answer {
+    match review.operation {
+        Operation::Delete => Answer::allowed(&review.uid),
+        Operation::Create | Operation::Update | Operation::Connect => {
+            Answer::denied(&review.uid, why)
+        }
+    }
 }
 
 /// What is ruled about one image or location.

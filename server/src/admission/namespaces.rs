@@ -11,7 +11,8 @@ pub const MAX_NAMESPACES: usize = 10_000;
 /// The stages of namespaces, under one policy.
 ///
 /// A namespace that is not mapped, and an object outside all namespaces, get the strictest stage:
-/// of those with the strictest mode, the one that the policy names last.
+/// of those with the strictest mode, the one that most others must be passed before; of several,
+/// the one that the policy names last.
 #[derive(Clone, Debug)]
 pub struct Namespaces {
     stages: BTreeMap<String, StageName>,
@@ -60,7 +61,8 @@ impl Namespaces {
             }
         }
         // Of equals, `max_by_key` gives the last.
-        let strictest = policy.stages().max_by_key(|(_, mode)| *mode);
+        let strictest =
+            policy.stages().max_by_key(|(stage, mode)| (*mode, policy.stages_before(stage)));
         let (strictest, _) = strictest.ok_or(NamespaceError::NoStage)?;
         let lenient = policy.stages().filter(|(_, mode)| *mode != Mode::Enforce);
         Ok(Self {
@@ -84,5 +86,40 @@ impl Namespaces {
     /// The digest of the policy whose verdicts count.
     pub const fn policy(&self) -> Sha256 {
         self.policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unmapped_namespace_is_the_strictest_stage() {
+        let cases = [
+            ("the last of equals", "{a: {mode: enforce}, b: {mode: enforce}}", "b"),
+            ("the strictest mode", "{a: {mode: enforce}, b: {mode: warn, after: [a]}}", "a"),
+            ("the one behind", "{b: {mode: enforce, after: [a]}, a: {mode: enforce}}", "b"),
+            (
+                "the one furthest behind",
+                "{c: {mode: enforce, after: [b]}, b: {mode: enforce, after: [a]}, a: {mode: audit}}",
+                "c",
+            ),
+        ];
+        for (name, stages, want) in cases {
+            let policy = Policy::parse(&format!(
+                "apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {{name: stages, version: 1}}
+stages: {stages}
+steps: {{train: {{predicates: ['https://slsa.dev/provenance/v1'], signers: {{anyOf: [a]}}}}}}
+"
+            ));
+            let mapped = [("mapped".to_owned(), "a".parse().unwrap())].into();
+            let namespaces = Namespaces::new(mapped, &policy.unwrap()).unwrap();
+            for unmapped in [Some("other"), None] {
+                assert_eq!(namespaces.stage_of(unmapped).as_str(), want, "{name}");
+            }
+            assert_eq!(namespaces.stage_of(Some("mapped")).as_str(), "a", "{name}");
+        }
     }
 }

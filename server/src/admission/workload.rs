@@ -21,6 +21,15 @@ const COMPONENTS: [&str; 3] = ["predictor", "transformer", "explainer"];
 /// from, as `storageUri` does for the containers that KServe knows.
 const STORAGE_VARIABLE: &str = "STORAGE_URI";
 
+/// Fields whose keys are chosen by whoever writes the object, and name no field.
+const FREE_KEYS: [&str; 4] = ["annotations", "labels", "matchLabels", "nodeSelector"];
+
+/// How the annotations begin by which KServe's controller tells its own hook what a pod loads;
+/// anybody can write them.
+const STORAGE_ANNOTATIONS: &str = "internal.serving.kserve.io/storage";
+/// The one of them that is a location.
+const SOURCE_ANNOTATION: &str = "internal.serving.kserve.io/storage-initializer-sourceuri";
+
 /// Something that a workload runs, with the place in the object that names it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
@@ -61,6 +70,12 @@ pub enum WorkloadError {
         /// What should stand there.
         expected: &'static str,
     },
+    /// An inference service has a part that is not known, and may hold a model.
+    #[error("`{place}` is none of the components that are judged ({})", COMPONENTS.join(", "))]
+    Component {
+        /// Path in the object.
+        place: String,
+    },
     /// A model is loaded by a way that says nothing about its content.
     #[error(
         "`{place}` loads a model by a way that names no digest; use `storageUri: oci://…@sha256:…`"
@@ -83,13 +98,17 @@ pub enum WorkloadError {
 /// [`WorkloadError`] when that cannot be said for certain; the object is to be refused.
 pub(super) fn named(kind: &GroupVersionKind, object: &Value) -> Result<Vec<Named>, WorkloadError> {
     let mut found = Found(Vec::new());
-    let specification = Node::root(object)?.object("spec")?;
+    let object = Node::root(object)?;
+    let specification = object.object("spec")?;
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Pod") => found.pod(&specification)?,
         ("serving.kserve.io", "InferenceService") => found.inference_service(&specification)?,
         (group, kind) => {
             return Err(WorkloadError::Kind { kind: kind.to_owned(), group: group.to_owned() });
         }
+    }
+    if let Some(metadata) = object.optional_object("metadata")? {
+        found.annotations(&metadata)?;
     }
     if found.0.is_empty() {
         return Err(WorkloadError::Nothing);
@@ -117,6 +136,11 @@ impl Found {
                 self.add(place, Runs::Image(image.to_owned()))?;
             }
         }
+        self.volumes(specification)
+    }
+
+    /// Images mounted as volumes.
+    fn volumes(&mut self, specification: &Node<'_>) -> Result<(), WorkloadError> {
         for volume in specification.list("volumes")? {
             if let Some(image) = volume.optional_object("image")? {
                 let (place, reference) =
@@ -127,46 +151,85 @@ impl Found {
         Ok(())
     }
 
-    fn inference_service(&mut self, specification: &Node<'_>) -> Result<(), WorkloadError> {
-        for name in COMPONENTS {
-            if let Some(component) = specification.optional_object(name)? {
-                self.component(&component)?;
-                if let Some(worker) = component.optional_object("workerSpec")? {
-                    self.component(&worker)?;
+    /// What annotations make KServe's hook load into a pod.
+    fn annotations(&mut self, metadata: &Node<'_>) -> Result<(), WorkloadError> {
+        let Some(annotations) = metadata.optional_object("annotations")? else { return Ok(()) };
+        for key in annotations.fields.keys().filter(|key| key.starts_with(STORAGE_ANNOTATIONS)) {
+            match annotations.text(key)? {
+                Some((place, uri)) if key == SOURCE_ANNOTATION => {
+                    self.add(place, Runs::Location(uri.to_owned()))?;
                 }
+                Some((place, _)) => return Err(WorkloadError::Storage { place }),
+                None => {}
             }
         }
         Ok(())
     }
 
-    /// A component is a pod's specification with a `model`, or with one of the older fields that
-    /// are named after a framework (`sklearn`, `triton`, …): any object that names an image or a
-    /// place to load from is one.
-    fn component(&mut self, component: &Node<'_>) -> Result<(), WorkloadError> {
-        self.pod(component)?;
-        for list in CONTAINER_LISTS {
-            for container in component.list(list)? {
-                self.storage_variables(&container)?;
+    /// The components, and nothing beside them that could hold one.
+    fn inference_service(&mut self, specification: &Node<'_>) -> Result<(), WorkloadError> {
+        let holds = |value: &Value| value.is_object() || value.is_array();
+        for (name, value) in specification.fields {
+            if holds(value) && !COMPONENTS.contains(&name.as_str()) {
+                return Err(WorkloadError::Component { place: specification.path(name) });
             }
         }
-        for model in component.objects() {
-            if model.name() == "workerSpec" {
-                continue;
-            }
-            self.storage_variables(&model)?;
-            if let Some((place, image)) = model.text("image")? {
-                self.add(place, Runs::Image(image.to_owned()))?;
-            }
-            if let Some((place, uri)) = model.text("storageUri")? {
-                self.add(place, Runs::Location(uri.to_owned()))?;
-            }
-            for opaque in ["storage", "storageUris"] {
-                if model.has(opaque) {
-                    return Err(WorkloadError::Storage { place: model.path(opaque) });
-                }
+        for name in COMPONENTS {
+            if let Some(component) = specification.optional_object(name)? {
+                self.component(&component)?;
             }
         }
         Ok(())
+    }
+
+    /// A component is a pod's specification with a `model`, with one of the older fields that are
+    /// named after a framework (`sklearn`, `triton`, …), with a `workerSpec`, or with locations of
+    /// its own. What KServe reads where differs between its versions, so that images and locations
+    /// are judged wherever they stand; as deep as a review is parsed, which is 128 levels.
+    fn component(&mut self, node: &Node<'_>) -> Result<(), WorkloadError> {
+        for (key, value) in node.fields {
+            match key.as_str() {
+                _ if value.is_null() => {}
+                key if FREE_KEYS.contains(&key) => {}
+                "volumes" => self.volumes(node)?,
+                "env" => self.storage_variables(node)?,
+                "image" => {
+                    if let Some((place, image)) = node.text(key)? {
+                        self.add(place, Runs::Image(image.to_owned()))?;
+                    }
+                }
+                "storageUri" | "uri" => {
+                    if let Some((place, uri)) = node.text(key)? {
+                        self.add(place, Runs::Location(uri.to_owned()))?;
+                    }
+                }
+                key if key.to_ascii_lowercase().starts_with("storage") => {
+                    return Err(WorkloadError::Storage { place: node.path(key) });
+                }
+                list if CONTAINER_LISTS.contains(&list) => {
+                    for container in node.list(list)? {
+                        if !container.has("image") {
+                            return Err(container.lacks_image());
+                        }
+                        self.component(&container)?;
+                    }
+                }
+                key => self.below(&node.path(key), value)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What an object, or any object in a list, says.
+    fn below(&mut self, place: &str, value: &Value) -> Result<(), WorkloadError> {
+        match value {
+            Value::Object(_) => self.component(&Node::new(place.to_owned(), value)?),
+            Value::Array(items) => {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(index, item)| self.below(&format!("{place}[{index}]"), item))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where the environment of a container says that a model is loaded from.
@@ -206,10 +269,6 @@ impl<'v> Node<'v> {
         if self.place.is_empty() { field.to_owned() } else { format!("{}.{field}", self.place) }
     }
 
-    fn name(&self) -> &str {
-        self.place.rsplit('.').next().unwrap_or_default()
-    }
-
     /// A field that is there and not null.
     fn field(&self, name: &str) -> Option<&'v Value> {
         self.fields.get(name).filter(|value| !value.is_null())
@@ -229,11 +288,6 @@ impl<'v> Node<'v> {
 
     fn optional_object(&self, name: &str) -> Result<Option<Self>, WorkloadError> {
         self.field(name).map(|value| Self::new(self.path(name), value)).transpose()
-    }
-
-    /// Every field that is an object.
-    fn objects(&self) -> impl Iterator<Item = Self> + '_ {
-        self.fields.iter().filter_map(|(name, value)| Self::new(self.path(name), value).ok())
     }
 
     fn list(&self, name: &str) -> Result<Vec<Self>, WorkloadError> {
@@ -336,12 +390,77 @@ mod tests {
         let want = [
             ("spec.predictor.model.storageUri", "location oci://r.example/m"),
             ("spec.predictor.workerSpec.containers[0].image", "image w:1"),
-            ("spec.transformer.containers[0].image", "image t:1"),
             ("spec.transformer.containers[0].env[1].value", "location s3://t"),
+            ("spec.transformer.containers[0].image", "image t:1"),
             ("spec.explainer.art.image", "image e:1"),
             ("spec.explainer.art.storageUri", "location s3://e"),
         ];
         assert_eq!(found.unwrap(), want.map(|(place, what)| (place.into(), what.into())));
+    }
+
+    #[test]
+    fn a_location_counts_wherever_it_stands() {
+        let good = json!([{"image": "a:1"}]);
+        let cases = [
+            ("predictor.storageUri", json!({"containers": good, "storageUri": "s3://e"})),
+            (
+                "predictor.containers[0].storageUri",
+                json!({"containers": [{"image": "a:1", "storageUri": "s3://e"}]}),
+            ),
+            (
+                "predictor.workerSpec.storageUri",
+                json!({"containers": good, "workerSpec": {"storageUri": "s3://e"}}),
+            ),
+            (
+                "predictor.model.lora.adapters[0].uri",
+                json!({"containers": good, "model": {"lora": {"adapters": [{"uri": "s3://e"}]}}}),
+            ),
+            (
+                "predictor.model.container.image",
+                json!({"containers": good, "model": {"container": {"image": "s3://e"}}}),
+            ),
+        ];
+        for (place, predictor) in cases {
+            let found = places(&service(), json!({"predictor": predictor})).unwrap();
+            let says = |(at, what): &(String, String)| {
+                *at == format!("spec.{place}") && what.ends_with(" s3://e")
+            };
+            assert!(found.iter().any(says), "{place}: {found:?}");
+            assert!(found.len() == 2, "{place}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_annotation_can_bring_a_model() {
+        let source = "internal.serving.kserve.io/storage-initializer-sourceuri";
+        let cases = [
+            ("none", json!({}), Some(1)),
+            ("somebody's own", json!({"example.com/storage": "s3://e"}), Some(1)),
+            ("a location", json!({source: "s3://e"}), Some(2)),
+            ("by key", json!({"internal.serving.kserve.io/storage-spec": "true"}), None),
+        ];
+        for (name, annotations, want) in cases {
+            let object = json!({
+                "metadata": {"annotations": annotations},
+                "spec": {"containers": [{"image": "a:1"}]},
+            });
+            let found = named(&pod(), &object).map(|found| found.len());
+            assert_eq!(found.ok(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_anybody_may_choose_are_no_locations() {
+        let found = places(
+            &service(),
+            json!({"maxReplicas": 2, "predictor": {
+                "containers": [{"image": "a:1"}],
+                "nodeSelector": {"storage": "fast"},
+                "labels": {"storageUri": "s3://a"},
+                "volumes": [{"ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}],
+            }}),
+        );
+        assert_eq!(found.unwrap().len(), 1);
     }
 
     #[test]
@@ -383,6 +502,26 @@ mod tests {
                 "by a list",
                 service(),
                 json!({"predictor": {"model": {"storageUris": [{"uri": "s3://a"}]}}}),
+            ),
+            (
+                "by a list beside the model",
+                service(),
+                json!({"predictor": {"containers": [{"image": "a:1"}], "storageUris": [{"uri": "s3://a"}]}}),
+            ),
+            (
+                "by a list of the workers",
+                service(),
+                json!({"predictor": {"containers": [{"image": "a:1"}], "workerSpec": {"storageUris": []}}}),
+            ),
+            (
+                "by a word that is not known yet",
+                service(),
+                json!({"predictor": {"containers": [{"image": "a:1", "storageRef": "a"}]}}),
+            ),
+            (
+                "by a part that is not known",
+                service(),
+                json!({"predictor": {"containers": [{"image": "a:1"}]}, "canary": {"predictor": {}}}),
             ),
         ];
         for (name, kind, specification) in cases {

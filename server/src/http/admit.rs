@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 
-use super::extract::{Now, json_bytes};
+use super::extract::json_bytes;
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
 use crate::admission::{self, Review};
@@ -27,18 +27,25 @@ pub(super) const ADMIT: Operation = Operation {
     writes: false,
 };
 
-pub(super) async fn admit<S: Storage>(
+/// The same, at the path that hooks of clusters are commonly set up with.
+pub(super) const VALIDATE: Operation = Operation {
+    id: "validate",
+    summary: "Answers an AdmissionReview of Kubernetes, as `/v1/admission` does",
+    ..ADMIT
+};
+
+pub(super) async fn admit<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
-    Now(now): Now,
     request: Request,
 ) -> Result<Json<admission::Answer>, ApiError> {
     let bytes = json_bytes(request, &app, MAX_REVIEW).await?;
     let review = Review::parse(&bytes).map_err(|error| ApiError::Body(error.to_string()))?;
-    Ok(Json(match app.namespaces() {
-        Some(namespaces) => admission::decide(&review, namespaces, app.verdicts(), now),
-        None => {
+    Ok(Json(match (app.now(), app.namespaces()) {
+        (Ok(now), Some(namespaces)) => admission::decide(&review, namespaces, app.verdicts(), now),
+        (Err(behind), _) => admission::refuse(&review, format!("clock.behind: {behind}")),
+        (_, None) => {
             let why = "the service has no policy to admit by; start it with one";
-            admission::Answer::denied(&review.uid, why.into())
+            admission::refuse(&review, why.into())
         }
     }))
 }

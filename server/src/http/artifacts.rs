@@ -114,6 +114,7 @@ pub(super) async fn lineage<S: Storage + 'static>(
     Now(now): Now,
 ) -> Result<Json<Family>, ApiError> {
     app.read(move |app| async move {
+        app.require_sound()?;
         let followed = app.catch_up(now).await?;
         let (register, trust) = (app.register(), app.trust());
         let negatives = &followed.negatives;

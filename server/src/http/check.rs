@@ -40,6 +40,7 @@ pub(super) async fn check<S: Storage + 'static>(
     app.read(move |app| async move {
         app.require_whole()?;
         let policy = opinion.as_ref().or(app.policy()).ok_or(ApiError::NoPolicy)?;
+        app.require_sound()?;
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let decision = judge::check(app.register(), &artifact, &stage, &grounds).await?;

@@ -30,25 +30,30 @@ pub(super) trait Posted: DeserializeOwned {
 /// asking the browser first: a service on the loopback address must not be written to that way.
 pub(super) struct Body<T>(pub T);
 
-impl<T: Posted, A: Send + Sync> FromRequest<A> for Body<T> {
+impl<T: Posted, S: Storage + 'static> FromRequest<Arc<App<S>>> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &A) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &Arc<App<S>>) -> Result<Self, ApiError> {
         let bytes = json_bytes(request, app, T::LIMIT).await?;
         json::parse_as(&bytes).map(Self).map_err(|error| ApiError::Body(error.to_string()))
     }
 }
 
-/// Reads a body that says it is JSON; the route's `DefaultBodyLimit` is `limit`.
-pub(super) async fn json_bytes<A: Send + Sync>(
+/// Reads a body that says it is JSON; the route's `DefaultBodyLimit` is `limit`. A service that is
+/// being stopped does not wait long for it.
+pub(super) async fn json_bytes<S: Storage + 'static>(
     request: Request,
-    app: &A,
+    app: &Arc<App<S>>,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::MediaType);
     }
-    Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+    let read = tokio::select! {
+        read = Bytes::from_request(request, app) => read,
+        () = app.hurries() => return Err(ApiError::NotReady("it is being stopped")),
+    };
+    read.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge { limit },
         _ => ApiError::Body("it ended before it was complete".into()),
     })
@@ -109,14 +114,14 @@ impl<T: DeserializeOwned, A: Send + Sync> FromRequestParts<A> for Asked<T> {
     }
 }
 
-/// The time of the request: the clock is read once for each.
+/// The time of the request: the clock is read once for each, and not followed back.
 pub(super) struct Now(pub Timestamp);
 
 impl<S: Storage> FromRequestParts<Arc<App<S>>> for Now {
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
-        Ok(Self(app.now()))
+        Ok(Self(app.now()?))
     }
 }
 

@@ -38,8 +38,9 @@ pub(super) const READY: Operation = Operation {
     id: "ready",
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
-                  while an entry of the register could not be taken into account, or a witness has seen \
-                  another history of it. Use it as a readiness probe.",
+                  while an entry of the register could not be taken into account, a witness has seen another \
+                  history of it, or trust, policy or register are no longer what the service was started \
+                  with. Use it as a readiness probe.",
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),
@@ -49,6 +50,7 @@ pub(super) const READY: Operation = Operation {
 pub(super) async fn ready<S: Storage>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
+    app.now()?;
     match app.verdicts().currency() {
         Currency::Current => {
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" })))
@@ -58,5 +60,6 @@ pub(super) async fn ready<S: Storage>(
             "the register could not be followed to its end; the service's log says why",
         )),
         Currency::Forked => Err(ApiError::NotReady(FORKED)),
+        Currency::Suspended(cause) => Err(ApiError::NotReady(cause.as_str())),
     }
 }

@@ -18,6 +18,6 @@ mod tiles;
 mod token;
 
 pub(crate) use problem::FORKED;
-pub use problem::{ApiError, MEDIA_TYPE, Problem};
+pub use problem::{ApiError, Effect, MEDIA_TYPE, Problem};
 pub use router::router;
 pub use token::{MAX_LENGTH, MIN_LENGTH, Token, TokenError};

@@ -7,6 +7,8 @@
 use attest::NAMESPACE;
 use serde_json::{Map, Value, json};
 
+use super::problem::Effect;
+
 /// The shapes of bodies, as JSON Schema.
 const SCHEMAS: &str = include_str!("schemas.json");
 
@@ -68,6 +70,11 @@ impl Answer {
 }
 
 impl Operation {
+    /// What may have come of it when nobody waited for its end.
+    pub(super) const fn effect(&self) -> Effect {
+        if self.writes { Effect::Writes } else { Effect::Reads }
+    }
+
     fn document(&self) -> Value {
         let mut operation = Map::new();
         operation.insert("operationId".into(), self.id.into());

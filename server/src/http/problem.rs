@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::ClockBehind;
 use crate::judge::JudgeError;
 use crate::keeper::KeepError;
 use crate::register::{ReadError, StorageError, SubmitError};
@@ -117,6 +118,8 @@ pub enum ApiError {
     TimedOut {
         /// How long the service waits, in seconds.
         seconds: u64,
+        /// What may have come of the request all the same.
+        effect: Effect,
     },
     /// The service is starting or has fallen behind.
     #[error("the service is not ready: {0}")]
@@ -130,6 +133,15 @@ pub enum ApiError {
     /// A defect of ours.
     #[error("the service failed")]
     Internal,
+}
+
+/// What a request may do to the register.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// Nothing.
+    Reads,
+    /// It may add entries.
+    Writes,
 }
 
 /// The document that is sent.
@@ -196,7 +208,12 @@ impl ApiError {
             Self::Undecided(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "undecided", "Could not decide")
             }
-            Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out"),
+            Self::TimedOut { effect: Effect::Reads, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Timed out")
+            }
+            Self::TimedOut { effect: Effect::Writes, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unacknowledged", "Not acknowledged")
+            }
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy", "Too many submissions"),
             Self::NotWitnessed => {
@@ -252,6 +269,9 @@ impl ApiError {
                 "ask the operator to give the register a policy (`.assay/policy.yaml`)".into()
             }
             Self::NoRoute | Self::Method => "read /openapi.json for what there is".into(),
+            Self::TimedOut { effect: Effect::Writes, .. } => {
+                "it may have been registered; look with /v1/find before you send it again".into()
+            }
             Self::Undecided(_) | Self::TimedOut { .. } | Self::NotReady(_) => {
                 "take it as not allowed and try again; if it stays, the service's log says why"
                     .into()
@@ -304,10 +324,17 @@ impl From<JudgeError> for ApiError {
     }
 }
 
+impl From<ClockBehind> for ApiError {
+    fn from(error: ClockBehind) -> Self {
+        Self::ClockBehind(error.to_string())
+    }
+}
+
 impl From<KeepError> for ApiError {
     fn from(error: KeepError) -> Self {
         match error {
             KeepError::Judge(error) => error.into(),
+            KeepError::Clock(error) => error.into(),
             error => Self::undecided(error),
         }
     }

@@ -38,6 +38,7 @@ pub(super) async fn promote<S: Storage + 'static>(
     app.write(now, move |app| async move {
         let policy = app.policy().ok_or(ApiError::NoPolicy)?;
         let gate = app.gate().ok_or(ApiError::NoGate)?;
+        app.require_sound()?;
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let denied = IfDenied::SignNothing;

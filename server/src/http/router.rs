@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::openapi::{Answer, Operation};
-use super::problem::ApiError;
+use super::problem::{ApiError, Effect};
 use super::{
     admit, artifacts, check, entries, find, health, openapi, promote, proofs, rekor, tiles,
 };
@@ -33,11 +33,9 @@ struct Route<S> {
 }
 
 impl<S: Storage + 'static> Route<S> {
-    const fn get(
-        path: &'static str,
-        operation: Operation,
-        handler: MethodRouter<Arc<App<S>>>,
-    ) -> Self {
+    fn get(path: &'static str, operation: Operation, handler: MethodRouter<Arc<App<S>>>) -> Self {
+        let handler =
+            handler.layer(middleware::from_fn_with_state((operation.effect(), PATIENCE), deadline));
         Self { path, method: "get", operation, handler }
     }
 
@@ -47,7 +45,9 @@ impl<S: Storage + 'static> Route<S> {
         limit: usize,
         handler: MethodRouter<Arc<App<S>>>,
     ) -> Self {
-        let handler = handler.layer(DefaultBodyLimit::max(limit));
+        let handler = handler
+            .layer(DefaultBodyLimit::max(limit))
+            .layer(middleware::from_fn_with_state((operation.effect(), PATIENCE), deadline));
         Self { path, method: "post", operation, handler }
     }
 }
@@ -79,6 +79,12 @@ fn routes<S: Storage + 'static>() -> Vec<Route<S>> {
             post(promote::promote),
         ),
         Route::post("/v1/admission", admit::ADMIT, admit::MAX_REVIEW, post(admit::admit)),
+        Route::post(
+            "/v1/admission/validate",
+            admit::VALIDATE,
+            admit::MAX_REVIEW,
+            post(admit::admit),
+        ),
         Route::get("/healthz", health::LIVE, get(health::live)),
         Route::get("/readyz", health::READY, get(health::ready)),
         Route::get("/openapi.json", DESCRIBE, get(describe::<S>)),
@@ -94,7 +100,6 @@ pub fn router<S: Storage + 'static>(app: Arc<App<S>>) -> Router {
     router
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::Method)
-        .layer(middleware::from_fn(deadline))
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(middleware::from_fn(logged))
         .with_state(app)
@@ -122,11 +127,16 @@ fn description<S: Storage + 'static>() -> Value {
     openapi::document(&routes)
 }
 
-/// Ends what takes too long: a client that sends slowly, or a register that does not answer.
-async fn deadline(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+/// Ends what takes too long: a client that sends slowly, or a register that does not answer. What
+/// was begun goes on all the same.
+async fn deadline(
+    State((effect, patience)): State<(Effect, Duration)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match tokio::time::timeout(patience, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::TimedOut { seconds: PATIENCE.as_secs() }.into_response(),
+        Err(_) => ApiError::TimedOut { seconds: patience.as_secs(), effect }.into_response(),
     }
 }
 
@@ -144,6 +154,28 @@ mod tests {
 
     use super::*;
     use crate::register::Memory;
+
+    #[tokio::test]
+    async fn what_was_not_waited_for_may_have_been_registered_if_it_writes() {
+        use axum::body::Body;
+        use tower::ServiceExt as _;
+
+        let cases = [
+            (Effect::Reads, "timed-out", "take it as not allowed"),
+            (Effect::Writes, "unacknowledged", "/v1/find"),
+        ];
+        for (effect, code, next) in cases {
+            let never = get(std::future::pending::<()>);
+            let layer =
+                middleware::from_fn_with_state((effect, Duration::from_millis(10)), deadline);
+            let router: Router = Router::new().route("/", never.layer(layer));
+            let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+            let problem: crate::http::Problem = serde_json::from_slice(&body).unwrap();
+            assert_eq!((problem.status, problem.code.as_str()), (503, code));
+            assert!(problem.next.contains(next), "{problem:?}");
+        }
+    }
 
     /// Every `$ref` in a document.
     fn references(value: &Value, found: &mut Vec<String>) {

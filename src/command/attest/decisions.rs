@@ -172,6 +172,11 @@ impl RevocationArgs {
             }
             Revoked { .. } => return Err(Error::NothingToAttest),
         };
+        if self.what.subject.is_some() && !self.descendants {
+            cx.printer.note(
+                "what was made from it stays allowed; revoke that, too, with `--descendants`",
+            );
+        }
         let effect = if self.descendants {
             RevocationEffect::Descendants
         } else {

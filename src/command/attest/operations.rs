@@ -69,6 +69,7 @@ pub struct TestResultArgs {
 impl TestResultArgs {
     /// The statement to sign.
     pub fn statement(&self, cx: &Context<'_>) -> Result<Statement, Error> {
+        self.require_one_result()?;
         let configuration = self
             .configuration
             .iter()
@@ -84,6 +85,17 @@ impl TestResultArgs {
         };
         let subject = vec![self.subject.descriptor(cx)?];
         Ok(Statement { subject, predicate: Predicate::TestResult(result) })
+    }
+
+    /// Refuses a result at odds with the tests that are named (in-toto test result v0.1: `WARNED`
+    /// is for tests that warned and did not fail, `PASSED` for those that did neither).
+    fn require_one_result(&self) -> Result<(), Error> {
+        let option = match self.result {
+            Outcome::Passed | Outcome::Warned if !self.failed.is_empty() => "--failed",
+            Outcome::Passed if !self.warned.is_empty() => "--warned",
+            Outcome::Passed | Outcome::Warned | Outcome::Failed => return Ok(()),
+        };
+        Err(Error::Contradicts { result: self.result.capitals(), option })
     }
 }
 

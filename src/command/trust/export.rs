@@ -129,7 +129,7 @@ fn trusted_log(
     let trust = cx.trust(trust)?;
     let log = trust.log(origin).ok_or_else(|| match source.verifier() {
         Some(key) => Error::UntrustedLog { origin: origin.into(), key: key.to_string() },
-        None => Error::UnknownLog(origin.into()),
+        None => Error::UnnamedRegister(origin.into()),
     })?;
     let checkpoint = Checkpoint::open(&note, log.key()).map_err(Error::Checkpoint)?;
     Ok((log.key().clone(), checkpoint.size))

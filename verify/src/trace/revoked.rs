@@ -8,15 +8,17 @@ use attest::{ArtifactId, Predicate};
 use crate::lineage::{Attestation, Contains, Revoked};
 use crate::negatives::Negatives;
 
-/// The registered revocations among the statements themselves, for who has not followed a log:
-/// others may be missing, but these were seen.
-pub(super) fn in_hand(attestations: &[Attestation]) -> Negatives {
-    let mut negatives = Negatives::none();
-    for one in attestations {
+/// `negatives` with these registered revocations, one after the other as they stand in the log: what
+/// a key says after it was revoked is void.
+pub(super) fn in_hand(mut negatives: Negatives, mut revocations: Vec<Attestation>) -> Negatives {
+    revocations.sort_by_key(|one| (one.index, one.body()));
+    for one in &revocations {
         let Predicate::Revocation(said) = &one.statement().predicate else { continue };
-        if let (Some(index), Some(by)) = (one.index, one.signers.first()) {
+        let Some(index) = one.index else { continue };
+        let mut valid = one.signers.iter().filter(|signer| negatives.of_key(&signer.key).is_none());
+        if let Some(by) = valid.next().cloned() {
             let subjects: Vec<_> = one.subjects.iter().map(|subject| subject.artifact).collect();
-            negatives.take(index, one.body(), by.clone(), said, &subjects);
+            negatives.take(index, one.body(), by, said, &subjects);
         }
     }
     negatives

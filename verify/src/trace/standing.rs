@@ -5,7 +5,7 @@ use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
 use crate::lineage::{Attestation, Named, Rejection};
 use crate::negatives::Negatives;
-use crate::trust::{OutOfScope, Trust, TrustedKey};
+use crate::trust::{Grant, OutOfScope, Trust, TrustedKey};
 use crate::verified::{Signer, Verified};
 
 /// Judges statements one by one against trust, revocations and the log that orders.
@@ -34,15 +34,35 @@ impl<'t> Standing<'t> {
         Self { trust, negatives, now, orders }
     }
 
+    /// The log whose positions order events, if the trust file names any.
+    pub(super) fn orders(&self) -> Option<&str> {
+        self.orders.as_deref()
+    }
+
     /// Whether the statement counts.
     pub(super) fn of(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
         self.one_history(verified)?;
         self.counts(verified)
     }
 
+    /// Whether the statement would count by grants that have run out. It then speaks against what
+    /// it is about, and for nothing.
+    pub(super) fn lapsed(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
+        self.one_history(verified)?;
+        self.counts_by(verified, Grant::has_lapsed)
+    }
+
     /// Whether the statement counts, were there no second history of its log. More evidence can
     /// only turn this from no to yes.
     pub(super) fn counts(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
+        self.counts_by(verified, Grant::is_valid)
+    }
+
+    fn counts_by(
+        &self,
+        verified: &Verified<Statement>,
+        holds: fn(&Grant, Timestamp) -> bool,
+    ) -> Result<Counted, Rejection> {
         if let Some(revocation) = self.negatives.of_attestation(&verified.body()) {
             return Err(Rejection::Revoked { index: revocation.index, by: revocation.body });
         }
@@ -55,7 +75,7 @@ impl<'t> Standing<'t> {
                 revoked = Some(why);
                 continue;
             }
-            match self.in_scope(key, verified.content()) {
+            match self.in_scope(key, verified.content(), holds) {
                 Ok(names) => signers.extend(names),
                 Err(why) => outside.push((signer.name.clone(), why)),
             }
@@ -128,12 +148,17 @@ impl<'t> Standing<'t> {
         })
     }
 
-    /// The names under which the key may sign the statement now: at least one, or what the first
-    /// of its valid grants leaves out.
-    fn in_scope(&self, key: &TrustedKey, statement: &Statement) -> Result<Vec<Signer>, OutOfScope> {
+    /// The names under which the key may sign the statement by grants that `holds` takes: at least
+    /// one, or what the first of them leaves out.
+    fn in_scope(
+        &self,
+        key: &TrustedKey,
+        statement: &Statement,
+        holds: fn(&Grant, Timestamp) -> bool,
+    ) -> Result<Vec<Signer>, OutOfScope> {
         let mut names = Vec::new();
         let mut first = None;
-        for grant in key.grants().iter().filter(|grant| grant.is_valid(self.now)) {
+        for grant in key.grants().iter().filter(|grant| holds(grant, self.now)) {
             match grant.may().covers(statement) {
                 Ok(()) => names.push(Signer::of(key, grant.name())),
                 Err(why) => first = first.or(Some(why)),

@@ -36,7 +36,7 @@ const KIND: &str = "Trust";
 /// A line and a column in a document, counted from one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Place {
-    /// The line; 0 when the entry is not from a document.
+    /// The line; 0 when the entry is not from a document, or nobody knows.
     pub line: u64,
     /// The column.
     pub column: u64,
@@ -53,15 +53,15 @@ pub enum TrustError {
         found: usize,
     },
     /// Not YAML of this shape.
-    #[error("trust file, {place}: {message}")]
+    #[error("{}{message}", at(place))]
     Yaml {
         /// Where.
         place: Place,
-        /// What is wrong, in the parser's words.
+        /// What is wrong, without the place.
         message: String,
     },
     /// Another `apiVersion` or `kind`.
-    #[error("trust file, {place}: `{field}` is `{found}`, expected `{expected}`")]
+    #[error("{}`{field}` is `{found}`, expected `{expected}`", at(place))]
     Document {
         /// Where.
         place: Place,
@@ -84,7 +84,8 @@ pub enum TrustError {
     },
     /// An empty or over-long text.
     #[error(
-        "trust file, {place}: `{field}` must have 1 to {MAX_NAME_BYTES} bytes, none of them control characters"
+        "{}`{field}` must have 1 to {MAX_NAME_BYTES} bytes, none of them control characters",
+        at(place)
     )]
     Text {
         /// Where.
@@ -93,7 +94,7 @@ pub enum TrustError {
         field: &'static str,
     },
     /// Two entries of one name.
-    #[error("trust file, {place}: {what} `{name}` is there already")]
+    #[error("{}{what} `{name}` is there already", at(place))]
     Duplicate {
         /// Where.
         place: Place,
@@ -103,7 +104,7 @@ pub enum TrustError {
         name: String,
     },
     /// The key is not one that can be trusted.
-    #[error("trust file, {place}: key `{name}`: {source}")]
+    #[error("{}key `{name}`: {source}", at(place))]
     Key {
         /// Where.
         place: Place,
@@ -114,7 +115,8 @@ pub enum TrustError {
     },
     /// `spki` is not base64.
     #[error(
-        "trust file, {place}: `spki` of `{name}` is not base64 of a public key in DER (`assay key public` prints it)"
+        "{}`spki` of `{name}` is not base64 of a public key in DER (`assay key public` prints it)",
+        at(place)
     )]
     Base64 {
         /// Where.
@@ -124,7 +126,8 @@ pub enum TrustError {
     },
     /// One key under two owners or in two kinds of custody.
     #[error(
-        "trust file, {place}: `{name}` is the same key as `{other}`; one key has one owner and one custody"
+        "{}`{name}` is the same key as `{other}`; one key has one owner and one custody",
+        at(place)
     )]
     SameKey {
         /// Where.
@@ -135,7 +138,7 @@ pub enum TrustError {
         other: String,
     },
     /// A pattern does not parse.
-    #[error("trust file, {place}: pattern `{pattern}`: {message}")]
+    #[error("{}pattern `{pattern}`: {message}", at(place))]
     Pattern {
         /// Where.
         place: Place,
@@ -145,9 +148,7 @@ pub enum TrustError {
         message: String,
     },
     /// The validity of a key ends before it begins.
-    #[error(
-        "trust file, {place}: key `{name}` is never valid: `validUntil` is not after `validFrom`"
-    )]
+    #[error("{}key `{name}` is never valid: `validUntil` is not after `validFrom`", at(place))]
     NeverValid {
         /// Where.
         place: Place,
@@ -155,7 +156,7 @@ pub enum TrustError {
         name: String,
     },
     /// The key of a log is not a verifier key, or is called otherwise than the log.
-    #[error("trust file, {place}: key of log `{origin}`: {source}")]
+    #[error("{}key of log `{origin}`: {source}", at(place))]
     LogKey {
         /// Where.
         place: Place,
@@ -165,7 +166,7 @@ pub enum TrustError {
         source: NoteError,
     },
     /// The name in a log's key is not its origin.
-    #[error("trust file, {place}: the key of log `{origin}` is for `{found}`")]
+    #[error("{}the key of log `{origin}` is for `{found}`", at(place))]
     LogName {
         /// Where.
         place: Place,
@@ -185,9 +186,7 @@ pub enum TrustError {
         source: WitnessesError,
     },
     /// A verifier names a key that the file does not have.
-    #[error(
-        "trust file, {place}: verifier `{id}` names the key `{name}`, which is not in the file"
-    )]
+    #[error("{}verifier `{id}` names the key `{name}`, which is not in the file", at(place))]
     NoSuchKey {
         /// Where.
         place: Place,
@@ -202,6 +201,11 @@ pub enum TrustError {
         /// Why, in the serialiser's words.
         String,
     ),
+}
+
+/// What stands before what is wrong: where, if it is in a document at all.
+fn at(place: &Place) -> String {
+    if place.line == 0 { String::new() } else { format!("trust file, {place}: ") }
 }
 
 impl fmt::Display for Place {
@@ -739,5 +743,5 @@ fn yaml(error: &serde_saphyr::Error) -> TrustError {
     let place = location
         .map(|location| Place { line: location.line(), column: location.column() })
         .unwrap_or_default();
-    TrustError::Yaml { place, message: error.without_snippet().to_string() }
+    TrustError::Yaml { place, message: attest::yaml::words(error) }
 }

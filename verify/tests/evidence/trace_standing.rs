@@ -130,3 +130,31 @@ fn it_holds_while_no_key_begins_or_ends() {
     assert_eq!(until.as_second() - now().as_second(), 90);
     assert_eq!(lineage.holds().from, None);
 }
+
+#[test]
+fn what_is_not_believed_stands_where_the_log_proves_it() {
+    let train = "says: training, step: train, about: model";
+    let cases = [
+        ("a stranger's", format!("sign: stranger, {train}"), Some(3)),
+        ("a stranger's, not logged", format!("sign: stranger, {train}, log: nowhere"), None),
+        ("in another log", format!("sign: stranger, {train}, log: impostor"), None),
+        ("changed since", format!("sign: stranger, {train}, tamper: [train, drain]"), None),
+    ];
+    for (name, event, want) in cases {
+        let scene = scene(&format!("{{id: x, {event}}}"));
+        let followed = follow(&scene).unwrap();
+        let trust = trust(&scene);
+        let mut trace = verify::Trace::new(
+            scene.artifact,
+            Direction::Up,
+            &trust,
+            &followed.negatives,
+            crate::support::now(),
+        );
+        trace.supply(scene.artifact, vec![bundle(&scene, "x")], None);
+        let lineage = trace.finish();
+        let rejected = lineage.rejected().first().unwrap_or_else(|| panic!("{name}: believed"));
+        assert_eq!(rejected.index, want, "{name}");
+        assert_eq!(rejected.predicate_type, None, "{name}: nobody who is trusted says so");
+    }
+}

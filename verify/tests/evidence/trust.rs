@@ -108,9 +108,14 @@ fn what_is_refused_and_where() {
             "a key twice",
             "    owner: bob",
             "    owner: bob\n    owner: eve",
-            "line 18 column 5: duplicate",
+            "line 18 column 5: the key `owner` stands twice",
         ),
-        ("a list twice", "      steps:", "      steps: [a]\n      steps:", "duplicate"),
+        (
+            "a list twice",
+            "      steps:",
+            "      steps: [a]\n      steps:",
+            "the key `steps` stands twice",
+        ),
         ("no owner", "    owner: bob\n", "", "missing field `owner`"),
         ("another version", "assay/v1", "assay/v2", "line 1 column 13: `apiVersion` is `assay/v2`"),
         ("another kind", "kind: Trust", "kind: Policy", "line 2 column 7: `kind` is `Policy`"),
@@ -138,7 +143,7 @@ fn what_is_refused_and_where() {
         ("a log key that is none", &log, "log.example+00000000+AAAA", "key of log `log.example`"),
         ("an anchor", "owner: bob", "owner: &a bob", "anchor"),
         ("an alias", "    owner: alice", "    owner: &a alice", "anchor"),
-        ("a second document", "verifiers:", "---\nverifiers:", "document"),
+        ("a second document", "verifiers:", "---\nverifiers:", "more than one document"),
         ("no YAML", "keys:", "keys: [", "line"),
     ];
     assert!(Trust::parse(&good()).is_ok());

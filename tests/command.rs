@@ -414,7 +414,8 @@ fn ask_key(folder: &Path) -> attest::VerifierKey {
     head["key"].as_str().unwrap().parse().unwrap()
 }
 
-/// A service that gives one answer, whatever it is asked, and its URL.
+/// A service that gives one answer to what is sent to it, and its URL. Its checkpoint is of a log
+/// that no trust file names.
 fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) {
     use std::io::{Read as _, Write as _};
 
@@ -422,17 +423,24 @@ fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answering = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let (mut request, mut part) = (Vec::new(), [0; 4096]);
-        // A body ends with the brace of its first line; headers have none.
-        while !request.ends_with(b"}") {
-            let count = stream.read(&mut part).unwrap();
-            assert!(count > 0, "the request ends early");
-            request.extend_from_slice(&part[..count]);
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            let asks = |request: &[u8]| request.starts_with(b"GET ");
+            // A body ends with the brace of its first line; headers have none.
+            while !request.ends_with(if asks(&request) { b"\r\n\r\n".as_slice() } else { b"}" }) {
+                let count = stream.read(&mut part).unwrap();
+                assert!(count > 0, "the request ends early");
+                request.extend_from_slice(&part[..count]);
+            }
+            let answer = if asks(&request) { "elsewhere\n0\n" } else { &body };
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let length = answer.len();
+            write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{answer}").unwrap();
+            if !asks(&request) {
+                return;
+            }
         }
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
-        let length = body.len();
-        write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
     });
     (url, answering)
 }

@@ -186,7 +186,7 @@ fn a_command_without_room_says_so_and_loses_nothing() {
         let first = folder();
         let output = bounded(first.path(), bytes, REVIEW);
         assert_eq!(output.status.code(), Some(2), "{bytes}: {}", said(&output));
-        assert!(said(&output).contains("error: cannot"), "{bytes}: {}", said(&output));
+        assert!(said(&output).contains("error: "), "{bytes}: {}", said(&output));
         assert!(said(&output).contains("File too large"), "{bytes}: {}", said(&output));
         assert!(!said(&output).contains("panicked"), "{bytes}: {}", said(&output));
         let after = assay(first.path(), REVIEW).output().unwrap();

@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod bundle;
+pub mod certificate;
 pub mod checkpoint;
 pub mod content;
 pub mod decimal;
@@ -31,6 +32,7 @@ pub mod tree;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
 pub use bundle::{Bundle, BundleError, Inclusion, LogEntry};
+pub use certificate::ClaimedIdentity;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use decimal::{Decimal, DecimalError};
 pub use digest::{DigestError, Sha256};

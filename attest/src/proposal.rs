@@ -198,7 +198,14 @@ pub(crate) mod tests {
             some => tlv(0xa3, &[&sequence(some)]),
         };
         let body = sequence(&[
-            &version, &serial, &algorithm, &name, &validity, &name, key.der(), &extensions,
+            &version,
+            &serial,
+            &algorithm,
+            &name,
+            &validity,
+            &name,
+            key.der(),
+            &extensions,
         ]);
         sequence(&[&body, &algorithm, &tlv(3, &[&[0, 0]])])
     }

@@ -5,10 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ::attest::predicate::BuildKind;
 use ::attest::{
-    Bundle, Checkpoint, CheckpointError, KeyId, LogProof, Predicate, PublicKey, ResourceDescriptor,
-    Statement, Timestamp, VerifierKey,
+    Bundle, Checkpoint, CheckpointError, KeyId, LogProof, PublicKey, ResourceDescriptor, Statement,
+    Timestamp, VerifierKey,
 };
 use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
@@ -16,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use server::register::kind_of;
 use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
 
 use crate::context::Context;
@@ -125,16 +125,19 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
 
 /// The newest checkpoint.
 #[derive(Clone, Debug, Serialize)]
-struct Head {
+pub struct Head {
     version: &'static str,
-    origin: String,
-    size: u64,
-    root: ::attest::Sha256,
+    /// Name of the register.
+    pub origin: String,
+    /// How many entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: ::attest::Sha256,
     /// The verifier key, if the register or the trust file says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     /// Whether the trust file names the log, and its key signed this.
-    trusted: bool,
+    pub trusted: bool,
     note: String,
 }
 
@@ -143,7 +146,12 @@ impl Head {
         Self::of_note(source.checkpoint()?, source.verifier(), cx)
     }
 
-    fn of_note(note: String, own: Option<&VerifierKey>, cx: &Context<'_>) -> Result<Self, Error> {
+    /// The checkpoint in a note, opened with the key that is known: the trust file's, else `own`.
+    pub fn of_note(
+        note: String,
+        own: Option<&VerifierKey>,
+        cx: &Context<'_>,
+    ) -> Result<Self, Error> {
         let trust = known_trust(cx)?;
         let origin = Checkpoint::claimed_origin(&note).unwrap_or_default().to_owned();
         let log = trust.as_ref().and_then(|trust| trust.log(&origin));
@@ -278,15 +286,6 @@ pub fn statement_of(bundle: &BundleDocument) -> Option<Statement> {
     Statement::parse(&bundle.0.envelope.payload).ok()
 }
 
-/// The kind of step that a statement says it is.
-pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
-    match &statement.predicate {
-        Predicate::Provenance(provenance) => provenance.kind(),
-        Predicate::Evaluation(_) => Some(BuildKind::Evaluation),
-        _ => None,
-    }
-}
-
 /// A proof that was checked.
 #[derive(Serialize)]
 struct Proof<T> {
@@ -330,7 +329,7 @@ fn consistency(
 }
 
 /// The tree is the signed one, or the signed one extends it.
-fn is_signed(
+pub fn is_signed(
     size: u64,
     root: &::attest::Sha256,
     head: &Head,

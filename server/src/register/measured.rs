@@ -17,7 +17,8 @@ use super::facts::Term;
 /// A metric that is searched for.
 ///
 /// Text form is `METRIC`, or `METRIC[FEATURE=VALUE]` for a slice, and then, if numbers are to be
-/// compared, one of `>=`, `<=`, `>`, `<`, `=` and a decimal: `accuracy>=0.95`.
+/// compared, one of `>=`, `<=`, `>`, `<`, `=` and a decimal: `accuracy>=0.95`. A metric whose name
+/// has one of these signs, or a bracket, cannot be searched for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Measured {
     /// The metric.
@@ -103,7 +104,7 @@ impl FromStr for Measured {
             }
         };
         // A comparison that was mistyped must not become a name that nothing has.
-        if metric.is_empty() || metric.contains(['<', '>', '=']) {
+        if metric.is_empty() || metric.contains(['<', '>', '=', '[', ']']) {
             return Err(wrong());
         }
         Ok(Self { metric: metric.into(), slice, compared })
@@ -151,7 +152,20 @@ impl Measured {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_so_that_it_is_read_the_same(
+            text in "[a-z<>=.0-9\\[\\] -]{0,12}|[a-z]{1,4}(\\[[a-z<]{0,3}=[a-z0-9<>=]{0,3}\\])?(>=|<=|<|>|=)-?[0-9]{1,4}(\\.[0-9]{1,4})?",
+        ) {
+            if let Ok(read) = text.parse::<Measured>() {
+                prop_assert_eq!(read.to_string().parse::<Measured>(), Ok(read));
+            }
+        }
+    }
 
     #[test]
     fn texts() {
@@ -182,6 +196,7 @@ mod tests {
             "accuracy]",
             "[age=young]",
             "accuracy==1",
+            "accuracy[age=30",
         ];
         for text in bad {
             assert!(text.parse::<Measured>().is_err(), "{text}");

@@ -104,7 +104,7 @@ mod tests {
         let old = fulcio(1, b"https://old.example");
         let cases: [(&str, Vec<Vec<u8>>, &[&str], Option<&str>); 8] = [
             ("nothing", vec![], &[], None),
-            ("an address", vec![names(&[mail.clone()])], &["dev@example.com"], None),
+            ("an address", vec![names(std::slice::from_ref(&mail))], &["dev@example.com"], None),
             (
                 "all texts, and what is none",
                 vec![names(&[uri.clone(), address, host, other])],

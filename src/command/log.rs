@@ -237,7 +237,7 @@ impl Answer for Shown {
             page.put(Tone::Faint, format_args!("  {name:<10}")).line(value);
         };
         field(page, "time", &entry.time.to_string());
-        let signer = entry.signer.map_or("a certificate".into(), |key| key.to_string());
+        let signer = entry.signer.map_or_else(|| certificate(entry), |key| key.to_string());
         match &self.signed_by {
             Some(name) => field(page, "signer", &format!("{name} ({signer})")),
             None => field(page, "signer", &format!("not trusted ({signer})")),
@@ -271,6 +271,14 @@ impl Answer for Shown {
 
     fn json(&self) -> serde_json::Result<String> {
         to_json(self)
+    }
+}
+
+/// Whom the certificate names, as a claim.
+fn certificate(entry: &EntryView) -> String {
+    match entry.certificate.as_ref().and_then(|certificate| certificate.names.first()) {
+        Some(name) => format!("a certificate that says {name}, and that nobody judged"),
+        None => "a certificate".into(),
     }
 }
 

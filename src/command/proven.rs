@@ -55,7 +55,7 @@ fn require(page: &Found, search: &Search, note: &str, signed: &Checkpoint) -> Re
         let leaf = leaf_hash(&told.leaf);
         verify_inclusion(entry.index, signed.size, &leaf, &told.hashes, &signed.root)
             .map_err(Error::Proof)?;
-        told.is_shown_as(entry, search).map_err(other)?;
+        told.shows(entry, search).map_err(other)?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ impl Told {
 
     /// Whether the entry is shown as it is, and is what was asked for. Its time is the register's
     /// word.
-    fn is_shown_as(self, shown: &EntryView, search: &Search) -> Result<(), &'static str> {
+    fn shows(self, shown: &EntryView, search: &Search) -> Result<(), &'static str> {
         let leaf = Leaf::parse(&self.leaf).map_err(|_| "its leaf cannot be read")?;
         let mut covered = Covered::Unknown;
         let body = match self.envelope {

@@ -148,7 +148,11 @@ impl Error {
             }
             Self::ClockUnset { .. } => "set the clock; nothing was opened".into(),
             #[cfg(feature = "server")]
-            Self::Checkpoint(_) | Self::Log(_) | Self::Proof(_) | Self::NotSigned { .. } => {
+            Self::Checkpoint(_)
+            | Self::Log(_)
+            | Self::Proof(_)
+            | Self::NotSigned { .. }
+            | Self::OtherEvidence { .. } => {
                 "believe nothing that it says; keep the register as it is and ask who runs it"
                     .into()
             }
@@ -189,6 +193,10 @@ impl Error {
             Self::NoLogs => "name one with `--log VKEY`, or several with `--logs-file`".into(),
             #[cfg(feature = "server")]
             Self::NoBundle(_) => "it was erased, or only its hash was ever submitted".into(),
+            #[cfg(feature = "server")]
+            Self::NoProofs => "the service may be of an older version: ask without `--proofs`".into(),
+            #[cfg(feature = "server")]
+            Self::NoWords(_) => "write a part of a name, such as `model.bin`".into(),
             #[cfg(feature = "server")]
             Self::NotAParameter(_) => "write it as `NAME=VALUE`".into(),
             #[cfg(not(feature = "server"))]

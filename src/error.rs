@@ -421,6 +421,23 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("entry {0} has no statement")]
     NoBundle(u64),
+    /// What is said of an entry is not what its evidence says.
+    #[cfg(feature = "server")]
+    #[error("the evidence for entry {index} is not evidence for what is said of it: {why}")]
+    OtherEvidence {
+        /// Position of the entry.
+        index: u64,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// An answer without the proofs that were asked for.
+    #[cfg(feature = "server")]
+    #[error("the answer does not carry a proof for each of its entries")]
+    NoProofs,
+    /// A text without words.
+    #[cfg(feature = "server")]
+    #[error("`{0}` has no letter and no digit to search for")]
+    NoWords(String),
     /// A query that cannot be asked.
     #[cfg(feature = "server")]
     #[error("`{0}` is not a parameter with its value")]

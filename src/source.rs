@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use server::monitor::Split;
 use server::register::{
-    Embedded, FolderError, Holder, LockError, PATIENCE, Query, ReadError, Receipt, Register,
-    RegisterFollowError, Term, open, open_or_create, served_by,
+    Embedded, FolderError, Holder, LockError, Measured, PATIENCE, Proofs, Query, ReadError,
+    Receipt, Register, RegisterFollowError, Search, Term, open, open_or_create, served_by,
 };
 use server::seen::{Mark, Seen, SeenError};
 use server::wire::{
@@ -200,7 +200,7 @@ impl Source {
         for artifact in candidates {
             for term in [Term::Subject(*artifact), Term::Material(*artifact)] {
                 let query = Query { terms: vec![term], limit: 1, ..Query::default() };
-                if !self.find(&query)?.entries.is_empty() {
+                if !self.find(&query.into())?.entries.is_empty() {
                     known.push(*artifact);
                     break;
                 }
@@ -210,12 +210,12 @@ impl Source {
     }
 
     /// Searches, one page.
-    pub fn find(&self, query: &Query) -> Result<Found, Error> {
+    pub fn find(&self, search: &Search) -> Result<Found, Error> {
         match self {
             Self::Folder(folder) => {
-                Ok(Found::from(folder.wait(folder.register.find(query)).map_err(read)?))
+                Ok(Found::from(folder.wait(folder.register.search(search)).map_err(read)?))
             }
-            Self::Service(service) => service.get("/v1/find", &pairs(query)),
+            Self::Service(service) => service.get("/v1/find", &pairs(search)),
         }
     }
 
@@ -248,15 +248,33 @@ fn read(source: ReadError) -> Error {
     Error::Read(Box::new(source))
 }
 
-/// The query as the service reads it.
-fn pairs(query: &Query) -> Vec<(&'static str, String)> {
+/// The search as the service reads it.
+fn pairs(search: &Search) -> Vec<(&'static str, String)> {
+    let Search { query, measured, proofs } = search;
+    let metric = |metric: &String, slice: &Option<_>| {
+        let (metric, slice) = (metric.clone(), slice.clone());
+        ("metric", Measured { metric, slice, compared: None }.to_string())
+    };
+    // The service takes words apart as they were taken apart here.
+    let words = query.terms.iter().filter_map(|term| match term {
+        Term::Word(word) => Some(word.as_str()),
+        _ => None,
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
     let mut pairs: Vec<_> = query
         .terms
         .iter()
+        .filter(|term| !matches!(term, Term::Word(_)))
         .map(|term| match term {
             Term::Subject(artifact) => ("subject", artifact.to_string()),
             Term::Material(artifact) => ("material", artifact.to_string()),
             Term::Name(name) => ("name", name.clone()),
+            Term::Word(word) => ("words", word.clone()),
+            Term::Identity(name) => ("identity", name.clone()),
+            Term::Issuer(name) => ("issuer", name.clone()),
+            Term::Kind(kind) => ("kind", kind.to_string()),
+            Term::Result(word) => ("result", word.clone()),
+            Term::Metric { name, slice } => metric(name, slice),
             Term::Signer(key) => ("signer", key.to_string()),
             Term::Type(name) => ("type", name.clone()),
             Term::Step(step) => ("step", step.clone()),
@@ -264,12 +282,19 @@ fn pairs(query: &Query) -> Vec<(&'static str, String)> {
             Term::Parameter { name, value } => ("parameter", format!("{name}={value}")),
         })
         .collect();
+    if !words.is_empty() {
+        pairs.push(("words", words));
+    }
+    pairs.extend(measured.iter().map(|one| ("metric", one.to_string())));
     pairs.extend(query.from.map(|time| ("from", time.to_string())));
     pairs.extend(query.until.map(|time| ("until", time.to_string())));
     if query.start > 0 {
         pairs.push(("start", query.start.to_string()));
     }
     pairs.push(("limit", query.limit.to_string()));
+    if *proofs == Proofs::With {
+        pairs.push(("proofs", true.to_string()));
+    }
     pairs
 }
 

@@ -321,6 +321,15 @@ fn commands_go_through_the_service_of_the_folder() {
         ("log prove 1".into(), 0, "proven"),
         ("log entry 2".into(), 0, "model.bin"),
         ("find --subject model.bin".into(), 0, "3 entries"),
+        ("find --words MODEL --proofs --limit 2".into(), 0, "proven: every entry shown"),
+        ("find --parameter a=1 --parameter b=2".into(), 0, "0 entries"),
+        (
+            "find --metric accuracy>=0.9 --metric recall[age=<30] --kind training --words bin,model \
+             --identity dev@example.com --issuer https://login.example --result FAILED --proofs"
+                .into(),
+            0,
+            "0 entries; complete to 3",
+        ),
         ("verify model.bin".into(), 0, "claims"),
         ("lineage model.bin".into(), 0, "entry 2"),
         ("check model.bin --stage staging".into(), 1, "denied"),

@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod bundle;
+pub mod certificate;
 pub mod checkpoint;
 pub mod content;
 pub mod cosignature;
@@ -33,6 +34,7 @@ pub mod yaml;
 
 pub use artifact::{ArtifactError, ArtifactId, Commit, Kind};
 pub use bundle::{Bundle, BundleError, Inclusion, LogEntry};
+pub use certificate::ClaimedIdentity;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use cosignature::{Cosigner, CosignerKey};
 pub use decimal::{Decimal, DecimalError};

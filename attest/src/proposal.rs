@@ -159,14 +159,14 @@ fn key_of(der: &[u8]) -> Result<PublicKey, ProposalError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use sha2::Digest as _;
 
     use super::*;
     use crate::key::SigningKey;
 
     /// A value of DER with its tag and length.
-    fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let content = parts.concat();
         let length = content.len();
         let head = match length {
@@ -179,6 +179,11 @@ mod tests {
 
     /// A certificate about `key` that nobody signed: whether it is believed is not decided here.
     fn certificate(key: &PublicKey) -> Vec<u8> {
+        certificate_with(key, &[])
+    }
+
+    /// The same with extensions.
+    pub(crate) fn certificate_with(key: &PublicKey, extensions: &[Vec<u8>]) -> Vec<u8> {
         let sequence = |parts: &[&[u8]]| tlv(0x30, parts);
         // ecdsa-with-SHA256
         let algorithm = sequence(&[&tlv(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
@@ -187,7 +192,21 @@ mod tests {
         let validity = sequence(&[&time, &time]);
         let name = sequence(&[]);
         let serial = tlv(2, &[&[1]]);
-        let body = sequence(&[&version, &serial, &algorithm, &name, &validity, &name, key.der()]);
+        let extensions: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
+        let extensions = match extensions.as_slice() {
+            [] => Vec::new(),
+            some => tlv(0xa3, &[&sequence(some)]),
+        };
+        let body = sequence(&[
+            &version,
+            &serial,
+            &algorithm,
+            &name,
+            &validity,
+            &name,
+            key.der(),
+            &extensions,
+        ]);
         sequence(&[&body, &algorithm, &tlv(3, &[&[0, 0]])])
     }
 

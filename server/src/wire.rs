@@ -8,8 +8,8 @@ pub mod rekor;
 
 use attest::envelope::IN_TOTO;
 use attest::{
-    ArtifactId, Bundle, BundleError, Checkpoint, KeyId, PublicKey, Sha256, StageName, Statement,
-    StepName, Timestamp, Verifier,
+    ArtifactId, Bundle, BundleError, Checkpoint, ClaimedIdentity, KeyId, PublicKey, Sha256,
+    StageName, Statement, StepName, Timestamp, Verifier,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -148,6 +148,9 @@ pub struct EntryView {
     /// The key that signed, if it was a plain key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<KeyId>,
+    /// What the certificate says, if one was given for the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateView>,
     /// The type of the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_type: Option<String>,
@@ -165,6 +168,17 @@ pub struct EntryView {
     pub subjects: Vec<SubjectView>,
 }
 
+/// Whom a certificate names: its claims, which nobody here has judged.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CertificateView {
+    /// Its subject alternative names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Who vouched for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+}
+
 /// An artifact under the name that a statement gives it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SubjectView {
@@ -178,9 +192,12 @@ pub struct SubjectView {
 impl EntryView {
     /// What there is to say about an entry.
     pub fn of(entry: &Entry) -> Self {
-        let signer = match entry.leaf.verifier() {
-            Verifier::Key(key) => Some(key.id()),
-            Verifier::Certificate(_) => None,
+        let (signer, certificate) = match entry.leaf.verifier() {
+            Verifier::Key(key) => (Some(key.id()), None),
+            Verifier::Certificate(der) => {
+                let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
+                (None, Some(CertificateView { names, issuer }))
+            }
         };
         let bare = Self {
             index: entry.index,
@@ -188,6 +205,7 @@ impl EntryView {
             state: BodyState::Unknown,
             body: entry.body_hash(),
             signer,
+            certificate,
             payload_type: None,
             predicate_type: None,
             step: None,
@@ -270,12 +288,89 @@ pub struct Found {
     pub next: Option<u64>,
     /// No entry up to here that matches is missing from the pages.
     pub complete_to: Complete,
+    /// How many entries were looked into, if numbers were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
+    /// The signed checkpoint that all evidence of the page is under, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// The evidence, if it was asked for: one for each entry, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// How many entries of a page had their numbers compared.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Compared {
+    /// Entries that measured what was asked for.
+    pub entries: u64,
+    /// Those among them that are not shown because their statement, and with it the number, was
+    /// erased.
+    pub erased: u64,
+}
+
+impl Compared {
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Option<Self>) -> Self {
+        let Self { entries, erased } = other.unwrap_or(Self { entries: 0, erased: 0 });
+        Self {
+            entries: self.entries.saturating_add(entries),
+            erased: self.erased.saturating_add(erased),
+        }
+    }
+}
+
+/// Evidence for an entry, which can be checked without the register.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Evidence {
+    /// The attestation with its proof.
+    Bundle {
+        /// The bundle.
+        bundle: BundleDocument,
+    },
+    /// For a statement that was erased or never given.
+    Leaf {
+        /// The bytes of its leaf, in base64.
+        leaf: String,
+        /// That the leaf is there (C2SP tlog-proof).
+        proof: String,
+    },
+}
+
+impl From<register::Evidence> for Evidence {
+    fn from(evidence: register::Evidence) -> Self {
+        match evidence {
+            register::Evidence::Bundle(bundle) => Self::Bundle { bundle: BundleDocument(bundle) },
+            register::Evidence::Leaf { leaf, proof } => {
+                Self::Leaf { leaf: STANDARD.encode(leaf.bytes()), proof: proof.to_string() }
+            }
+        }
+    }
 }
 
 impl From<register::Found> for Found {
-    fn from(register::Found { entries, next, complete_to }: register::Found) -> Self {
+    fn from(found: register::Found) -> Self {
+        register::Searched { found, compared: None, proven: None }.into()
+    }
+}
+
+impl From<register::Searched> for Found {
+    fn from(register::Searched { found, compared, proven }: register::Searched) -> Self {
+        let register::Found { entries, next, complete_to } = found;
         let entries = entries.iter().map(EntryView::of).collect();
-        Self { entries, next, complete_to: complete_to.into() }
+        let compared =
+            compared.map(|register::Compared { entries, erased }| Compared { entries, erased });
+        let (checkpoint, evidence) = match proven {
+            Some(register::Proven { signed, evidence }) => {
+                let evidence = evidence.into_iter().map(Evidence::from).collect();
+                (Some(signed.note.clone()), evidence)
+            }
+            None => (None, Vec::new()),
+        };
+        let complete_to = complete_to.into();
+        Self { entries, next, complete_to, compared, checkpoint, evidence }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test ends when something is not as it should be"
 )]
 
@@ -14,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fixtures::log_signer;
 use serde_json::{Value, json};
-use server::wire::{Consistency, Inclusion};
+use server::wire::{Consistency, Evidence, Found, Inclusion};
 use verify::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 
 use common::{Service, revoked};
@@ -101,6 +102,7 @@ async fn what_is_searched_for_is_found_and_nothing_else() {
     let key = fixtures::signing_key("trainer").unwrap().public().id();
     let train = json!([1]);
     let none = json!([]);
+    let measured = json!([2]);
     let cases = [
         ("step=train".to_owned(), &train),
         ("step=none".to_owned(), &none),
@@ -112,12 +114,45 @@ async fn what_is_searched_for_is_found_and_nothing_else() {
         ("from=2026-11-24T12:00:00Z&step=train".to_owned(), &train),
         ("until=2026-11-24T12:00:00Z".to_owned(), &none),
         ("parameter=lr%3D0.1".to_owned(), &none),
+        ("kind=training".to_owned(), &train),
+        ("kind=fine-tuning".to_owned(), &none),
+        ("words=BIN+model&step=train".to_owned(), &train),
+        ("words=bins&step=train".to_owned(), &none),
+        ("words=bin&kind=training&signer=KEY".replace("KEY", &key.to_string()), &train),
+        ("metric=accuracy".to_owned(), &measured),
+        ("metric=accurac".to_owned(), &none),
+        ("metric=accuracy%3E%3D0.5&metric=accuracy%3C1".to_owned(), &measured),
+        ("metric=accuracy%3E%3D1".to_owned(), &none),
+        ("identity=dev%40example.com".to_owned(), &none),
+        ("result=FAILED".to_owned(), &none),
     ];
     for (query, want) in cases {
         let page = service.get(&format!("/v1/find?{query}")).await.good();
         let found: Vec<&Value> =
             page["entries"].as_array().unwrap().iter().map(|one| &one["index"]).collect();
         assert_eq!(json!(found), *want, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_carries_its_proofs_if_asked() {
+    let scene = revoked();
+    let service = Service::of(&scene).await;
+    let note = String::from_utf8(service.get("/checkpoint").await.body).unwrap();
+    let plain = service.get("/v1/find?limit=3").await.good();
+    assert!(plain.get("evidence").is_none() && plain.get("checkpoint").is_none());
+    let page: Found =
+        serde_json::from_value(service.get("/v1/find?limit=3&proofs=true").await.good()).unwrap();
+    assert_eq!(page.checkpoint.as_ref(), Some(&note));
+    let head = Checkpoint::open(&note, log_signer().unwrap().verifier()).unwrap();
+    assert_eq!(Checkpoint::from(page.complete_to), head);
+    assert_eq!((page.entries.len(), page.evidence.len(), page.next), (3, 3, Some(3)));
+    let trust = verify::Trust::parse(&scene.trust).unwrap();
+    for (entry, evidence) in page.entries.iter().zip(&page.evidence) {
+        let Evidence::Bundle { bundle } = evidence else { panic!("no bundle") };
+        let believed = verify::verify(&bundle.0, &trust, scene.now).unwrap();
+        assert_eq!(believed.logged()[0].index, entry.index);
+        assert_eq!(bundle.0.entries[0].proof.as_ref().unwrap().checkpoint, note);
     }
 }
 
@@ -163,6 +198,11 @@ async fn questions_that_cannot_be_read_or_answered() {
         ("/v1/find?limit=1001", StatusCode::BAD_REQUEST, "parameter"),
         ("/v1/find?parameter=lr", StatusCode::BAD_REQUEST, "parameter"),
         ("/v1/find?step=a&step=b", StatusCode::BAD_REQUEST, "query"),
+        ("/v1/find?kind=cooking", StatusCode::BAD_REQUEST, "parameter"),
+        ("/v1/find?words=--", StatusCode::BAD_REQUEST, "parameter"),
+        ("/v1/find?metric=accuracy%3E%3D", StatusCode::BAD_REQUEST, "parameter"),
+        ("/v1/find?proofs=yes", StatusCode::BAD_REQUEST, "query"),
+        ("/v1/find?words=a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+q", StatusCode::BAD_REQUEST, "query"),
     ];
     for (path, status, code) in cases {
         let reply = service.get(path).await;

@@ -1,19 +1,21 @@
 //! `assay find`: which entries say so.
 //!
 //! What is found is what statements claim; the answer says up to which size of the register
-//! nothing that matches is missing.
+//! nothing that matches is missing. With proofs, that each entry is in the register is checked
+//! before it is shown; that none is missing stays the register's word.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use ::attest::KeyId;
-use ::attest::predicate::{BuildKind, EVALUATION, PROVENANCE};
+use ::attest::predicate::BuildKind;
 use clap::Args;
 use serde::Serialize;
-use server::register::{MAX_PAGE, Query, Term};
-use server::wire::{Complete, EntryView, Found};
+use server::register::{MAX_PAGE, Measured, Proofs, Query, Search, Term, words};
+use server::wire::{Compared, Complete, EntryView, Evidence, Found};
 
-use super::log::{kind_of, known_trust, short_time, signer_name, statement_of};
+use super::log::{Head, known_trust, short_time, signer_name, to_signed};
+use super::proven;
 use crate::context::Context;
 use crate::error::Error;
 use crate::keys::{self, KeyFile};
@@ -33,7 +35,9 @@ const MAX_PAGES: usize = 1_000;
 Examples:
   assay find --step train --since 7d
   assay find --subject model.bin --type promotion
-  assay find --kind training --parameter epochs=3")]
+  assay find --kind training --parameter epochs=3
+  assay find --words 'resnet 2.1' --metric 'accuracy>=0.95'
+  assay find --stage production --proofs --json")]
 pub struct FindArgs {
     /// About this artifact
     #[arg(long, value_name = "PATH|DIGEST")]
@@ -47,9 +51,21 @@ pub struct FindArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
+    /// Names a subject or a material with these words, in any order and case
+    #[arg(long, value_name = "TEXT")]
+    words: Option<String>,
+
     /// Signed with this key: its name, its identity or its public half
     #[arg(long, value_name = "NAME|ID|FILE")]
     signer: Option<String>,
+
+    /// Signed keyless by this address or URI: what its certificate says, which nobody has judged
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+
+    /// Signed keyless with an identity that this issuer vouched for, as its certificate says
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
 
     /// Of this type: a URI, or a word such as `provenance`, `evaluation`, `promotion`
     #[arg(long = "type", value_name = "TYPE")]
@@ -59,7 +75,7 @@ pub struct FindArgs {
     #[arg(long)]
     step: Option<String>,
 
-    /// For this stage
+    /// For this stage, or deployed to this environment
     #[arg(long)]
     stage: Option<String>,
 
@@ -67,9 +83,17 @@ pub struct FindArgs {
     #[arg(long)]
     kind: Option<BuildKind>,
 
+    /// With this result of a test or a promotion, or verdict of monitoring: `FAILED`, `DRIFT`, …
+    #[arg(long, value_name = "WORD")]
+    result: Option<String>,
+
     /// With this parameter; may be given several times
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
+
+    /// Measured this: `accuracy`, `accuracy>=0.95`, `accuracy[age=young]>=0.95`; may be given several times
+    #[arg(long = "metric", value_name = "METRIC[>=NUMBER]")]
+    metrics: Vec<Measured>,
 
     /// Registered at this time or later: `2027-03-01`, or `7d` ago
     #[arg(long, value_name = "TIME")]
@@ -86,44 +110,63 @@ pub struct FindArgs {
     /// Where to go on: what the page before gave as next
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
     cursor: u64,
+
+    /// Check that each entry is in the register; with --json, give the proofs too
+    #[arg(long)]
+    proofs: bool,
 }
 
 pub fn find(args: &FindArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    let query = args.query(cx)?;
+    let search = args.search(cx)?;
     let source = Source::open(cx)?;
     let trust = known_trust(cx)?;
-    let Found { entries, next, complete_to } = args.gather(query, &source)?;
+    let (found, head) = args.gather(search, &source, cx)?;
     let signer = |entry: &EntryView| signer_name(entry.signer.as_ref(), trust.as_ref());
-    let signers = entries.iter().map(signer).collect();
-    Ok(Box::new(Listing { version: "assay/found/v1", entries, next, complete_to, signers }))
+    let signers = found.entries.iter().map(signer).collect();
+    let trusted = head.as_ref().map(|head| head.trusted);
+    Ok(Box::new(Listing { version: "assay/found/v1", found, trusted, signers }))
 }
 
 impl FindArgs {
-    /// Asks for pages until there are enough entries, or no more.
-    fn gather(&self, mut query: Query, source: &Source) -> Result<Found, Error> {
-        let mut entries: Vec<EntryView> = Vec::new();
+    /// Asks for pages until there are enough entries, or no more. With proofs, each page is
+    /// checked, and each tree has to begin with that of the page before.
+    fn gather(
+        &self,
+        mut search: Search,
+        source: &Source,
+        cx: &Context<'_>,
+    ) -> Result<(Found, Option<Head>), Error> {
+        let (mut entries, mut evidence) = (Vec::<EntryView>::new(), Vec::<Evidence>::new());
+        let (mut last, mut compared): (Option<Head>, Option<Compared>) = (None, None);
         for _ in 0..MAX_PAGES {
-            query.limit = self.limit.get().saturating_sub(entries.len()).clamp(1, MAX_PAGE);
-            let page = source.find(&query)?;
-            for entry in page.entries {
-                if self.is_kind(&entry, source)? {
-                    entries.push(entry);
+            search.query.limit = self.limit.get().saturating_sub(entries.len()).clamp(1, MAX_PAGE);
+            let page = source.find(&search)?;
+            if search.proofs == Proofs::With {
+                let head = proven::check(&page, &search, source, cx)?;
+                if let Some(last) = &last {
+                    to_signed(last.size, &last.root, &head, source)?;
                 }
+                last = Some(head);
             }
+            entries.extend(page.entries);
+            evidence.extend(page.evidence);
+            compared = page.compared.map(|page| page.with(compared));
             match page.next {
-                Some(next) if entries.len() < self.limit.get() => query.start = next,
-                next => return Ok(Found { entries, next, complete_to: page.complete_to }),
+                Some(next) if entries.len() < self.limit.get() => search.query.start = next,
+                next => {
+                    let Found { complete_to, checkpoint, .. } = page;
+                    let found =
+                        Found { entries, next, complete_to, compared, checkpoint, evidence };
+                    return Ok((found, last));
+                }
             }
         }
         Err(Error::TooManyPages(MAX_PAGES))
     }
 
-    /// The register does not index kinds: what it finds otherwise is looked through here.
-    fn is_kind(&self, entry: &EntryView, source: &Source) -> Result<bool, Error> {
-        let Some(kind) = self.kind else { return Ok(true) };
-        let found = source.entry(entry.index)?.bundle;
-        let statement = found.as_ref().and_then(statement_of);
-        Ok(statement.as_ref().and_then(kind_of) == Some(kind))
+    fn search(&self, cx: &Context<'_>) -> Result<Search, Error> {
+        let proofs = if self.proofs { Proofs::With } else { Proofs::Without };
+        Ok(Search { query: self.query(cx)?, measured: self.metrics.clone(), proofs })
     }
 
     fn query(&self, cx: &Context<'_>) -> Result<Query, Error> {
@@ -138,12 +181,19 @@ impl FindArgs {
             terms.push(Term::Signer(key_id(signer, cx)?));
         }
         terms.extend(self.name.clone().map(Term::Name));
-        let kind = self.kind.map(|kind| match kind {
-            BuildKind::Evaluation => EVALUATION.to_owned(),
-            _ => PROVENANCE.to_owned(),
-        });
+        if let Some(text) = &self.words {
+            let words = words(text);
+            if words.is_empty() {
+                return Err(Error::NoWords(text.clone()));
+            }
+            terms.extend(words.into_iter().map(Term::Word));
+        }
+        terms.extend(self.identity.clone().map(Term::Identity));
+        terms.extend(self.issuer.clone().map(Term::Issuer));
         let predicate_type = self.predicate_type.as_deref().map(predicate_name::full);
-        terms.extend(predicate_type.or(kind).map(Term::Type));
+        terms.extend(predicate_type.map(Term::Type));
+        terms.extend(self.kind.map(Term::Kind));
+        terms.extend(self.result.clone().map(Term::Result));
         terms.extend(self.step.clone().map(Term::Step));
         terms.extend(self.stage.clone().map(Term::Stage));
         for parameter in &self.parameters {
@@ -187,17 +237,18 @@ fn key_id(signer: &str, cx: &Context<'_>) -> Result<KeyId, Error> {
 #[serde(rename_all = "camelCase")]
 struct Listing {
     version: &'static str,
-    entries: Vec<EntryView>,
+    #[serde(flatten)]
+    found: Found,
+    /// With proofs: whether the trust file names the register.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<u64>,
-    complete_to: Complete,
+    trusted: Option<bool>,
     #[serde(skip)]
     signers: Vec<Option<String>>,
 }
 
 impl Answer for Listing {
     fn draw(&self, page: &mut Page) {
-        let Self { entries, next, complete_to, .. } = self;
+        let Found { entries, next, complete_to, compared, .. } = &self.found;
         if !entries.is_empty() {
             let rows: Vec<Vec<String>> =
                 entries.iter().zip(&self.signers).map(|(entry, name)| row(entry, name)).collect();
@@ -207,10 +258,22 @@ impl Answer for Listing {
         let count = entries.len();
         let plural = if count == 1 { "entry" } else { "entries" };
         page.put(Tone::Faint, format_args!("{count} {plural}; complete to {size} of {origin}"));
+        if let Some(Compared { entries, erased }) = compared {
+            page.put(Tone::Faint, format_args!("; {entries} compared"));
+            if *erased > 0 {
+                page.put(Tone::Warn, format_args!(", {erased} of them erased"));
+            }
+        }
         match next {
             Some(next) => page.put(Tone::Faint, format_args!("; more with --cursor {next}")).end(),
             None => page.end(),
         };
+        if let Some(trusted) = self.trusted.filter(|_| !entries.is_empty()) {
+            let trusted = if trusted { "trusted" } else { "not trusted" };
+            page.put(Tone::Good, "proven").line(format_args!(
+                ": every entry shown is among the {size} of {origin} ({trusted}); that none is missing is its word"
+            ));
+        }
     }
 
     fn json(&self) -> serde_json::Result<String> {
@@ -235,7 +298,13 @@ fn row(entry: &EntryView, signer: &Option<String>) -> Vec<String> {
         short_time(entry.time),
         word,
         entry.step.as_ref().map_or("-".into(), ToString::to_string),
-        signer.clone().unwrap_or_else(|| "not trusted".into()),
+        signer.clone().unwrap_or_else(|| certified(entry)),
         about,
     ]
+}
+
+/// Who signed, where no trusted key did: whom a certificate names is only a claim.
+fn certified(entry: &EntryView) -> String {
+    let name = entry.certificate.as_ref().and_then(|certificate| certificate.names.first());
+    name.map_or("not trusted".into(), |name| format!("not trusted ({name}?)"))
 }

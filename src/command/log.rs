@@ -5,10 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ::attest::predicate::BuildKind;
 use ::attest::{
-    Checkpoint, CheckpointError, KeyId, LogProof, Predicate, ResourceDescriptor, Statement,
-    Timestamp, VerifierKey,
+    Checkpoint, CheckpointError, KeyId, LogProof, ResourceDescriptor, Statement, Timestamp,
+    VerifierKey,
 };
 use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
@@ -16,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use server::register::kind_of;
 use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
 
 use crate::command::submit::SubmitArgs;
@@ -122,16 +122,19 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
 
 /// The newest checkpoint.
 #[derive(Clone, Debug, Serialize)]
-struct Head {
+pub struct Head {
     version: &'static str,
-    origin: String,
-    size: u64,
-    root: ::attest::Sha256,
+    /// Name of the register.
+    pub origin: String,
+    /// How many entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: ::attest::Sha256,
     /// The verifier key, if the register or the trust file says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     /// Whether the trust file names the log, and its key signed this.
-    trusted: bool,
+    pub trusted: bool,
     note: String,
 }
 
@@ -140,7 +143,12 @@ impl Head {
         Self::of_note(source.checkpoint()?, source.verifier(), cx)
     }
 
-    fn of_note(note: String, own: Option<&VerifierKey>, cx: &Context<'_>) -> Result<Self, Error> {
+    /// The checkpoint in a note, opened with the key that is known: the trust file's, else `own`.
+    pub fn of_note(
+        note: String,
+        own: Option<&VerifierKey>,
+        cx: &Context<'_>,
+    ) -> Result<Self, Error> {
         let trust = known_trust(cx)?;
         let origin = Checkpoint::claimed_origin(&note).unwrap_or_default().to_owned();
         let log = trust.as_ref().and_then(|trust| trust.log(&origin));
@@ -226,7 +234,7 @@ impl Answer for Shown {
             page.put(Tone::Faint, format_args!("  {name:<10}")).line(value);
         };
         field(page, "time", &entry.time.to_string());
-        let signer = entry.signer.map_or("a certificate".into(), |key| key.to_string());
+        let signer = entry.signer.map_or_else(|| certificate(entry), |key| key.to_string());
         match &self.signed_by {
             Some(name) => field(page, "signer", &format!("{name} ({signer})")),
             None => field(page, "signer", &format!("not trusted ({signer})")),
@@ -263,6 +271,14 @@ impl Answer for Shown {
     }
 }
 
+/// Whom the certificate names, as a claim.
+fn certificate(entry: &EntryView) -> String {
+    match entry.certificate.as_ref().and_then(|certificate| certificate.names.first()) {
+        Some(name) => format!("a certificate that says {name}, and that nobody judged"),
+        None => "a certificate".into(),
+    }
+}
+
 fn named(descriptor: &ResourceDescriptor) -> String {
     let artifact = descriptor.artifact();
     let artifact = artifact.map_or("nothing identifies it".into(), |found| found.to_string());
@@ -273,15 +289,6 @@ fn named(descriptor: &ResourceDescriptor) -> String {
 /// What a bundle's statement says; nothing about whether it is true.
 pub fn statement_of(bundle: &BundleDocument) -> Option<Statement> {
     Statement::parse(&bundle.0.envelope.payload).ok()
-}
-
-/// The kind of step that a statement says it is.
-pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
-    match &statement.predicate {
-        Predicate::Provenance(provenance) => provenance.kind(),
-        Predicate::Evaluation(_) => Some(BuildKind::Evaluation),
-        _ => None,
-    }
 }
 
 /// A proof that was checked.
@@ -333,7 +340,7 @@ fn consistency(
 }
 
 /// The tree is the signed one, or the signed one extends it: the hashes that prove it.
-fn to_signed(
+pub fn to_signed(
     size: u64,
     root: &::attest::Sha256,
     head: &Head,

@@ -20,6 +20,8 @@ pub mod policy;
 pub mod promote;
 pub mod proof;
 #[cfg(feature = "server")]
+pub mod proven;
+#[cfg(feature = "server")]
 pub mod run;
 #[cfg(feature = "server")]
 pub mod serve;

@@ -220,6 +220,23 @@ class Sigstore(unittest.TestCase):
         self.assertEqual(listed[0]["state"], "unknown")
         self.assertIn("proven", self.register.assay("log", "prove", index))
 
+    def test_what_was_signed_keyless_is_found_by_who_the_certificate_says_it_was(self):
+        index = self.client().create_entry(self.request(b"found"))._inner.log_index
+        words = ["find", "--cursor", index, "--proofs"]
+        shown = self.register.assay(*words, "--identity", IDENTITY)
+        self.assertIn(f"not trusted ({IDENTITY}?)", shown)
+        self.assertIn("proven: every entry shown", shown)
+        found = json.loads(self.register.assay(*words, "--identity", IDENTITY, "--json"))
+        [entry], [evidence] = found["entries"], found["evidence"]
+        self.assertEqual(entry["certificate"], {"names": [IDENTITY]})
+        self.assertEqual(set(evidence), {"leaf", "proof"})
+        leaf, proof = self.register.folder / "leaf", self.register.folder / "leaf.tlog-proof"
+        leaf.write_bytes(base64.b64decode(evidence["leaf"]))
+        proof.write_text(evidence["proof"])
+        self.assertIn("proven", self.register.assay("verify", leaf, "--proof", proof))
+        for other in (["--identity", IDENTITY[:-1]], ["--issuer", "https://login.example"]):
+            self.assertIn("0 entries", self.register.assay("find", *other))
+
     def test_without_an_instance_entries_can_be_checked_alone(self):
         root = TrustedRoot.from_file(str(self.bare / "trusted_root.json"))
         entry = self.client().create_entry(self.request())

@@ -81,7 +81,7 @@ pub struct Measurement {
 }
 
 /// A part of the data: the records where a feature has a value.
-#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Slice {
     /// The feature.
     pub feature: String,

@@ -117,7 +117,7 @@ impl<S: Storage> Register<S> {
         Ok(Leaves { register: self, next: start, signed: self.signed().await? })
     }
 
-    async fn entry_below(&self, index: u64, size: u64) -> Result<Entry, ReadError> {
+    pub(super) async fn entry_below(&self, index: u64, size: u64) -> Result<Entry, ReadError> {
         if index >= size {
             return Err(ReadError::NoEntry { index, size });
         }

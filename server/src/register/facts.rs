@@ -7,10 +7,14 @@
 use std::collections::BTreeSet;
 
 use attest::envelope::IN_TOTO;
+use attest::predicate::{BuildKind, Slice, VerificationResult};
 use attest::{
-    ArtifactId, Envelope, KeyId, Leaf, Predicate, ResourceDescriptor, Sha256, Statement, Verifier,
+    ArtifactId, ClaimedIdentity, Envelope, KeyId, Leaf, Predicate, ResourceDescriptor, Sha256,
+    Statement, Verifier,
 };
 use serde_json::Value;
+
+use super::words::words;
 
 /// Most terms of one entry; a statement with more is refused when it is submitted.
 pub const MAX_TERMS: usize = 65_536;
@@ -24,14 +28,34 @@ pub enum Term {
     Material(ArtifactId),
     /// The name of a subject, exactly as it stands in the statement.
     Name(String),
+    /// A word of the name of a subject or a material, or of its URI where it has no name; as
+    /// [`words`] has it.
+    Word(String),
     /// The key that signed.
     Signer(KeyId),
+    /// Whom the certificate of a keyless signature names. A claim of the certificate, which nobody
+    /// here has judged.
+    Identity(String),
+    /// Who vouched for that, by the same certificate's claim.
+    Issuer(String),
     /// The predicate type; for anything but in-toto statements, the payload type.
     Type(String),
     /// The step.
     Step(String),
+    /// The kind of step.
+    Kind(BuildKind),
     /// The stage that a verification summary is for, or a deployment's environment.
     Stage(String),
+    /// What it came to, in the statement's own word: the result of a test or a verification
+    /// summary (`PASSED`, `FAILED`), the verdict of monitoring (`OK`, `DRIFT`, `DEGRADED`).
+    Result(String),
+    /// A metric that an evaluation measured.
+    Metric {
+        /// Its name.
+        name: String,
+        /// The slice of the data that it was measured over; without, whatever it was measured over.
+        slice: Option<Slice>,
+    },
     /// A parameter of the step, with its value as text.
     Parameter {
         /// Its name.
@@ -51,6 +75,18 @@ impl Term {
             Self::Subject(artifact) => parts("subject", &artifact.to_string()),
             Self::Material(artifact) => parts("material", &artifact.to_string()),
             Self::Name(name) => parts("name", name),
+            Self::Word(word) => parts("word", word),
+            Self::Identity(name) => parts("identity", name),
+            Self::Issuer(name) => parts("issuer", name),
+            Self::Kind(kind) => parts("kind", kind.as_str()),
+            Self::Result(word) => parts("result", word),
+            Self::Metric { name, slice: None } => parts("metric", name),
+            Self::Metric { name, slice: Some(Slice { feature, value }) } => {
+                let lengths = [name, feature].map(|text| (text.len() as u64).to_be_bytes());
+                let lengths = lengths.as_flattened();
+                let texts = [name, feature, value].map(|text| text.as_bytes());
+                Sha256::of_parts([&b"slice\0"[..], lengths].into_iter().chain(texts))
+            }
             Self::Signer(key) => parts("signer", &key.to_string()),
             Self::Type(name) => parts("type", name),
             Self::Step(step) => parts("step", step),
@@ -67,10 +103,16 @@ impl Term {
 /// What the entry with this leaf and body can be found by; sorted, each term once.
 pub(super) fn terms(leaf: &[u8], body: Option<&[u8]>) -> Vec<Term> {
     let mut terms = BTreeSet::new();
-    if let Ok(leaf) = Leaf::parse(leaf)
-        && let Verifier::Key(key) = leaf.verifier()
-    {
-        terms.insert(Term::Signer(key.id()));
+    match Leaf::parse(leaf).as_ref().map(Leaf::verifier) {
+        Ok(Verifier::Key(key)) => {
+            terms.insert(Term::Signer(key.id()));
+        }
+        Ok(Verifier::Certificate(der)) => {
+            let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
+            terms.extend(names.into_iter().map(Term::Identity));
+            terms.extend(issuer.map(Term::Issuer));
+        }
+        Err(_) => {}
     }
     if let Some(body) = body {
         of_body(body, &mut terms);
@@ -105,10 +147,13 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
         terms.extend(subject.name.clone().map(Term::Name));
     }
     let materials = statement.materials();
-    terms.extend(
-        materials.into_iter().filter_map(|material| material.artifact().ok()).map(Term::Material),
-    );
+    terms.extend(materials.iter().filter_map(|one| one.artifact().ok()).map(Term::Material));
+    for named in statement.subject.iter().chain(materials) {
+        let name = named.name.as_deref().or(named.uri.as_deref()).unwrap_or_default();
+        terms.extend(words(name).into_iter().map(Term::Word));
+    }
     terms.extend(statement.step().map(|step| Term::Step(step.as_str().into())));
+    terms.extend(kind_of(statement).map(Term::Kind));
     terms.extend(statement.stage().map(|stage| Term::Stage(stage.as_str().into())));
     match &statement.predicate {
         Predicate::Provenance(provenance) => {
@@ -117,6 +162,11 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
         Predicate::Evaluation(evaluation) => {
             let run = evaluation.run.iter().flat_map(|run| &run.parameters);
             terms.extend(run.filter_map(parameter));
+            for one in &evaluation.measurements {
+                let metric = |slice| Term::Metric { name: one.metric.clone(), slice };
+                terms.insert(metric(None));
+                terms.insert(metric(one.slice.clone()));
+            }
         }
         Predicate::Deployment(deployment) => {
             terms.insert(Term::Stage(deployment.environment.clone()));
@@ -124,13 +174,31 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
         Predicate::TestResult(result) => {
             let configuration = result.configuration.iter().map(ResourceDescriptor::artifact);
             terms.extend(configuration.flatten().map(Term::Material));
+            terms.insert(Term::Result(result.result.clone()));
         }
-        Predicate::VerificationSummary(_)
-        | Predicate::Monitoring(_)
-        | Predicate::Approval(_)
+        Predicate::VerificationSummary(summary) => {
+            let word = match summary.verification_result {
+                VerificationResult::Passed => "PASSED",
+                VerificationResult::Failed => "FAILED",
+            };
+            terms.insert(Term::Result(word.into()));
+        }
+        Predicate::Monitoring(monitoring) => {
+            terms.insert(Term::Result(monitoring.verdict.clone()));
+        }
+        Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
         | Predicate::Other { .. } => {}
+    }
+}
+
+/// The kind of step that a statement says it is.
+pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
+    match &statement.predicate {
+        Predicate::Provenance(provenance) => provenance.kind(),
+        Predicate::Evaluation(_) => Some(BuildKind::Evaluation),
+        _ => None,
     }
 }
 
@@ -180,7 +248,9 @@ mod tests {
                 r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{model}],"predicateType":"{predicate_type}","predicate":{predicate}}}"#
             )
         };
-        let subject = [Term::Subject(file('a')), Term::Name(text("model.bin"))];
+        let word = |word: &str| Term::Word(word.into());
+        let subject =
+            [Term::Subject(file('a')), Term::Name(text("model.bin")), word("model"), word("bin")];
         let training = format!(
             r#"{{"buildDefinition":{{"buildType":"https://assay.example/build-type/training/v1",
                 "externalParameters":{{"step":"train","command":[],"parameters":{{"lr":"0.1","deep":{{"x":1}},"epochs":3}}}},
@@ -188,11 +258,17 @@ mod tests {
                 "runDetails":{{"builder":{{"id":"https://assay.example/builder/local/v1"}}}}}}"#
         );
         let evaluation = format!(
-            r#"{{"step":"evaluate","evaluator":{{"id":"x"}},"dataset":{data},"measurements":[],"run":{{"parameters":{{"seed":"7"}}}}}}"#
+            r#"{{"step":"evaluate","evaluator":{{"id":"x"}},"dataset":{data},"measurements":[{{"metric":"accuracy","value":"0.9"}},{{"metric":"recall","slice":{{"feature":"age","value":"old"}},"value":"1"}}],"run":{{"parameters":{{"seed":"7"}}}}}}"#
         );
         let parameter =
             |name: &str, value: &str| Term::Parameter { name: name.into(), value: value.into() };
-        let cases: [(&str, &str, String, Vec<Term>); 7] = [
+        let metric = |name: &str, slice: Option<(&str, &str)>| Term::Metric {
+            name: name.into(),
+            slice: slice
+                .map(|(feature, value)| Slice { feature: feature.into(), value: value.into() }),
+        };
+        let summary = r#"{"verifier":{"id":"x"},"resourceUri":"x","policy":{},"verificationResult":"PASSED","verifiedLevels":[]}"#;
+        let cases: [(&str, &str, String, Vec<Term>); 11] = [
             (
                 "training",
                 IN_TOTO,
@@ -203,6 +279,9 @@ mod tests {
                         Term::Material(file('b')),
                         Term::Type(text(attest::predicate::PROVENANCE)),
                         Term::Step(text("train")),
+                        Term::Kind(BuildKind::Training),
+                        word("train"),
+                        word("csv"),
                         parameter("lr", "0.1"),
                         parameter("epochs", "3"),
                     ],
@@ -219,6 +298,12 @@ mod tests {
                         Term::Material(file('b')),
                         Term::Type(text(attest::predicate::EVALUATION)),
                         Term::Step(text("evaluate")),
+                        Term::Kind(BuildKind::Evaluation),
+                        word("train"),
+                        word("csv"),
+                        metric("accuracy", None),
+                        metric("recall", None),
+                        metric("recall", Some(("age", "old"))),
                         parameter("seed", "7"),
                     ],
                 ]
@@ -236,6 +321,69 @@ mod tests {
                     &[
                         Term::Type(text(attest::predicate::DEPLOYMENT)),
                         Term::Stage(text("production")),
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "a build of somebody else's, from what has no name",
+                IN_TOTO,
+                statement(
+                    attest::predicate::PROVENANCE,
+                    &training
+                        .replace("https://assay.example/build-type", "https://example.com")
+                        .replace(r#""name":"train.csv""#, r#""uri":"git+https://Host/Repo""#),
+                ),
+                [
+                    subject.as_slice(),
+                    &[
+                        Term::Material(file('b')),
+                        Term::Type(text(attest::predicate::PROVENANCE)),
+                        word("git"),
+                        word("https"),
+                        word("host"),
+                        word("repo"),
+                        parameter("lr", "0.1"),
+                        parameter("epochs", "3"),
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "monitoring",
+                IN_TOTO,
+                statement(
+                    attest::predicate::MONITORING,
+                    r#"{"verdict":"DRIFT","recommendation":"RETRAIN"}"#,
+                ),
+                [
+                    subject.as_slice(),
+                    &[Term::Type(text(attest::predicate::MONITORING)), Term::Result(text("DRIFT"))],
+                ]
+                .concat(),
+            ),
+            (
+                "a test",
+                IN_TOTO,
+                statement(attest::predicate::TEST_RESULT, r#"{"result":"WARNED"}"#),
+                [
+                    subject.as_slice(),
+                    &[
+                        Term::Type(text(attest::predicate::TEST_RESULT)),
+                        Term::Result(text("WARNED")),
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "a verification summary",
+                IN_TOTO,
+                statement(attest::predicate::VERIFICATION_SUMMARY, summary),
+                [
+                    subject.as_slice(),
+                    &[
+                        Term::Type(text(attest::predicate::VERIFICATION_SUMMARY)),
+                        Term::Result(text("PASSED")),
                     ],
                 ]
                 .concat(),
@@ -265,6 +413,11 @@ mod tests {
     fn terms_of_different_kinds_and_splits_have_different_digests() {
         let parameter =
             |name: &str, value: &str| Term::Parameter { name: name.into(), value: value.into() };
+        let metric = |name: &str, slice: Option<(&str, &str)>| Term::Metric {
+            name: name.into(),
+            slice: slice
+                .map(|(feature, value)| Slice { feature: feature.into(), value: value.into() }),
+        };
         let terms = [
             Term::Subject(file('a')),
             Term::Material(file('a')),
@@ -272,11 +425,31 @@ mod tests {
             Term::Step(text("x")),
             Term::Stage(text("x")),
             Term::Type(text("x")),
+            Term::Word(text("x")),
+            Term::Identity(text("x")),
+            Term::Issuer(text("x")),
+            Term::Result(text("x")),
+            Term::Result(text("training")),
+            Term::Kind(BuildKind::Training),
+            metric("x", None),
+            metric("x", Some(("", ""))),
+            metric("x", Some(("a", "bc"))),
+            metric("x", Some(("ab", "c"))),
+            metric("xa", Some(("b", "c"))),
             parameter("a", "bc"),
             parameter("ab", "c"),
         ];
         let digests: BTreeSet<Sha256> = terms.iter().map(Term::digest).collect();
         assert_eq!(digests.len(), terms.len());
+    }
+
+    #[test]
+    fn keyless_entries_are_found_by_what_their_certificate_claims() {
+        let leaf =
+            super::super::search::tests::certified("dev@example.com", "https://login.example");
+        let identity = Term::Identity(text("dev@example.com"));
+        let issuer = Term::Issuer(text("https://login.example"));
+        assert_eq!(terms(&leaf, None), [identity, issuer]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod index;
 mod journal;
 mod lock;
 mod log;
+mod measured;
 mod memory;
 mod propose;
 mod prove;
@@ -33,6 +34,7 @@ mod queue;
 mod reader;
 mod record;
 mod recovery;
+mod search;
 mod segment;
 mod select;
 #[cfg(test)]
@@ -44,6 +46,7 @@ mod tests;
 mod tile;
 mod tree;
 mod walk;
+mod words;
 
 pub use answer::{Leaves, MAX_BUNDLES};
 pub use batch::{Batch, BatchError, Body, Covered, NewEntry};
@@ -51,13 +54,14 @@ pub use embedded::{Embedded, Settings};
 pub use entry::{
     Bundles, ConsistencyProof, Entry, EntryBody, Found, InclusionProof, Receipt, Signed,
 };
-pub use facts::{MAX_TERMS, Term};
+pub use facts::{MAX_TERMS, Term, kind_of};
 pub use folder::{FolderError, PATIENCE, create, open, open_or_create};
 pub use follow::RegisterFollowError;
 pub use index::IndexError;
 pub use journal::{JournalError, SEGMENT_BYTES};
 pub use lock::{Holder, Lock, LockError, Role, served_by};
 pub use log::{ReadError, Register};
+pub use measured::{Comparator, Measured, MeasuredError};
 pub use memory::Memory;
 pub use propose::Recorded;
 pub use published::Position;
@@ -65,6 +69,7 @@ pub use queue::{MAX_WAITING_BYTES, MAX_WAITING_ENTRIES};
 pub use reader::Rebuilt;
 pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, RecordError};
 pub use recovery::Recovery;
+pub use search::{Compared, Evidence, MAX_EVIDENCE_BYTES, Proofs, Proven, Search, Searched};
 pub use storage::{
     Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Page, Query, Storage,
     StorageError, Stored,
@@ -73,3 +78,4 @@ pub use submit::{
     CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,
 };
 pub use tree::Tree;
+pub use words::{MAX_WORD, words};

@@ -208,8 +208,8 @@ fn a_statement_that_names_too_much_is_refused() {
         let text = String::from_utf8(payload("model", "data")).unwrap();
         text.replace(r#""lr":"0.1""#, &parameters.join(",")).into_bytes()
     };
-    // Subject, name, material, type, step and signer come on top.
-    for (count, fits) in [(MAX_TERMS - 6, true), (MAX_TERMS - 5, false)] {
+    // Subject, name, material, two words, type, step, kind and signer come on top.
+    for (count, fits) in [(MAX_TERMS - 9, true), (MAX_TERMS - 8, false)] {
         let envelope = Envelope::sign(IN_TOTO, payload(count), &[&key]).unwrap();
         let result = wait(register.submit(&envelope, &public(&[&key]), at(1)));
         assert_eq!(result.is_ok(), fits, "{count}");

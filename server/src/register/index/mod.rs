@@ -51,7 +51,7 @@ use super::record::{JournalId, Record};
 
 /// Version of the rows; an index of another version is made anew. It changes with the rows and
 /// with what [`super::facts`] finds in statements.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const STATE: &[u8] = b"m";
 
 /// How often opening is tried while the last user of the index is still closing it.

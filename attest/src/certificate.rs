@@ -1,0 +1,148 @@
+//! What an X.509 certificate says of whoever it was issued to, read without judging it.
+//!
+//! Keyless signatures come with a short-lived certificate instead of a key: it names who signed
+//! (subject alternative names, RFC 5280, section 4.2.1.6) and who vouched for that (the OpenID
+//! Connect issuer, in extensions of Fulcio, `oid-info.md` of sigstore/fulcio). Nothing is
+//! verified here: anybody can write any certificate, so that what is read is a claim to search by.
+
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use crate::proposal::MAX_CERTIFICATE_BYTES;
+
+/// The issuer as a UTF8String.
+const ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");
+/// The issuer as it was written before, as bare text.
+const OLD_ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.1");
+
+/// Whom a certificate names. Claims, until somebody judges the certificate.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClaimedIdentity {
+    /// The subject alternative names that are texts (addresses, URIs, host names, and other names
+    /// that are UTF-8), in their order.
+    pub names: Vec<String>,
+    /// The URL of the OpenID Connect issuer.
+    pub issuer: Option<String>,
+}
+
+impl ClaimedIdentity {
+    /// What the certificate with these bytes of DER says; nothing for what cannot be read, or has
+    /// more than [`MAX_CERTIFICATE_BYTES`].
+    pub fn of(der: &[u8]) -> Self {
+        if der.len() > MAX_CERTIFICATE_BYTES {
+            return Self::default();
+        }
+        let Ok(certificate) = Certificate::from_der(der) else { return Self::default() };
+        let body = certificate.tbs_certificate();
+        let names = match body.get_extension::<SubjectAltName>() {
+            Ok(Some((_, SubjectAltName(names)))) => names.iter().filter_map(text).collect(),
+            Ok(None) | Err(_) => Vec::new(),
+        };
+        let value = |id| {
+            let found = body.extensions()?.iter().find(|extension| extension.extn_id == id)?;
+            Some(found.extn_value.as_bytes())
+        };
+        let issuer = value(ISSUER)
+            .and_then(|bytes| Utf8StringRef::from_der(bytes).ok().map(|text| text.as_str().into()))
+            .or_else(|| value(OLD_ISSUER).and_then(|bytes| String::from_utf8(bytes.into()).ok()));
+        Self { names, issuer }
+    }
+}
+
+fn text(name: &GeneralName) -> Option<String> {
+    match name {
+        GeneralName::Rfc822Name(text)
+        | GeneralName::DnsName(text)
+        | GeneralName::UniformResourceIdentifier(text) => Some(text.as_str().to_owned()),
+        GeneralName::OtherName(other) => {
+            other.value.decode_as::<Utf8StringRef<'_>>().ok().map(|text| text.as_str().to_owned())
+        }
+        GeneralName::DirectoryName(_)
+        | GeneralName::EdiPartyName(_)
+        | GeneralName::IpAddress(_)
+        | GeneralName::RegisteredId(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Algorithm, SigningKey};
+    use crate::proposal::tests::{certificate_with, tlv};
+
+    /// An extension: its id in DER, and its value.
+    fn extension(id: &[u8], value: &[u8]) -> Vec<u8> {
+        tlv(0x30, &[&tlv(6, &[id]), &tlv(4, &[value])])
+    }
+
+    const SUBJECT_ALTERNATIVE: [u8; 3] = [0x55, 0x1d, 0x11];
+    /// 1.3.6.1.4.1.57264.1, without the last number.
+    const FULCIO: [u8; 9] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1];
+
+    fn read(extensions: &[Vec<u8>]) -> ClaimedIdentity {
+        let key = SigningKey::generate(Algorithm::P256).unwrap();
+        ClaimedIdentity::of(&certificate_with(key.public(), extensions))
+    }
+
+    #[test]
+    fn names_and_issuers_are_read() {
+        let fulcio = |last: u8, value: &[u8]| extension(&[&FULCIO[..], &[last]].concat(), value);
+        let names = |names: &[Vec<u8>]| {
+            let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+            extension(&SUBJECT_ALTERNATIVE, &tlv(0x30, &names))
+        };
+        let mail = tlv(0x81, &[b"dev@example.com"]);
+        let uri = tlv(0x86, &[b"https://ci.example/job/7"]);
+        let host = tlv(0x82, &[b"ci.example"]);
+        let address = tlv(0x87, &[&[127, 0, 0, 1]]);
+        let other_id = tlv(6, &[&[&FULCIO[..], &[7]].concat()]);
+        let other = tlv(0xa0, &[&other_id, &tlv(0xa0, &[&tlv(0x0c, &["rené".as_bytes()])])]);
+        let new = fulcio(8, &tlv(0x0c, &[b"https://login.example"]));
+        let old = fulcio(1, b"https://old.example");
+        let cases: [(&str, Vec<Vec<u8>>, &[&str], Option<&str>); 8] = [
+            ("nothing", vec![], &[], None),
+            ("an address", vec![names(std::slice::from_ref(&mail))], &["dev@example.com"], None),
+            (
+                "all texts, and what is none",
+                vec![names(&[uri.clone(), address, host, other])],
+                &["https://ci.example/job/7", "ci.example", "rené"],
+                None,
+            ),
+            (
+                "a name and its issuer",
+                vec![names(std::slice::from_ref(&mail)), new.clone()],
+                &["dev@example.com"],
+                Some("https://login.example"),
+            ),
+            ("the old issuer", vec![old.clone()], &[], Some("https://old.example")),
+            ("both", vec![old, new], &[], Some("https://login.example")),
+            ("an issuer of another kind", vec![fulcio(8, &tlv(4, &[b"x"]))], &[], None),
+            (
+                "names that are none",
+                vec![extension(&SUBJECT_ALTERNATIVE, b"dev@example.com")],
+                &[],
+                None,
+            ),
+        ];
+        for (name, extensions, names, issuer) in cases {
+            let found = read(&extensions);
+            assert_eq!(found.names, names, "{name}");
+            assert_eq!(found.issuer.as_deref(), issuer, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_claims_nothing() {
+        let key = SigningKey::generate(Algorithm::P256).unwrap();
+        let mail = tlv(0x30, &[&tlv(0x81, &[b"dev@example.com"])]);
+        let good = certificate_with(key.public(), &[extension(&SUBJECT_ALTERNATIVE, &mail)]);
+        assert_eq!(ClaimedIdentity::of(&good).names, ["dev@example.com"]);
+        let cases = [&good[1..], &good[..good.len() - 1], b"", &[0x30; MAX_CERTIFICATE_BYTES + 1]];
+        for bytes in cases {
+            assert_eq!(ClaimedIdentity::of(bytes), ClaimedIdentity::default());
+        }
+    }
+}

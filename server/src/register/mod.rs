@@ -7,16 +7,21 @@
 //! in and gives entries, proofs and answers out; [`open_or_create`] has the one in a folder.
 
 mod answer;
+mod backup;
 mod batch;
 #[cfg(test)]
 mod contract;
 mod disk;
 mod embedded;
 mod entry;
+mod erase;
+mod export;
 mod facts;
 mod fields;
 mod folder;
 mod follow;
+mod fsck;
+mod import;
 mod index;
 mod journal;
 mod lock;
@@ -42,14 +47,19 @@ mod tree;
 mod walk;
 
 pub use answer::{Leaves, MAX_BUNDLES};
+pub use backup::{BackedUp, BackupError, WithKey, backup};
 pub use batch::{Batch, BatchError, Body, Covered, NewEntry};
 pub use embedded::{Embedded, Settings};
 pub use entry::{
     Bundles, ConsistencyProof, Entry, EntryBody, Found, InclusionProof, Receipt, Signed,
 };
+pub use erase::{EraseError, Erased};
+pub use export::{ExportError, Exported, export};
 pub use facts::{MAX_TERMS, Term};
-pub use folder::{FolderError, PATIENCE, create, open, open_or_create};
+pub use folder::{FolderError, PATIENCE, create, open, open_or_create, rebuild_index};
 pub use follow::RegisterFollowError;
+pub use fsck::{Checked, Depth, Fault, MAX_FAULTS, fsck};
+pub use import::import;
 pub use index::IndexError;
 pub use journal::{JournalError, SEGMENT_BYTES};
 pub use lock::{Holder, Lock, LockError, Role, served_by};

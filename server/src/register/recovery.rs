@@ -129,7 +129,7 @@ fn find_tail(segments: &Segments, published: &Tip) -> Result<Tail, JournalError>
     }
 }
 
-fn bodies_are_whole(bytes: &[u8], segments: &Segments) -> Result<bool, JournalError> {
+pub(super) fn bodies_are_whole(bytes: &[u8], segments: &Segments) -> Result<bool, JournalError> {
     let (record, _) = Record::parse(bytes, segments.identity().id)?;
     Ok(record.bodies.iter().zip(record.body_offsets()).all(|(body, offset)| {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -139,7 +139,11 @@ fn bodies_are_whole(bytes: &[u8], segments: &Segments) -> Result<bool, JournalEr
 }
 
 /// An unfinished commit is the last thing in a journal. If anything whole follows, it is not that.
-fn refuse_if_followed(segments: &Segments, at: Position, last: u64) -> Result<(), JournalError> {
+pub(super) fn refuse_if_followed(
+    segments: &Segments,
+    at: Position,
+    last: u64,
+) -> Result<(), JournalError> {
     let corrupt = Err(JournalError::Corrupt { position: at });
     if at.segment != last {
         return corrupt;

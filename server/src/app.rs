@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
-use crate::http::{ApiError, Token};
+use crate::http::{ApiError, Requests, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Register, Storage};
@@ -91,6 +91,7 @@ pub struct App<S> {
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
     submitting: Arc<Semaphore>,
+    requests: Requests,
 }
 
 /// Why the parts make no service.
@@ -140,6 +141,11 @@ impl<S> App<S> {
         self.readers
     }
 
+    /// How many requests were answered.
+    pub(crate) const fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }
@@ -172,6 +178,7 @@ impl<S: Storage> App<S> {
             reading: Arc::new(Semaphore::new(MAX_READING as usize)),
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
             submitting: Arc::new(Semaphore::new(MAX_SUBMITTING as usize)),
+            requests: Requests::default(),
         })
     }
 

@@ -8,6 +8,7 @@ mod entries;
 mod extract;
 mod find;
 mod health;
+mod metrics;
 mod openapi;
 mod problem;
 mod promote;
@@ -17,6 +18,7 @@ mod router;
 mod tiles;
 mod token;
 
+pub(crate) use metrics::Requests;
 pub use problem::{ApiError, MEDIA_TYPE, Problem};
 pub use router::router;
 pub use token::{MAX_LENGTH, MIN_LENGTH, Token, TokenError};

@@ -15,7 +15,7 @@ use attest::hash::Progress;
 
 use super::batch::Batch;
 use super::disk::{Disk, FolderDisk};
-use super::index::{Addition, within};
+use super::index::{Addition, State, within};
 use super::journal::{Journal, JournalError, SEGMENT_BYTES};
 use super::lock::{Holder, Lock, LockError};
 use super::published::{Published, Tip};
@@ -23,7 +23,7 @@ use super::reader::{Reader, Rebuilt, make_index, open_index};
 use super::record::{JournalId, Record, RecordBody, RecordLeaf};
 use super::recovery::{self, Recovery};
 use super::select::select;
-use super::storage::{Blob, CommitError, Head, Key, Page, Query, Storage, StorageError};
+use super::storage::{Blob, CommitError, Head, Key, Measures, Page, Query, Storage, StorageError};
 use super::tree::Tree;
 
 pub(super) const INDEX: &str = "index";
@@ -321,6 +321,20 @@ impl Storage for Embedded {
 
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
         self.append(from, &batch)
+    }
+
+    fn measures(&self) -> Result<Option<Measures>, StorageError> {
+        let indexed = match self.reader.index.state()? {
+            State::Complete(_, tip) => tip.tree.size,
+            State::New | State::Unknown => 0,
+        };
+        let segments = &self.reader.segments;
+        Ok(Some(Measures {
+            commits: self.commits(),
+            segments: segments.firsts().len() as u64,
+            bytes: segments.length()?,
+            indexed,
+        }))
     }
 }
 

@@ -246,3 +246,6 @@ fn parse(line: &str) -> Option<(Timestamp, Option<Sha256>)> {
         hex => Some((time, Some(Sha256::from_hex(hex).ok()?))),
     }
 }
+
+#[cfg(test)]
+mod tests;

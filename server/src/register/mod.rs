@@ -72,8 +72,8 @@ pub use reader::Rebuilt;
 pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, RecordError};
 pub use recovery::Recovery;
 pub use storage::{
-    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Page, Query, Storage,
-    StorageError, Stored,
+    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page, Query,
+    Storage, StorageError, Stored,
 };
 pub use submit::{
     CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,

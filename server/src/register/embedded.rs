@@ -15,6 +15,7 @@ use attest::hash::Progress;
 
 use super::batch::Batch;
 use super::disk::{Disk, FolderDisk};
+use super::erasing::Erasing;
 use super::index::{Addition, State, within};
 use super::journal::{Journal, JournalError, SEGMENT_BYTES};
 use super::lock::{Holder, Lock, LockError};
@@ -215,17 +216,13 @@ impl Embedded {
             return Ok(false);
         };
         let at = within(place.record, u64::from(start));
-        let segments = &self.reader.segments;
-        let bytes = segments.read(at, length as usize)?;
+        let erasing = Erasing { body: *hash, at, length: length as usize };
         writer.poisoned = true;
         // Recovery takes a body that is not whole, after the published record, for a torn write:
         // so both slots have to be past it. One of them is, and this is the other.
         let tip = *writer.journal.tip();
         writer.published.write(tip)?;
-        if Sha256::of(&bytes) == *hash {
-            segments.wipe_copies(&bytes, place.record.segment)?;
-        }
-        segments.wipe(at, length as usize)?;
+        erasing.run(&self.reader.segments)?;
         writer.poisoned = false;
         Ok(true)
     }

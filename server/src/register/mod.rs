@@ -15,6 +15,7 @@ mod disk;
 mod embedded;
 mod entry;
 mod erase;
+mod erasing;
 mod export;
 mod facts;
 mod fields;

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use super::disk::Disk;
+use super::erasing;
 use super::journal::{Journal, JournalError};
 use super::published::{Position, Published, Tip};
 use super::record::{ALIGNMENT, Record};
@@ -32,6 +33,15 @@ pub struct Recovery {
 
 /// Opens the journal on `disk` and brings it to a state in which commits can follow.
 pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+) -> Result<(Journal, Published, Recovery), JournalError> {
+    let (journal, published, recovery) = open_journal(disk, segment_bytes)?;
+    erasing::finish(journal.segments())?;
+    Ok((journal, published, recovery))
+}
+
+fn open_journal(
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
 ) -> Result<(Journal, Published, Recovery), JournalError> {

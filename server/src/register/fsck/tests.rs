@@ -1,6 +1,9 @@
 use attest::Timestamp;
 use attest::hash::Silent;
 
+use verify::merkle::Frontier;
+
+use super::super::batch::{Batch, Body, Covered, NewEntry};
 use super::super::contract::wait;
 use super::super::embedded::Embedded;
 use super::super::record::JournalId;

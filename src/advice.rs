@@ -125,9 +125,17 @@ impl Error {
                 "`assay run` and `assay attest` make one; or name a service with `--server`".into()
             }
             #[cfg(feature = "server")]
+            Self::Served { .. } => "stop the service, run this, and start it again".into(),
+            #[cfg(feature = "server")]
+            Self::Erase(source) => return for_erase(source),
+            #[cfg(feature = "server")]
+            Self::ErasedBefore(_) => {
+                "`assay find --type tombstone` shows who did, and why".into()
+            }
+            #[cfg(feature = "server")]
             Self::Submit(source) => return for_submit(source),
             #[cfg(feature = "server")]
-            Self::Register { .. } | Self::Read(_) => return None,
+            Self::Register { .. } | Self::Read(_) | Self::Backup(_) | Self::Copy(_) => return None,
             #[cfg(feature = "server")]
             Self::NoReceipt | Self::NoLeaf(_) | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]
@@ -366,6 +374,20 @@ fn for_seen(path: &Path, error: &server::seen::SeenError) -> String {
             path.display()
         ),
         _ => "nothing was decided, and nothing may be taken for allowed".into(),
+    }
+}
+
+#[cfg(feature = "server")]
+fn for_erase(error: &server::register::EraseError) -> Option<String> {
+    use server::register::EraseError;
+
+    match error {
+        EraseError::NoBody(_) => Some("`assay log entry INDEX` shows the body of an entry".into()),
+        EraseError::Kept { .. } | EraseError::Unreadable { .. } => {
+            Some("it stays, so that nothing that speaks against somebody can be hidden".into())
+        }
+        // The others say themselves what to do.
+        _ => None,
     }
 }
 

@@ -347,6 +347,31 @@ pub enum Error {
         /// Why.
         source: Box<server::register::FolderError>,
     },
+    /// A service runs on the register that is to be worked on as it lies on disk.
+    #[cfg(feature = "server")]
+    #[error("register `{}` is served by process {pid}, and this needs it for itself", path.display())]
+    Served {
+        /// The register's folder.
+        path: PathBuf,
+        /// The service's process id.
+        pid: u32,
+    },
+    /// The register was not backed up.
+    #[cfg(feature = "server")]
+    #[error("cannot back up the register")]
+    Backup(#[source] Box<server::register::BackupError>),
+    /// The register was not exported, or not imported.
+    #[cfg(feature = "server")]
+    #[error("cannot copy the register")]
+    Copy(#[source] Box<server::register::ExportError>),
+    /// A statement cannot be erased.
+    #[cfg(feature = "server")]
+    #[error("cannot erase the statement")]
+    Erase(#[source] Box<server::register::EraseError>),
+    /// A statement was erased before, under somebody else's tombstone.
+    #[cfg(feature = "server")]
+    #[error("body {0} was erased before")]
+    ErasedBefore(attest::Sha256),
     /// The register does not answer.
     #[cfg(feature = "server")]
     #[error("cannot read the register")]

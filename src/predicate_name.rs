@@ -17,8 +17,8 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// Words for Assay's own types.
-const OWN: [&str; 6] =
-    ["evaluation", "deployment", "monitoring", "approval", "waiver", "revocation"];
+const OWN: [&str; 7] =
+    ["evaluation", "deployment", "monitoring", "approval", "waiver", "revocation", "tombstone"];
 
 /// The version of Assay's own types.
 const OWN_VERSION: &str = "/v0.1";

@@ -1,4 +1,4 @@
-//! How far hashing has come: a bar on standard error, on a terminal and for large inputs only.
+//! How far long work has come: a bar on standard error, on a terminal and for large inputs only.
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -13,36 +13,82 @@ use crate::render::Printer;
 
 /// Inputs below this many bytes are hashed before anybody could read a bar.
 const LARGE: u64 = 256 << 20;
+
+/// What takes long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Work {
+    /// Hashing files, in bytes.
+    Hashing,
+    /// Reading a register, in bytes.
+    #[cfg(feature = "server")]
+    Checking,
+    /// Putting entries of a register into its index.
+    #[cfg(feature = "server")]
+    Indexing,
+    /// Copying entries of a register.
+    #[cfg(feature = "server")]
+    Copying,
+}
+
+impl Work {
+    /// From how much on it takes so long that a bar can be read.
+    const fn large(self) -> u64 {
+        match self {
+            Self::Hashing => LARGE,
+            #[cfg(feature = "server")]
+            Self::Checking => LARGE / 8,
+            #[cfg(feature = "server")]
+            Self::Indexing | Self::Copying => 50_000,
+        }
+    }
+
+    const fn template(self) -> &'static str {
+        match self {
+            Self::Hashing => "assay: hashing {wide_bar} {bytes} of {total_bytes}, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Checking => "assay: reading {wide_bar} {bytes} of {total_bytes}, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Indexing => "assay: indexing {wide_bar} {pos} of {len} entries, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Copying => "assay: copying {wide_bar} {pos} of {len} entries, {eta} left",
+        }
+    }
+}
 /// How often a bar is drawn, in times a second.
 const DRAWS: u8 = 10;
 
-/// Draws how far hashing is; nothing when nobody would see it.
+/// Draws how far work is; nothing when nobody would see it.
 #[derive(Debug)]
 pub struct Bar {
     seen: bool,
+    work: Work,
     bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Bar {
-    /// A bar for whoever reads what `printer` notes.
+    /// A bar of hashing for whoever reads what `printer` notes.
     pub fn new(printer: Printer) -> Self {
-        Self::seen(printer.notes() && io::stderr().is_terminal())
+        Self::of(Work::Hashing, printer)
+    }
+
+    /// A bar of some work for whoever reads what `printer` notes.
+    pub fn of(work: Work, printer: Printer) -> Self {
+        Self { work, ..Self::seen(printer.notes() && io::stderr().is_terminal()) }
     }
 
     const fn seen(seen: bool) -> Self {
-        Self { seen, bar: Mutex::new(None) }
+        Self { seen, work: Work::Hashing, bar: Mutex::new(None) }
     }
 }
 
 impl Progress for Bar {
     fn start(&self, bytes: u64) {
-        if bytes < LARGE || !self.seen {
+        if bytes < self.work.large() || !self.seen {
             return;
         }
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS);
         let bar = ProgressBar::with_draw_target(Some(bytes), target);
-        let template = "assay: hashing {wide_bar} {bytes} of {total_bytes}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) = ProgressStyle::with_template(self.work.template()) {
             bar.set_style(style);
         }
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);

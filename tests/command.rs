@@ -188,6 +188,74 @@ fn a_damaged_journal_is_said_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_check_names_what_is_wrong_and_what_to_do() {
+    let folder = folder();
+    let folder = folder.path();
+    policy(folder);
+    expect(&assay(folder, POLICY), 1, "denied");
+    let said = expect(&assay(folder, "log fsck"), 0, "sound");
+    assert!(said.contains("what was seen before"), "{said}");
+
+    let journal = segment(&folder.join(".assay/register/journal"));
+    let whole = fs::read(&journal).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let cases = [
+        (700, "the journal is damaged at `journal/00000000000000000001.seg`, offset 512"),
+        (end - 40, "body sha256:"),
+    ];
+    for (at, words) in cases {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        fs::write(&journal, &flipped).unwrap();
+        let said = expect(&assay(folder, "log fsck"), 1, words);
+        assert!(said.contains("hint: restore the register from a backup"), "{said}");
+        expect(&assay(folder, "log fsck --json"), 1, "\"sound\": false");
+        assert_eq!(fs::read(&journal).unwrap(), flipped, "nothing was changed");
+    }
+    fs::write(&journal, &whole).unwrap();
+    fs::remove_file(folder.join(".assay/register/published")).unwrap();
+    expect(&assay(folder, "log fsck"), 1, "`published` cannot be used: it is missing");
+    fs::remove_dir_all(folder.join(".assay/register")).unwrap();
+    expect(&assay(folder, "log fsck"), 2, "error: ");
+}
+
+#[test]
+fn an_erased_statement_leaves_a_tombstone_and_its_place() {
+    let folder = folder();
+    let folder = folder.path();
+    expect(&assay(folder, &format!("{REVIEW} --output signed.json")), 0, "entry 2");
+    let shown = assay(folder, "log entry 2 --json").stdout;
+    let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+    let body = shown["entry"]["body"].as_str().unwrap();
+    let erase = format!("log erase {body} --reason asked-for");
+
+    expect(&assay(folder, "key generate stranger"), 0, "made");
+    expect(&assay(folder, &format!("{erase} --key local")), 0, "its tombstone is entry 3");
+    expect(&assay(folder, "log entry 2"), 0, "(erased)");
+    expect(&assay(folder, "log entry 2 --output gone.json"), 2, "entry 2 has no statement");
+    expect(&assay(folder, "log entry 3"), 0, "tombstone");
+    expect(&assay(folder, "log prove 2"), 0, "proven");
+    expect(&assay(folder, "log fsck --all"), 0, "4, 1 of them erased");
+    // The others are still believed, and the register is read to its end.
+    let said = expect(&assay(folder, "verify model.bin"), 0, "read all 4 entries");
+    assert!(said.contains("entry 0") && !said.contains("entry 2"), "{said}");
+    expect(&assay(folder, "log submit signed.json"), 2, "was erased from this register");
+
+    // Again: by the same key it is done already, by another one it was somebody else's.
+    expect(&assay(folder, &format!("{erase} --key local")), 0, "its tombstone is entry 3");
+    expect(&assay(folder, &format!("{erase} --key stranger")), 2, "was erased before");
+    let stone = assay(folder, "log entry 3 --json").stdout;
+    let stone: serde_json::Value = serde_json::from_slice(&stone).unwrap();
+    let stone = stone["entry"]["body"].as_str().unwrap();
+    let refused = format!("log erase {stone} --reason x --key local");
+    expect(&assay(folder, &refused), 2, "those are never erased");
+
+    expect(&assay(folder, "log rebuild-index"), 0, "anew from 4 commits");
+    expect(&assay(folder, "log fsck --all"), 0, "sound");
+    expect(&assay(folder, "log submit signed.json"), 2, "was erased from this register");
+}
+
+#[test]
 fn an_index_is_made_anew() {
     let folder = folder();
     let folder = folder.path();
@@ -351,6 +419,11 @@ fn commands_go_through_the_service_of_the_folder() {
             "hint: leave `--trust` out",
         ),
         ("serve --listen 127.0.0.1:0".into(), 2, "is served by process"),
+        ("log fsck".into(), 2, "hint: stop the service"),
+        ("log rebuild-index".into(), 2, "hint: stop the service"),
+        (format!("log erase {} --reason x", attest::Sha256::of(b"x")), 2, "hint: stop the service"),
+        ("log backup copy".into(), 0, "backed up"),
+        ("log export files".into(), 0, "exported"),
         (format!("log head --server {url}"), 0, "entries  3"),
     ];
     let said: Vec<(String, Output, i32, &str)> = cases

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use attest::hash::Silent;
 use attest::predicate::{
-    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, MONITORING, PROVENANCE, REVOCATION, WAIVER,
+    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, MONITORING, PROVENANCE, REVOCATION, TOMBSTONE,
+    WAIVER,
 };
 use attest::record::{Material, Plan, Recorder};
 use attest::statement::STATEMENT_V1;
@@ -24,7 +25,8 @@ use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
 
 /// The predicates of Assay's own.
-const OWN: [&str; 6] = [EVALUATION, APPROVAL, WAIVER, REVOCATION, DEPLOYMENT, MONITORING];
+const OWN: [&str; 7] =
+    [EVALUATION, APPROVAL, WAIVER, REVOCATION, TOMBSTONE, DEPLOYMENT, MONITORING];
 /// What the others refer to.
 const SHARED: [&str; 2] = ["build-type/parameters/v1", "attestation/shared/v0.1"];
 
@@ -170,6 +172,10 @@ fn good(of: &str) -> Value {
         REVOCATION => json!({
             "revoker": party, "revokedOn": from, "kind": "artifact", "reason": "POISONED",
             "effect": "DESCENDANTS", "description": "twelve records",
+        }),
+        TOMBSTONE => json!({
+            "predicateType": "https://example.com/review/v1", "reason": "personal data",
+            "erasedOn": from,
         }),
         DEPLOYMENT => json!({
             "deployer": party, "event": "rollout", "environment": "production",
@@ -330,6 +336,10 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
         (REVOCATION, "/effect", some("EVERYTHING".into()), Reads),
         (REVOCATION, "/reason", none.clone(), Reads),
         (REVOCATION, "/revokedOn", some("2026-12-01".into()), Refuses),
+        (TOMBSTONE, "/predicateType", none.clone(), Refuses),
+        (TOMBSTONE, "/reason", none.clone(), Refuses),
+        (TOMBSTONE, "/reason", some("".into()), Reads),
+        (TOMBSTONE, "/erasedOn", none.clone(), Reads),
         (DEPLOYMENT, "/event", none.clone(), Refuses),
         (DEPLOYMENT, "/event", some("promotion".into()), Reads),
         (DEPLOYMENT, "/environment", none.clone(), Refuses),

@@ -282,6 +282,19 @@ impl Leaf {
     }
 }
 
+/// The digests by which leaves can name the body with this pre-authentication encoding: names of
+/// algorithms as in-toto has them, and hex.
+pub fn body_digests(pae: &[u8]) -> [(&'static str, String); 3] {
+    DataHash::ALL.map(|hash| {
+        let name = match hash {
+            DataHash::Sha256 => "sha256",
+            DataHash::Sha384 => "sha384",
+            DataHash::Sha512 => "sha512",
+        };
+        (name, crate::digest::to_hex(&hash.digest(pae)))
+    })
+}
+
 fn encode(data: &[u8], hash: DataHash, signature: &[u8], verifier: VerifierJson) -> Vec<u8> {
     let entry = EntryJson {
         api_version: "0.0.2".into(),

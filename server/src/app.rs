@@ -18,7 +18,7 @@ use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
 use crate::clock::{Clock, ClockBehind, Watch};
-use crate::http::{ApiError, FORKED, Token};
+use crate::http::{ApiError, FORKED, Requests, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Receipt, Register, Storage};
@@ -96,6 +96,7 @@ pub struct App<S> {
     submitting: Arc<Semaphore>,
     /// Whether what is still being sent is not waited for any longer.
     hurrying: watch::Sender<bool>,
+    requests: Requests,
 }
 
 /// Why the parts make no service.
@@ -143,6 +144,11 @@ impl<S> App<S> {
 
     pub(crate) const fn readers(&self) -> Readers {
         self.readers
+    }
+
+    /// How many requests were answered.
+    pub(crate) const fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// Reads the clock, once.
@@ -194,6 +200,7 @@ impl<S: Storage> App<S> {
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
             submitting: Arc::new(Semaphore::new(MAX_SUBMITTING as usize)),
             hurrying: watch::Sender::new(false),
+            requests: Requests::default(),
         })
     }
 

@@ -3,6 +3,12 @@
 //! A proof is checked before it is shown, against the tree that the register signed. Whether the
 //! register itself is trusted is said beside it.
 
+mod backup;
+mod erase;
+mod export;
+mod fsck;
+mod rebuild;
+
 use std::path::{Path, PathBuf};
 
 use ::attest::{
@@ -15,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use server::register::kind_of;
+use server::register::{FolderError, LockError, kind_of};
 use server::wire::{BodyState, BundleDocument, Consistency, EntryDocument, EntryView, Inclusion};
 
 use crate::command::submit::SubmitArgs;
@@ -42,6 +48,12 @@ enum LogCommand {
     Prove(ProveArgs),
     Submit(SubmitArgs),
     Witness(super::log_witness::WitnessArgs),
+    Backup(backup::BackupArgs),
+    Erase(erase::EraseArgs),
+    Export(export::ExportArgs),
+    Fsck(fsck::FsckArgs),
+    Import(export::ImportArgs),
+    RebuildIndex(rebuild::RebuildArgs),
 }
 
 /// Show the newest checkpoint: how many entries there are, and their root
@@ -95,28 +107,38 @@ struct ProveArgs {
 }
 
 pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    if let LogCommand::Submit(args) = &args.command {
-        return Ok(Box::new(args.submit(cx)?));
-    }
-    if let LogCommand::Witness(args) = &args.command {
-        return super::log_witness::witness(args, cx);
-    }
-    let source = Source::open(cx)?;
     match &args.command {
         LogCommand::Witness(args) => super::log_witness::witness(args, cx),
         LogCommand::Submit(args) => Ok(Box::new(args.submit(cx)?)),
-        LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&source, cx)?)),
-        LogCommand::Entry(args) => Ok(Box::new(args.entry(&source, cx)?)),
+        LogCommand::Backup(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::Erase(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::Export(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::Import(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::Fsck(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::RebuildIndex(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&Source::open(cx)?, cx)?)),
+        LogCommand::Entry(args) => Ok(Box::new(args.entry(&Source::open(cx)?, cx)?)),
         LogCommand::Prove(ProveArgs { index: Some(index), size, output, .. }) => {
-            let proof = inclusion(*index, *size, &source, cx)?;
+            let proof = inclusion(*index, *size, &Source::open(cx)?, cx)?;
             if let Some(path) = output {
                 proof.write(path)?;
             }
             Ok(Box::new(proof))
         }
         LogCommand::Prove(ProveArgs { from, to, .. }) => {
-            Ok(Box::new(consistency(from.unwrap_or_default(), *to, &source, cx)?))
+            Ok(Box::new(consistency(from.unwrap_or_default(), *to, &Source::open(cx)?, cx)?))
         }
+    }
+}
+
+/// Why the folder's register cannot be worked on as it lies on disk.
+fn folder_error(path: &Path, source: FolderError) -> Error {
+    match source {
+        FolderError::Lock(LockError::Served { pid, .. }) => {
+            Error::Served { path: path.into(), pid }
+        }
+        source if source.is_not_found() => Error::NoRegister(path.into()),
+        source => Error::Register { path: path.into(), source: Box::new(source) },
     }
 }
 

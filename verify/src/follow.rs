@@ -3,7 +3,8 @@
 //! An inclusion proof shows presence; nothing shows absence but having read everything. The
 //! follower recomputes the root from every leaf and keeps what authorised signers say against
 //! artifacts, keys and attestations. It fails closed: a leaf by somebody who may say such things,
-//! whose body is missing, makes it stale, because that body may be a revocation.
+//! whose body is missing, makes it stale, because that body may be a revocation; unless somebody
+//! who may say so says, in a tombstone in the log, that it was erased and what it was.
 //!
 //! It keeps no leaves: about 64 hashes and the negative facts. A service keeps one and feeds it
 //! what is new.
@@ -12,7 +13,8 @@ use std::collections::BTreeMap;
 
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
-    APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, VERIFICATION_SUMMARY,
+    APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, TOMBSTONE, VERIFICATION_SUMMARY,
+    is_erasable,
 };
 use attest::{Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier};
 
@@ -23,8 +25,11 @@ use crate::verified::Signer;
 
 /// How many negative facts a follower keeps. Only trusted signers can add to them.
 pub const MAX_NEGATIVES: usize = 1 << 20;
-/// How many positions of missing bodies are remembered, to be named in the error.
+/// How many positions of missing bodies are named in the error.
 const MAX_MISSING: usize = 16;
+/// How many missing bodies are remembered, in case a tombstone follows. What is beyond stays
+/// missing.
+const MAX_AWAITED: usize = 1 << 16;
 
 /// The types of statement that can speak against an artifact: an answer that leaves one of
 /// them out could turn "denied" into "allowed". Verdicts are among them: the latest counts, and
@@ -42,6 +47,10 @@ pub struct Follower {
     negatives: Negatives,
     missing: Vec<u64>,
     missing_count: u64,
+    /// Leaves whose body is missing and may have been erased: the digest of the body, as the leaf
+    /// has it, and the positions.
+    awaited: BTreeMap<Vec<u8>, Vec<u64>>,
+    awaited_count: usize,
     unreadable: u64,
 }
 
@@ -51,6 +60,7 @@ struct Watched {
     key: PublicKey,
     signer: Signer,
     revokes: bool,
+    buries: bool,
 }
 
 /// A log read to the end, under a checkpoint that it signed.
@@ -141,10 +151,11 @@ impl Follower {
             let may = |predicate: &str| {
                 key.grants().iter().any(|grant| grant.may().predicates.has(predicate))
             };
-            let watched = NEGATIVE_TYPES.iter().any(|predicate| may(predicate));
+            let watched = NEGATIVE_TYPES.iter().any(|predicate| may(predicate)) || may(TOMBSTONE);
             watched.then(|| {
                 let signer = Signer::of(key, key.name());
-                (key.id(), Watched { key: key.key().clone(), signer, revokes: may(REVOCATION) })
+                let (revokes, buries) = (may(REVOCATION), may(TOMBSTONE));
+                (key.id(), Watched { key: key.key().clone(), signer, revokes, buries })
             })
         });
         Ok(Self {
@@ -155,6 +166,8 @@ impl Follower {
             negatives: Negatives::none(),
             missing: Vec::new(),
             missing_count: 0,
+            awaited: BTreeMap::new(),
+            awaited_count: 0,
             unreadable: 0,
         })
     }
@@ -234,9 +247,13 @@ impl Follower {
         if head.root != computed {
             return Err(FollowError::Root { size: head.size, computed, signed: head.root });
         }
-        if self.missing_count > 0 {
-            let first = self.missing.clone();
-            return Err(FollowError::Stale { count: self.missing_count, first });
+        let count = self.missing_count + self.awaited_count as u64;
+        if count > 0 {
+            let mut first = self.missing.clone();
+            first.extend(self.awaited.values().flatten());
+            first.sort_unstable();
+            first.truncate(MAX_MISSING);
+            return Err(FollowError::Stale { count, first });
         }
         Ok(Followed {
             origin: head.origin.clone(),
@@ -254,11 +271,13 @@ impl Follower {
             return;
         }
         let Some(pae) = body.filter(|body| leaf.covers(body)) else {
-            return self.miss(index);
+            return self.await_tombstone(index, leaf);
         };
         // The bytes are there and are no envelope's: whatever they say, it is no statement.
         let Ok(envelope) = Envelope::from_pae(pae) else { return };
-        if envelope.payload_type != IN_TOTO || !may_be(&NEGATIVE_TYPES, &envelope.payload) {
+        let says = may_be(&NEGATIVE_TYPES, &envelope.payload)
+            || watched.buries && may_be(&[TOMBSTONE], &envelope.payload);
+        if envelope.payload_type != IN_TOTO || !says {
             return;
         }
         let watched = watched.clone();
@@ -283,6 +302,12 @@ impl Follower {
             Err(_) => return self.miss(index),
         };
         match &statement.predicate {
+            Predicate::Tombstone(said) if watched.buries && is_erasable(&said.predicate_type) => {
+                let digests = statement.subject.iter().flat_map(|subject| subject.digest.values());
+                for digest in digests.filter_map(|hex| attest::digest::from_hex(hex)) {
+                    self.bury(&digest);
+                }
+            }
             Predicate::Revocation(_) if !watched.revokes => {}
             Predicate::Revocation(said) => {
                 let by = watched.signer.clone();
@@ -295,6 +320,22 @@ impl Follower {
             }
             _ => {}
         }
+    }
+
+    /// A body is missing that a tombstone may still account for.
+    fn await_tombstone(&mut self, index: u64, leaf: &Leaf) {
+        if self.awaited_count >= MAX_AWAITED {
+            return self.miss(index);
+        }
+        self.awaited_count += 1;
+        self.awaited.entry(leaf.data().to_vec()).or_default().push(index);
+    }
+
+    /// The body with this digest was erased: what is missing of it is accounted for. A tombstone
+    /// stands after what it is about.
+    fn bury(&mut self, digest: &[u8]) {
+        let buried = self.awaited.remove(digest).map_or(0, |indices| indices.len());
+        self.awaited_count = self.awaited_count.saturating_sub(buried);
     }
 
     fn miss(&mut self, index: u64) {

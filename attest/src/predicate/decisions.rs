@@ -1,4 +1,4 @@
-//! What people decide: approvals, waivers, revocations.
+//! What people decide: approvals, waivers, revocations, tombstones.
 //!
 //! Who an approver or revoker says it is decides nothing: the verified signer does.
 
@@ -154,9 +154,56 @@ impl From<RevocationEffect> for String {
     }
 }
 
+/// The body of the statement that is the subject was erased from the register.
+///
+/// The subject has the digests by which leaves name the body (`sha256`, `sha384`, `sha512` of its
+/// pre-authentication encoding).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tombstone {
+    /// The type of the statement that was erased; the payload type, if it was no statement.
+    pub predicate_type: String,
+    /// Why.
+    pub reason: String,
+    /// When. A claim: the tombstone stands in the register before the body goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_on: Option<Timestamp>,
+}
+
+/// The own types, without their version, whose statements cannot be erased: what they say may
+/// speak against somebody.
+const KEPT: [&str; 6] = ["revocation", "trust", "policy", "activation", "waiver", "tombstone"];
+
+/// Whether statements of this type, in any version, may be erased from a register.
+pub fn is_erasable(predicate_type: &str) -> bool {
+    let own = predicate_type
+        .strip_prefix(crate::NAMESPACE)
+        .and_then(|rest| rest.strip_prefix("attestation/"));
+    let Some(own) = own else { return true };
+    let name = own.split_once('/').map_or(own, |(name, _)| name);
+    !KEPT.contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_speak_against_somebody_is_kept() {
+        let cases = [
+            ("revocation/v0.1", false),
+            ("revocation/v2", false),
+            ("trust/v1", false),
+            ("tombstone/v0.1", false),
+            ("evaluation/v0.1", true),
+            ("revocations/v0.1", true),
+        ];
+        for (name, want) in cases {
+            let full = format!("{}attestation/{name}", crate::NAMESPACE);
+            assert_eq!(is_erasable(&full), want, "{name}");
+        }
+        assert!(is_erasable("https://example.com/attestation/revocation/v0.1"));
+    }
 
     #[test]
     fn what_is_unknown_in_a_revocation_means_the_widest() {

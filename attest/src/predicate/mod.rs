@@ -11,7 +11,9 @@ mod operations;
 mod provenance;
 mod summary;
 
-pub use decisions::{Approval, Revocation, RevocationEffect, RevocationKind, Scope, Waiver};
+pub use decisions::{
+    Approval, Revocation, RevocationEffect, RevocationKind, Scope, Tombstone, Waiver, is_erasable,
+};
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
@@ -48,6 +50,9 @@ pub const WAIVER: &str = "https://assay.example/attestation/waiver/v0.1";
 /// A revocation.
 pub const REVOCATION: &str = "https://assay.example/attestation/revocation/v0.1";
 
+/// That a statement was erased.
+pub const TOMBSTONE: &str = "https://assay.example/attestation/tombstone/v0.1";
+
 /// A predicate with its type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predicate {
@@ -69,6 +74,8 @@ pub enum Predicate {
     Waiver(Waiver),
     /// Who says that it is no longer good.
     Revocation(Revocation),
+    /// Which statement was erased.
+    Tombstone(Tombstone),
     /// Anything else.
     Other {
         /// Its type, as it stands in the statement.
@@ -91,6 +98,7 @@ impl Predicate {
             Self::Approval(_) => APPROVAL,
             Self::Waiver(_) => WAIVER,
             Self::Revocation(_) => REVOCATION,
+            Self::Tombstone(_) => TOMBSTONE,
             Self::Other { predicate_type, .. } => predicate_type,
         }
     }
@@ -103,7 +111,8 @@ impl Predicate {
             | Self::VerificationSummary(_)
             | Self::Deployment(_)
             | Self::Approval(_)
-            | Self::Waiver(_) => true,
+            | Self::Waiver(_)
+            | Self::Tombstone(_) => true,
             Self::Provenance(_)
             | Self::TestResult(_)
             | Self::Monitoring(_)
@@ -130,6 +139,7 @@ impl Predicate {
             APPROVAL => Self::Approval(typed(value)?),
             WAIVER => Self::Waiver(typed(value)?),
             REVOCATION => Self::Revocation(typed(value)?),
+            TOMBSTONE => Self::Tombstone(typed(value)?),
             other => Self::Other { predicate_type: other.into(), value },
         })
     }
@@ -152,6 +162,7 @@ impl Predicate {
             Self::Approval(typed) => value(typed),
             Self::Waiver(typed) => value(typed),
             Self::Revocation(typed) => value(typed),
+            Self::Tombstone(typed) => value(typed),
             Self::Other { value, .. } => Ok(value.clone()),
         }
     }
@@ -164,7 +175,7 @@ mod tests {
 
     #[test]
     fn own_types_start_with_the_namespace() {
-        for own in [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION] {
+        for own in [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION, TOMBSTONE] {
             assert!(own.starts_with(&format!("{NAMESPACE}attestation/")), "{own}");
         }
     }

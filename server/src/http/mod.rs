@@ -8,6 +8,7 @@ mod entries;
 mod extract;
 mod find;
 mod health;
+mod metrics;
 mod openapi;
 mod problem;
 mod promote;
@@ -17,6 +18,7 @@ mod router;
 mod tiles;
 mod token;
 
+pub(crate) use metrics::Requests;
 pub(crate) use problem::FORKED;
 pub use problem::{ApiError, Effect, MEDIA_TYPE, Problem};
 pub use router::router;

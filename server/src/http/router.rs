@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::openapi::{Answer, Operation};
 use super::problem::{ApiError, Effect};
 use super::{
-    admit, artifacts, check, entries, find, health, openapi, promote, proofs, rekor, tiles,
+    admit, artifacts, check, entries, find, health, metrics, openapi, promote, proofs, rekor, tiles,
 };
 use crate::app::App;
 use crate::register::Storage;
@@ -87,6 +87,7 @@ fn routes<S: Storage + 'static>() -> Vec<Route<S>> {
         ),
         Route::get("/healthz", health::LIVE, get(health::live)),
         Route::get("/readyz", health::READY, get(health::ready)),
+        Route::get("/metrics", metrics::METRICS, get(metrics::metrics)),
         Route::get("/openapi.json", DESCRIBE, get(describe::<S>)),
     ]
 }
@@ -101,7 +102,7 @@ pub fn router<S: Storage + 'static>(app: Arc<App<S>>) -> Router {
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
-        .layer(middleware::from_fn(logged))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), logged))
         .with_state(app)
 }
 
@@ -140,10 +141,15 @@ async fn deadline(
     }
 }
 
-/// Logs each request; neither its headers nor its body, which may hold secrets.
-async fn logged(request: Request, next: Next) -> Response {
+/// Counts and logs each request; neither its headers nor its body, which may hold secrets.
+async fn logged<S: Storage + 'static>(
+    State(app): State<Arc<App<S>>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
+    app.requests().count(response.status());
     tracing::info!(%method, path, status = response.status().as_u16(), "request");
     response
 }

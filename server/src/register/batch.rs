@@ -4,7 +4,7 @@
 //! commits and whoever rebuilds an index from the journal make it here, so that both have the
 //! same nodes, the same root and the same terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use attest::{Sha256, Timestamp};
@@ -204,6 +204,16 @@ impl Batch {
     /// The bodies that the entries' signatures cover, each once; some may be stored already.
     pub const fn bodies(&self) -> &BTreeMap<Sha256, Arc<Body>> {
         &self.bodies
+    }
+
+    /// Hashes of the bodies that the entries' signatures cover and that were erased before, each
+    /// once.
+    pub(super) fn erased(&self) -> BTreeSet<Sha256> {
+        let erased = self.entries.iter().filter_map(|entry| match &entry.covered {
+            Covered::Erased(hash) => Some(*hash),
+            Covered::Body(_) | Covered::Unknown => None,
+        });
+        erased.filter(|hash| !self.bodies.contains_key(hash)).collect()
     }
 
     /// Every complete subtree that the entries make complete, leaves included.

@@ -10,20 +10,26 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::batch::{Batch, Body};
+use attest::Sha256;
+use attest::hash::Progress;
+
+use super::batch::Batch;
 use super::disk::{Disk, FolderDisk};
-use super::index::Addition;
+use super::erasing::Erasing;
+use super::index::{Addition, State, within};
 use super::journal::{Journal, JournalError, SEGMENT_BYTES};
 use super::lock::{Holder, Lock, LockError};
 use super::published::{Published, Tip};
-use super::reader::{Reader, Rebuilt, open_index};
+use super::reader::{Reader, Rebuilt, make_index, open_index};
 use super::record::{JournalId, Record, RecordBody, RecordLeaf};
 use super::recovery::{self, Recovery};
 use super::select::select;
-use super::storage::{Blob, CommitError, Head, Key, Page, Query, Storage, StorageError};
+use super::storage::{Blob, CommitError, Head, Key, Measures, Page, Query, Storage, StorageError};
 use super::tree::Tree;
 
-const INDEX: &str = "index";
+pub(super) const INDEX: &str = "index";
+/// What a record has of a body that was erased before the register got it.
+const ERASED: &[u8] = &[0];
 
 /// How a register's folder is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,6 +92,30 @@ impl Embedded {
         Self::open_on(disk, &folder.join(INDEX), settings, Some(lock))
     }
 
+    /// Opens the register in the folder that `lock` holds, and makes its index anew from the
+    /// journal; the index that was there is kept aside. The progress counts entries.
+    ///
+    /// # Errors
+    /// As [`Embedded::open`].
+    pub fn open_with_new_index(
+        lock: Lock,
+        settings: Settings,
+        progress: &dyn Progress,
+    ) -> Result<Self, StorageError> {
+        let folder = lock.folder().to_owned();
+        let disk = Arc::new(FolderDisk::new(&folder));
+        let (journal, published, recovery) = recovery::open(disk, settings.segment_bytes)?;
+        let indexed = make_index(
+            Arc::clone(journal.segments()),
+            journal.tip(),
+            &folder.join(INDEX),
+            settings.cache_bytes,
+            "it was asked for",
+            progress,
+        )?;
+        Ok(Self::with_index(journal, published, recovery, indexed, Some(lock)))
+    }
+
     pub(super) fn create_on(
         disk: Arc<dyn Disk>,
         index: &Path,
@@ -125,7 +155,17 @@ impl Embedded {
     ) -> Result<Self, StorageError> {
         let tip = *journal.tip();
         let segments = Arc::clone(journal.segments());
-        let (reader, rebuilt) = open_index(segments, &tip, index, settings.cache_bytes)?;
+        let indexed = open_index(segments, &tip, index, settings.cache_bytes)?;
+        Ok(Self::with_index(journal, published, recovery, indexed, lock))
+    }
+
+    fn with_index(
+        journal: Journal,
+        published: Published,
+        recovery: Recovery,
+        (reader, rebuilt): (Reader, Rebuilt),
+        lock: Option<Lock>,
+    ) -> Self {
         if recovery != Recovery::default() {
             tracing::warn!(commits = recovery.commits, aside = ?recovery.aside, "recovered the register");
         }
@@ -133,8 +173,8 @@ impl Embedded {
             tracing::warn!(why, commits = rebuilt.commits, "made the index anew");
         }
         let writer = Writer { journal, published, poisoned: false };
-        let head = RwLock::new(head_of(&tip));
-        Ok(Self { writer: Mutex::new(writer), reader, head, recovery, rebuilt, lock })
+        let head = RwLock::new(head_of(writer.journal.tip()));
+        Self { writer: Mutex::new(writer), reader, head, recovery, rebuilt, lock }
     }
 
     /// The register's name: unique, and the same for ever.
@@ -165,6 +205,28 @@ impl Embedded {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).journal.tip().sequence
     }
 
+    /// Overwrites a body with zeros, for good, wherever the journal's folder has it; whether it was
+    /// ever here. That it was is not forgotten.
+    pub(super) fn erase_body(&self, hash: &Sha256) -> Result<bool, StorageError> {
+        let mut writer = self.writer.lock().map_err(|_| StorageError::Poisoned)?;
+        if writer.poisoned {
+            return Err(StorageError::Poisoned);
+        }
+        let Some((place, start, length)) = self.reader.held(self.reader.body_place(hash))? else {
+            return Ok(false);
+        };
+        let at = within(place.record, u64::from(start));
+        let erasing = Erasing { body: *hash, at, length: length as usize };
+        writer.poisoned = true;
+        // Recovery takes a body that is not whole, after the published record, for a torn write:
+        // so both slots have to be past it. One of them is, and this is the other.
+        let tip = *writer.journal.tip();
+        writer.published.write(tip)?;
+        erasing.run(&self.reader.segments)?;
+        writer.poisoned = false;
+        Ok(true)
+    }
+
     fn current(&self) -> Option<Head> {
         *self.head.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,10 +249,15 @@ impl Embedded {
         if let Some(Head { time: last, .. }) = found.filter(|head| head.time > time) {
             return Err(CommitError::Earlier { time, last });
         }
-        let mut bodies = Vec::new();
+        let mut bodies: Vec<(Sha256, &[u8])> = Vec::new();
         for body in batch.bodies().values() {
             if !self.reader.held(self.reader.has_body(&body.hash()))? {
-                bodies.push(body);
+                bodies.push((body.hash(), body.bytes()));
+            }
+        }
+        for hash in batch.erased() {
+            if !self.reader.held(self.reader.has_body(&hash))? {
+                bodies.push((hash, ERASED));
             }
         }
         let record = Record {
@@ -206,10 +273,10 @@ impl Embedded {
                 .collect(),
             bodies: bodies
                 .iter()
-                .map(|body| RecordBody { hash: body.hash(), length: length(body) })
+                .map(|(hash, bytes)| RecordBody { hash: *hash, length: length(bytes) })
                 .collect(),
         };
-        let bytes: Vec<&[u8]> = bodies.iter().map(|body| body.bytes()).collect();
+        let bytes: Vec<&[u8]> = bodies.iter().map(|(_, bytes)| *bytes).collect();
         let before = tip;
         let tip = writer.journal.append(&record, &bytes)?;
         // The record is the commit. What fails from here on is caught up when it is opened anew.
@@ -252,6 +319,20 @@ impl Storage for Embedded {
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
         self.append(from, &batch)
     }
+
+    fn measures(&self) -> Result<Option<Measures>, StorageError> {
+        let indexed = match self.reader.index.state()? {
+            State::Complete(_, tip) => tip.tree.size,
+            State::New | State::Unknown => 0,
+        };
+        let segments = &self.reader.segments;
+        Ok(Some(Measures {
+            commits: self.commits(),
+            segments: segments.firsts().len() as u64,
+            bytes: segments.length()?,
+            indexed,
+        }))
+    }
 }
 
 fn head_of(tip: &Tip) -> Option<Head> {
@@ -259,7 +340,7 @@ fn head_of(tip: &Tip) -> Option<Head> {
     (tip.sequence > 0).then_some(Head { size, root, time: tip.time })
 }
 
-fn length(body: &Body) -> u32 {
+fn length(body: &[u8]) -> u32 {
     // A batch has no body above its limit, which is far below.
-    u32::try_from(body.bytes().len()).unwrap_or(u32::MAX)
+    u32::try_from(body.len()).unwrap_or(u32::MAX)
 }

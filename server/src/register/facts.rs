@@ -189,6 +189,7 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
         Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
+        | Predicate::Tombstone(_)
         | Predicate::Other { .. } => {}
     }
 }

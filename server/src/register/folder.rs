@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use attest::hash::Progress;
 use attest::{Algorithm, KeyError, NoteError, NoteSigner, SigningKey};
 
 use super::embedded::{Embedded, Settings};
@@ -17,8 +18,8 @@ use super::lock::{Holder, Lock, LockError};
 use super::log::{ReadError, Register};
 use super::storage::StorageError;
 
-const KEY: &str = "key.pem";
-const CHECKPOINT: &str = "checkpoint";
+pub(super) const KEY: &str = "key.pem";
+pub(super) const CHECKPOINT: &str = "checkpoint";
 
 /// How long a command waits for another one to be done with the folder.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ impl FolderError {
         matches!(self, Self::Storage(StorageError::Journal(JournalError::NotFound)))
     }
 
-    fn io(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { path: path.clone(), source }
     }
@@ -88,17 +89,46 @@ pub async fn open(
     }
     let lock = Lock::acquire(folder, holder, patience)?;
     let storage = Embedded::open(lock, Settings::default())?;
+    start(folder, storage, read_key(folder)?).await
+}
+
+/// The key of the register in `folder`.
+pub(super) fn read_key(folder: &Path) -> Result<SigningKey, FolderError> {
     let path = folder.join(KEY);
-    let key = match fs::read_to_string(&path) {
+    match fs::read_to_string(&path) {
         Ok(pem) => {
-            SigningKey::from_pem(&pem, None).map_err(|source| FolderError::Key { path, source })?
+            SigningKey::from_pem(&pem, None).map_err(|source| FolderError::Key { path, source })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(FolderError::NoKey(path));
-        }
-        Err(error) => return Err(FolderError::io(&path)(error)),
-    };
-    start(folder, storage, key).await
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FolderError::NoKey(path)),
+        Err(error) => Err(FolderError::io(&path)(error)),
+    }
+}
+
+/// Makes the index of the register in `folder` anew from its journal; the one that was there is
+/// kept aside. The progress counts entries.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn rebuild_index(
+    folder: &Path,
+    holder: &Holder,
+    patience: Duration,
+    progress: &dyn Progress,
+) -> Result<Embedded, FolderError> {
+    let lock = take(folder, holder, patience)?;
+    Ok(Embedded::open_with_new_index(lock, Settings::default(), progress)?)
+}
+
+/// Takes the lock of a folder that has a register.
+pub(super) fn take(
+    folder: &Path,
+    holder: &Holder,
+    patience: Duration,
+) -> Result<Lock, FolderError> {
+    if !super::segment::exists(folder) {
+        return Err(StorageError::from(JournalError::NotFound).into());
+    }
+    Ok(Lock::acquire(folder, holder, patience)?)
 }
 
 /// Makes a register in `folder`, with an origin and a key of its own.
@@ -161,7 +191,7 @@ async fn start(
 }
 
 /// Makes the folder and what it is in, and makes each of them last.
-fn make_folder(folder: &Path) -> Result<(), FolderError> {
+pub(super) fn make_folder(folder: &Path) -> Result<(), FolderError> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|path| !is_there(path)).collect();
     let make = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
@@ -189,7 +219,14 @@ fn make_key(folder: &Path) -> Result<SigningKey, FolderError> {
         Err(error) => return Err(FolderError::io(&path)(error)),
     }
     let key = SigningKey::generate(Algorithm::Ed25519).map_err(broken)?;
-    let pem = key.to_pem(None).map_err(broken)?;
+    keep_key(folder, &key)?;
+    Ok(key)
+}
+
+/// Keeps the register's key in its folder.
+pub(super) fn keep_key(folder: &Path, key: &SigningKey) -> Result<(), FolderError> {
+    let path = folder.join(KEY);
+    let pem = key.to_pem(None).map_err(|source| FolderError::Key { path: path.clone(), source })?;
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
         let mut options = OpenOptions::new();
@@ -200,8 +237,7 @@ fn make_key(folder: &Path) -> Result<SigningKey, FolderError> {
         fs::rename(&new, &path)?;
         File::open(folder)?.sync_all()
     };
-    write().map_err(FolderError::io(&path))?;
-    Ok(key)
+    write().map_err(FolderError::io(&path))
 }
 
 /// `assay.local/` and 16 random hex digits.

@@ -126,7 +126,7 @@ pub enum JournalError {
     },
 }
 
-fn at(position: &Position) -> String {
+pub(super) fn at(position: &Position) -> String {
     format!("`{}`, offset {}", path_of(position.segment), position.offset)
 }
 

@@ -6,15 +6,17 @@
 //! believe: any key may sign, and only the signature is checked.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use attest::{Checkpoint, Note, NoteError, NoteSignature, NoteSigner, TilePath, VerifierKey};
 use verify::merkle::{Frontier, ProofError};
 
 use super::entry::Signed;
+use super::erase::tombstones;
 use super::prove::frontier;
 use super::queue::Queue;
-use super::storage::{Damaged, Head, Storage, StorageError};
+use super::storage::{Damaged, Head, Query, Storage, StorageError};
 use super::tree::Tree;
 
 /// An append-only register over a storage.
@@ -28,6 +30,8 @@ pub struct Register<S> {
     /// The last checkpoint that was signed.
     signed: RwLock<Arc<Signed>>,
     checkpoint_file: Option<PathBuf>,
+    /// Whether a body may have been erased: a tombstone was registered.
+    pub(super) has_tombstones: AtomicBool,
 }
 
 /// What the next commit continues.
@@ -90,7 +94,10 @@ impl<S: Storage> Register<S> {
         let signed = RwLock::new(Arc::new(sign(&signer, tree)?));
         let edge = tokio::sync::Mutex::new(Some(edge));
         let queue = Arc::default();
-        Ok(Self { storage, signer, queue, edge, signed, checkpoint_file: None })
+        let terms = vec![tombstones()];
+        let found = storage.find(&Query { terms, limit: 1, ..Query::default() }).await?;
+        let has_tombstones = AtomicBool::new(!found.indices.is_empty() || found.next.is_some());
+        Ok(Self { storage, signer, queue, edge, signed, checkpoint_file: None, has_tombstones })
     }
 
     /// The same, and the newest checkpoint is kept in a file as well, for whoever looks into the

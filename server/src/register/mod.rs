@@ -7,20 +7,26 @@
 //! in and gives entries, proofs and answers out; [`open_or_create`] has the one in a folder.
 
 mod answer;
+mod backup;
 mod batch;
 #[cfg(test)]
 mod contract;
 mod disk;
 mod embedded;
 mod entry;
+mod erase;
+mod erasing;
+mod export;
 mod facts;
 #[cfg(test)]
 mod faults;
 mod fields;
 mod folder;
 mod follow;
+mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod import;
 mod index;
 mod journal;
 mod lock;
@@ -49,14 +55,19 @@ mod walk;
 mod words;
 
 pub use answer::{Leaves, MAX_BUNDLES};
+pub use backup::{BackedUp, BackupError, WithKey, backup};
 pub use batch::{Batch, BatchError, Body, Covered, NewEntry};
 pub use embedded::{Embedded, Settings};
 pub use entry::{
     Bundles, ConsistencyProof, Entry, EntryBody, Found, InclusionProof, Receipt, Signed,
 };
+pub use erase::{EraseError, Erased};
+pub use export::{ExportError, Exported, export};
 pub use facts::{MAX_TERMS, Term, kind_of};
-pub use folder::{FolderError, PATIENCE, create, open, open_or_create};
+pub use folder::{FolderError, PATIENCE, create, open, open_or_create, rebuild_index};
 pub use follow::RegisterFollowError;
+pub use fsck::{Checked, Depth, Fault, MAX_FAULTS, fsck};
+pub use import::import;
 pub use index::IndexError;
 pub use journal::{JournalError, SEGMENT_BYTES};
 pub use lock::{Holder, Lock, LockError, Role, served_by};
@@ -71,8 +82,8 @@ pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, R
 pub use recovery::Recovery;
 pub use search::{Compared, Evidence, MAX_EVIDENCE_BYTES, Proofs, Proven, Search, Searched};
 pub use storage::{
-    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Page, Query, Storage,
-    StorageError, Stored,
+    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page, Query,
+    Storage, StorageError, Stored,
 };
 pub use submit::{
     CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attest::Sha256;
+use attest::hash::{Progress, Silent};
 use verify::merkle::{Frontier, Node};
 
 use super::batch::{Batch, Body, Covered, NewEntry};
@@ -74,7 +75,7 @@ impl Reader {
         result
     }
 
-    fn look(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
+    pub(super) fn look(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
         Ok(match key {
             Key::Entry(index) => self.entry(*index)?.map(|stored| Blob::Bytes(stored.encode())),
             Key::Body(hash) => self.body(hash)?,
@@ -108,7 +109,10 @@ impl Reader {
     }
 
     /// Where a body is: the record, and place and length in it.
-    fn body_place(&self, hash: &Sha256) -> Result<Option<(Place, u32, u32)>, StorageError> {
+    pub(super) fn body_place(
+        &self,
+        hash: &Sha256,
+    ) -> Result<Option<(Place, u32, u32)>, StorageError> {
         let mut start = 0;
         while let Some(index) = self.index.next_with_body(hash, start)? {
             let place = self.index.place(index)?.ok_or(IndexError::Row('e'))?;
@@ -156,8 +160,9 @@ impl Reader {
         Ok(Frontier::from_parts(size, hashes).ok())
     }
 
-    /// Adds the commits that the journal has after `from` up to `to` to the index.
-    fn catch_up(&self, from: &Tip, to: &Tip) -> Result<u64, StorageError> {
+    /// Adds the commits that the journal has after `from` up to `to` to the index. The progress
+    /// counts entries.
+    fn catch_up(&self, from: &Tip, to: &Tip, progress: &dyn Progress) -> Result<u64, StorageError> {
         let damaged = |size| StorageError::Damaged(Damaged::Root(size));
         let frontier = self.frontier(from.tree.size)?.ok_or(damaged(from.tree.size))?;
         if frontier.root() != from.tree.root {
@@ -188,6 +193,7 @@ impl Reader {
             }
             frontier = batch.frontier().clone();
             commits += 1;
+            progress.advance(batch.entries().len() as u64);
         }
         self.index.apply(addition)?;
         Ok(commits)
@@ -253,7 +259,7 @@ pub(super) fn open_index(
         Ok(index) => {
             let reader = Reader { segments: Arc::clone(&segments), index };
             match usable(&reader, tip) {
-                Ok(from) => match reader.catch_up(&from, tip) {
+                Ok(from) => match reader.catch_up(&from, tip, &Silent) {
                     Ok(commits) => return Ok((reader, Rebuilt { why: None, commits })),
                     // Damage of the journal stays damage with a new index.
                     Err(_) if from.sequence > 0 => "it could not be brought up to the journal",
@@ -263,11 +269,25 @@ pub(super) fn open_index(
             }
         }
     };
+    make_index(segments, tip, folder, cache_bytes, why, &Silent)
+}
+
+/// Makes the index anew; the one that is there is kept aside. The progress counts entries.
+pub(super) fn make_index(
+    segments: Arc<Segments>,
+    tip: &Tip,
+    folder: &Path,
+    cache_bytes: u64,
+    why: &'static str,
+    progress: &dyn Progress,
+) -> Result<(Reader, Rebuilt), StorageError> {
     move_aside(folder)?;
     let index = Index::open(folder, cache_bytes, segments.identity().id)?;
     let reader = Reader { segments, index };
-    let commits = reader.catch_up(&Tip::empty(), tip)?;
-    Ok((reader, Rebuilt { why: Some(why), commits }))
+    progress.start(tip.tree.size);
+    let commits = reader.catch_up(&Tip::empty(), tip, progress);
+    progress.finish();
+    Ok((reader, Rebuilt { why: Some(why), commits: commits? }))
 }
 
 /// The tip that the index is complete to, if it belongs to the journal.
@@ -295,7 +315,11 @@ fn move_aside(folder: &Path) -> Result<(), StorageError> {
         } else if aside.exists() {
             fs::remove_file(&aside)?;
         }
-        fs::rename(folder, &aside)
+        match fs::rename(folder, &aside) {
+            // There was none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     };
     move_it().map_err(JournalError::io("move aside", "index")).map_err(StorageError::from)
 }

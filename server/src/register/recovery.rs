@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use super::disk::Disk;
+use super::erasing;
 use super::journal::{Journal, JournalError};
 use super::published::{Position, Published, Tip};
 use super::record::{ALIGNMENT, Record};
@@ -32,6 +33,15 @@ pub struct Recovery {
 
 /// Opens the journal on `disk` and brings it to a state in which commits can follow.
 pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+) -> Result<(Journal, Published, Recovery), JournalError> {
+    let (journal, published, recovery) = open_journal(disk, segment_bytes)?;
+    erasing::finish(journal.segments())?;
+    Ok((journal, published, recovery))
+}
+
+fn open_journal(
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
 ) -> Result<(Journal, Published, Recovery), JournalError> {
@@ -134,7 +144,7 @@ fn find_tail(segments: &Segments, published: &Tip) -> Result<Tail, JournalError>
     }
 }
 
-fn bodies_are_whole(bytes: &[u8], segments: &Segments) -> Result<bool, JournalError> {
+pub(super) fn bodies_are_whole(bytes: &[u8], segments: &Segments) -> Result<bool, JournalError> {
     let (record, _) = Record::parse(bytes, segments.identity().id)?;
     Ok(record.bodies.iter().zip(record.body_offsets()).all(|(body, offset)| {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -144,7 +154,11 @@ fn bodies_are_whole(bytes: &[u8], segments: &Segments) -> Result<bool, JournalEr
 }
 
 /// An unfinished commit is the last thing in a journal. If anything whole follows, it is not that.
-fn refuse_if_followed(segments: &Segments, at: Position, last: u64) -> Result<(), JournalError> {
+pub(super) fn refuse_if_followed(
+    segments: &Segments,
+    at: Position,
+    last: u64,
+) -> Result<(), JournalError> {
     let corrupt = Err(JournalError::Corrupt { position: at });
     if at.segment != last {
         return corrupt;

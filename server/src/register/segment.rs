@@ -109,6 +109,24 @@ impl Segments {
         self.disk.as_ref()
     }
 
+    /// First sequences of all segments, in order.
+    pub(super) fn firsts(&self) -> Vec<u64> {
+        self.firsts.read().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// Length of all segments together, in bytes.
+    pub(super) fn length(&self) -> Result<u64, JournalError> {
+        let mut total = 0_u64;
+        for first in self.firsts() {
+            let path = path_of(first);
+            // A segment of another journal is found when it is read.
+            let file = self.disk.open(&path).map_err(JournalError::io("open", &path))?;
+            let length = file.length().map_err(JournalError::io("read", &path))?;
+            total = total.saturating_add(length);
+        }
+        Ok(total)
+    }
+
     /// First sequence of the first segment.
     pub(super) fn first(&self) -> Option<u64> {
         self.firsts.read().unwrap_or_else(PoisonError::into_inner).first().copied()
@@ -209,6 +227,59 @@ impl Segments {
         Ok(bytes)
     }
 
+    /// Overwrites `length` bytes with zeros, which then last.
+    pub(super) fn wipe(&self, at: Position, length: usize) -> Result<(), JournalError> {
+        let path = path_of(at.segment);
+        let file = self.file(at.segment)?;
+        file.write_at(&vec![0; length], at.offset).map_err(JournalError::io("write", &path))?;
+        file.sync().map_err(JournalError::io("sync", &path))
+    }
+
+    /// Overwrites copies of `bytes` that recovery left: in what it put aside, and in the segment
+    /// before the one that starts with `first`, beyond the records that count. How many there were.
+    pub(super) fn wipe_copies(&self, bytes: &[u8], first: u64) -> Result<usize, JournalError> {
+        let mut places: Vec<(String, u64)> = Vec::new();
+        let names = self.disk.names(FOLDER).map_err(JournalError::io("list", FOLDER))?;
+        let asides = names.iter().filter(|name| name.starts_with("aside-"));
+        places.extend(asides.map(|name| (format!("{FOLDER}/{name}"), 0)));
+        if let Some(before) = first.checked_sub(1).and_then(|last| self.holding(last)) {
+            places.push((path_of(before), self.end_of(before, first)?));
+        }
+        let mut wiped = 0;
+        for (path, start) in places {
+            let file = self.disk.open(&path).map_err(JournalError::io("open", &path))?;
+            let length = file.length().map_err(JournalError::io("read", &path))?;
+            // No longer than a segment.
+            let left = usize::try_from(length.saturating_sub(start)).unwrap_or(0);
+            let mut found = vec![0; left];
+            file.read_at(&mut found, start).map_err(JournalError::io("read", &path))?;
+            let mut offset = 0;
+            while let Some(at) = find(found.get(offset..).unwrap_or_default(), bytes) {
+                let zeros = vec![0; bytes.len()];
+                let place = start + (offset + at) as u64;
+                file.write_at(&zeros, place).map_err(JournalError::io("write", &path))?;
+                offset += at + bytes.len();
+                wiped += 1;
+            }
+            file.sync().map_err(JournalError::io("sync", &path))?;
+        }
+        Ok(wiped)
+    }
+
+    /// Where the records of a segment end that count, before the segment that starts with `next`.
+    fn end_of(&self, segment: u64, next: u64) -> Result<u64, JournalError> {
+        let mut at = Position { segment, offset: HEADER_BYTES };
+        let mut sequence = segment;
+        // Each round passes a record.
+        while sequence < next
+            && let Found::Record(bytes) = self.look(at)?
+        {
+            at.offset += bytes.len() as u64;
+            sequence += 1;
+        }
+        Ok(at.offset)
+    }
+
     /// Looks at the place where a record could start.
     pub(super) fn look(&self, at: Position) -> Result<Found, JournalError> {
         let path = path_of(at.segment);
@@ -249,6 +320,10 @@ impl Segments {
 pub(super) fn exists(folder: &std::path::Path) -> bool {
     let names = super::disk::FolderDisk::new(folder).names(FOLDER).unwrap_or_default();
     names.iter().any(|name| first_of(name).is_some())
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len().max(1)).position(|window| window == part)
 }
 
 /// How far making a segment got before it failed.

@@ -174,6 +174,28 @@ pub trait Storage: Send + Sync {
         from: Option<&Head>,
         batch: Batch,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// How much is kept and how, for whoever watches over it; `None` of a storage that has no
+    /// journal.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn measures(&self) -> Result<Option<Measures>, StorageError> {
+        Ok(None)
+    }
+}
+
+/// How much a storage with a journal keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Measures {
+    /// Commits of the journal.
+    pub commits: u64,
+    /// Files of the journal.
+    pub segments: u64,
+    /// Bytes of these files: room that is kept for later commits included.
+    pub bytes: u64,
+    /// Entries that the index has.
+    pub indexed: u64,
 }
 
 /// Why storage does not answer.

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use attest::envelope::IN_TOTO;
 use attest::{
@@ -19,6 +20,7 @@ use verify::merkle::inclusion_proof;
 
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
 use super::entry::{Receipt, Signed, bundle};
+use super::erase::tombstones;
 use super::facts::MAX_TERMS;
 use super::log::{Edge, ReadError, Register};
 use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Ticket, Waiting};
@@ -81,6 +83,11 @@ pub enum SubmitError {
         /// Position of the entry.
         index: u64,
     },
+    /// The statement was erased.
+    #[error(
+        "the statement with the body {0} was erased from this register and is not taken again: its tombstone says why"
+    )]
+    Erased(Sha256),
     /// The payload says that it is a statement, and is none.
     #[error(transparent)]
     Statement(#[from] StatementError),
@@ -365,6 +372,10 @@ impl<S: Storage> Register<S> {
                 answers.push(Err(SubmitError::ClockBehind { now, last }));
                 continue;
             }
+            if let Some(erased) = self.erased_of(&waiting.entries).await? {
+                answers.push(Err(SubmitError::Erased(erased)));
+                continue;
+            }
             time = time.max(Some(now));
             let mut stand = Vec::with_capacity(waiting.entries.len());
             for entry in waiting.entries.iter() {
@@ -389,9 +400,28 @@ impl<S: Storage> Register<S> {
         let Some(time) = time.filter(|_| !entries.is_empty()) else { return Ok((answers, None)) };
         let batch = Batch::new(&edge.frontier, time, entries).map_err(GroupError::Batch)?;
         let next = Edge { head: Some(batch.head()), frontier: batch.frontier().clone() };
+        let tombstone = tombstones();
+        if batch.entries().iter().any(|entry| entry.terms().binary_search(&tombstone).is_ok()) {
+            self.has_tombstones.store(true, Ordering::Release);
+        }
         let committed = self.storage.commit(edge.head.as_ref(), batch).await;
         committed.map_err(|error| GroupError::Commit(Arc::new(error)))?;
         Ok((answers, Some(next)))
+    }
+
+    /// The first of the entries' bodies that was erased.
+    async fn erased_of(&self, entries: &[Arc<NewEntry>]) -> Result<Option<Sha256>, StorageError> {
+        if !self.has_tombstones.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        for entry in entries {
+            if let Covered::Body(body) = entry.covered()
+                && let Some(Blob::Tombstone) = self.storage.read(&Key::Body(body.hash())).await?
+            {
+                return Ok(Some(body.hash()));
+            }
+        }
+        Ok(None)
     }
 
     async fn index_of(&self, leaf_hash: &Sha256) -> Result<Option<u64>, StorageError> {

@@ -20,7 +20,7 @@ pub(super) fn blocks_for(count: u64) -> u32 {
 
 /// The block that a fingerprint belongs to, of a filter with `blocks`.
 pub(super) fn block_of(fingerprint: u64, blocks: u32) -> u32 {
-    let place = u128::from(fingerprint) * u128::from(blocks) >> 64;
+    let place = (u128::from(fingerprint) * u128::from(blocks)) >> 64;
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
@@ -41,7 +41,7 @@ pub(super) fn may_have(block: &[u8], fingerprint: u64) -> bool {
 fn probes(fingerprint: u64) -> impl Iterator<Item = (usize, u8)> {
     // The high bits chose the block; multiplying spreads what is left over.
     let mixed = fingerprint.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let (start, step) = (mixed & 0xffff_ffff, mixed >> 32 | 1);
+    let (start, step) = (mixed & 0xffff_ffff, (mixed >> 32) | 1);
     (0..PROBES).map(move |number| {
         let bit = (start + number * step) % BITS;
         (usize::try_from(bit / 8).unwrap_or(0), 1 << (bit % 8))

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn eight_of_about_one_size_are_due() {
-        let cases: [(&str, &[u64], Option<(usize, bool)>); 8] = [
+        type Case<'a> = (&'a str, &'a [u64], Option<(usize, bool)>);
+        let cases: [Case<'_>; 8] = [
             ("none", &[], None),
             ("seven", &[1; 7], None),
             ("eight", &[1; 8], Some((8, false))),

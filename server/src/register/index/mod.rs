@@ -23,6 +23,7 @@
 //! | `f` run (8) number (4) | a block of the run's filter ([`filter`]) |
 
 mod block;
+mod compare;
 mod filter;
 mod hashes;
 mod merge;
@@ -39,6 +40,7 @@ use attest::{Sha256, Timestamp};
 use verify::merkle::Node;
 
 use self::block::{Posting, put_number, take_number};
+pub(super) use self::compare::Difference;
 use self::hashes::Hashes;
 use self::merge::{Merge, Progress, due, work_for};
 pub(super) use self::places::{BodyPlace, Place};
@@ -462,7 +464,10 @@ impl Index {
     }
 
     fn next_of(&self, kind: &[u8], digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
-        let fingerprint = fingerprint(self.journal, kind, digest);
+        self.next_with(fingerprint(self.journal, kind, digest), start)
+    }
+
+    fn next_with(&self, fingerprint: u64, start: u64) -> Result<Option<u64>, IndexError> {
         let runs = self.runs();
         let from = runs.partition_point(|run| run.end() <= start);
         for run in runs.get(from..).unwrap_or_default() {

@@ -1,0 +1,211 @@
+use attest::Timestamp;
+use attest::hash::Silent;
+
+use verify::merkle::Frontier;
+
+use super::super::batch::{Batch, Body, Covered, NewEntry};
+use super::super::contract::wait;
+use super::super::embedded::Embedded;
+use super::super::record::JournalId;
+use super::super::segment::path_of;
+use super::super::simulated::SimulatedDisk;
+use super::super::storage::Storage as _;
+use super::*;
+
+const ID: JournalId = JournalId([6; 16]);
+const SMALL: Settings = Settings { segment_bytes: 4096, cache_bytes: 1 << 20 };
+
+/// A register on a disk in memory, with its index in a folder.
+struct Rig {
+    disk: SimulatedDisk,
+    folder: tempfile::TempDir,
+    trees: Vec<Tree>,
+}
+
+impl Rig {
+    /// So many commits of two entries that have one body.
+    fn of(commits: u64) -> Self {
+        let disk = SimulatedDisk::default();
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Arc::new(disk.clone());
+        let storage = Embedded::create_on(
+            shared,
+            &folder.path().join(INDEX),
+            "assay.local/0",
+            ID,
+            SMALL,
+            None,
+        );
+        let storage = storage.unwrap();
+        let (mut frontier, mut head, mut trees) = (Frontier::new(), None, vec![Tree::empty()]);
+        for number in 0..commits {
+            let payload = format!("payload {number}");
+            let pae = attest::envelope::pae("text/plain", payload.as_bytes());
+            let body = Arc::new(Body::new(pae));
+            let entries = (0..2).map(|side| {
+                let leaf = format!("leaf {number} {side}").into_bytes();
+                Arc::new(NewEntry::new(leaf, Covered::Body(Arc::clone(&body))))
+            });
+            let time = Timestamp::from_second(number as i64).unwrap();
+            let batch = Batch::new(&frontier, time, entries.collect()).unwrap();
+            frontier = batch.frontier().clone();
+            let after = batch.head();
+            wait(storage.commit(head.as_ref(), batch)).unwrap();
+            trees.push(after.tree());
+            head = Some(after);
+        }
+        drop(storage);
+        Self { disk, folder, trees }
+    }
+
+    fn check(&self, marks: &[Mark]) -> Checked {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let segments = Segments::open(Arc::clone(&disk)).unwrap().unwrap();
+        let index = self.folder.path().join(INDEX);
+        let index = index.is_dir().then_some(index.as_path());
+        check(disk, segments, index, marks, Depth::All, &Silent).unwrap()
+    }
+}
+
+/// Where the last byte stands that is not zero.
+fn last_byte(disk: &SimulatedDisk, path: &str) -> usize {
+    let mut last = 0;
+    disk.tamper(path, |bytes| last = bytes.iter().rposition(|byte| *byte != 0).unwrap());
+    last
+}
+
+#[test]
+fn a_sound_register_is_read_whole() {
+    let rig = Rig::of(20);
+    let seen = rig.trees[7];
+    let checked = rig.check(&[("what was seen before", seen)]);
+    assert_eq!(checked.faults, []);
+    assert!(checked.is_sound() && checked.segments > 1);
+    assert_eq!((checked.commits, checked.tree), (20, rig.trees[20]));
+    assert_eq!((checked.bodies, checked.erased), (20, 0));
+    assert_eq!((checked.indexed, checked.searched), (40, 40));
+    assert_eq!(checked.compared, ["what was seen before", "`published`"]);
+    assert!(Rig::of(0).check(&[]).is_sound());
+}
+
+#[test]
+fn any_flipped_bit_of_a_record_is_named() {
+    let rig = Rig::of(3);
+    let path = path_of(1);
+    let end = last_byte(&rig.disk, &path);
+    let start = 512;
+    for byte in (start..=end).step_by(3) {
+        let mut was = 0;
+        rig.disk.tamper(&path, |bytes| {
+            was = bytes[byte];
+            bytes[byte] ^= 1;
+        });
+        let checked = rig.check(&[]);
+        let is_padding = was == 0 && checked.is_sound();
+        if !is_padding {
+            let named = checked.faults.iter().any(|fault| {
+                matches!(fault, Fault::Record { position, .. } | Fault::Body { position, .. }
+                    if position.segment == 1 && (position.offset as usize) <= byte)
+            });
+            assert!(named, "{byte}: {:?}", checked.faults);
+        }
+        rig.disk.tamper(&path, |bytes| bytes[byte] = was);
+    }
+    assert!(rig.check(&[]).is_sound());
+}
+
+#[test]
+fn an_erased_body_is_counted_and_a_changed_one_is_a_fault() {
+    let rig = Rig::of(2);
+    let path = path_of(1);
+    let body = b"DSSEv1 10 text/plain 9 payload 1";
+    let change = |to: &dyn Fn(&mut [u8])| {
+        rig.disk.tamper(&path, |bytes| {
+            let at = bytes.windows(body.len()).position(|part| part == body).unwrap();
+            to(&mut bytes[at..at + body.len()]);
+        });
+    };
+    change(&|part| part.fill(0));
+    let checked = rig.check(&[]);
+    assert_eq!((checked.faults, checked.erased), (vec![], 1));
+
+    let rig = Rig::of(2);
+    rig.disk.tamper(&path, |bytes| {
+        let at = bytes.windows(body.len()).position(|part| part == body).unwrap();
+        bytes[at] ^= 1;
+    });
+    let checked = rig.check(&[]);
+    let want = Sha256::of(body);
+    assert!(matches!(&checked.faults[..], [Fault::Body { body, .. }] if *body == want));
+}
+
+#[test]
+fn less_or_something_else_than_before_is_a_fault() {
+    let rig = Rig::of(3);
+    let more = Tree { size: 7, root: rig.trees[3].root };
+    let other = Tree { size: 4, root: rig.trees[3].root };
+    let inside = Tree { size: 3, root: rig.trees[3].root };
+    let cases = [
+        (rig.trees[2], None),
+        (more, Some(Fault::Short { what: "seen", size: 7, found: 6 })),
+        (
+            other,
+            Some(Fault::Fork { what: "seen", size: 4, root: other.root, found: rig.trees[2].root }),
+        ),
+    ];
+    for (tree, want) in cases {
+        assert_eq!(rig.check(&[("seen", tree)]).faults.into_iter().next(), want);
+    }
+    let found = rig.check(&[("seen", inside)]).faults;
+    assert!(matches!(found[..], [Fault::Fork { size: 3, .. }]), "between two commits: {found:?}");
+}
+
+#[test]
+fn a_tail_that_was_never_finished_is_no_fault_and_a_lost_end_is() {
+    let rig = Rig::of(3);
+    let path = path_of(1);
+    let end = last_byte(&rig.disk, &path);
+    rig.disk
+        .tamper(&path, |bytes| bytes[end / 512 * 512 + 512..][..8].copy_from_slice(b"ASSAYREC"));
+    let checked = rig.check(&[]);
+    assert!(checked.is_sound() && checked.is_unfinished);
+    rig.disk.tamper(&path, |bytes| bytes[512 + 600..].fill(0));
+    let checked = rig.check(&[]);
+    assert!(!checked.is_sound());
+    assert!(checked.faults.iter().any(|fault| matches!(fault, Fault::Short { .. })));
+
+    let rig = Rig::of(1);
+    rig.disk.remove("published");
+    assert!(matches!(rig.check(&[]).faults[..], [Fault::Unusable { what: "`published`", .. }]));
+}
+
+#[test]
+fn an_index_that_is_wrong_is_a_fault_and_one_that_is_missing_is_not() {
+    let rig = Rig::of(40);
+    let database = |change: &dyn Fn(&sled::Db)| {
+        let database = sled::open(rig.folder.path().join(INDEX)).unwrap();
+        change(&database);
+        database.flush().unwrap();
+    };
+    for kind in *b"eh" {
+        let mut key = Vec::new();
+        let mut value = Vec::new();
+        let opened = sled::open(rig.folder.path().join(INDEX)).unwrap();
+        if let Some(Ok((found, row))) = opened.scan_prefix([kind]).next() {
+            (key, value) = (found.to_vec(), row.to_vec());
+        }
+        drop(opened);
+        let mut changed = value.clone();
+        changed[20] ^= 1;
+        database(&|database| drop(database.insert(&key, changed.as_slice()).unwrap()));
+        let faults = rig.check(&[]).faults;
+        assert!(matches!(faults[..], [Fault::Row { .. }, ..]), "{kind}: {faults:?}");
+        database(&|database| drop(database.insert(&key, value.as_slice()).unwrap()));
+        assert!(rig.check(&[]).is_sound());
+    }
+    database(&|database| drop(database.insert(b"m", b"condemned").unwrap()));
+    assert!(matches!(rig.check(&[]).faults[..], [Fault::Index(_)]));
+    std::fs::remove_dir_all(rig.folder.path().join(INDEX)).unwrap();
+    let checked = rig.check(&[]);
+    assert!(checked.is_sound() && checked.indexed == 0);
+}

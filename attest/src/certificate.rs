@@ -102,7 +102,8 @@ mod tests {
         let other = tlv(0xa0, &[&other_id, &tlv(0xa0, &[&tlv(0x0c, &["rené".as_bytes()])])]);
         let new = fulcio(8, &tlv(0x0c, &[b"https://login.example"]));
         let old = fulcio(1, b"https://old.example");
-        let cases: [(&str, Vec<Vec<u8>>, &[&str], Option<&str>); 8] = [
+        type Case<'a> = (&'a str, Vec<Vec<u8>>, &'a [&'a str], Option<&'a str>);
+        let cases: [Case<'_>; 8] = [
             ("nothing", vec![], &[], None),
             ("an address", vec![names(std::slice::from_ref(&mail))], &["dev@example.com"], None),
             (

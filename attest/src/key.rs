@@ -6,6 +6,8 @@
 //! under a passphrase (PBES2 with scrypt). Public keys are SubjectPublicKeyInfo, of which
 //! exactly one encoding is accepted, so that equal keys always have equal identities.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -193,6 +195,15 @@ enum Checker {
     Ecdsa(Arc<ParsedPublicKey>),
 }
 
+/// How many keys each thread remembers.
+const MAX_RECENT: usize = 8;
+
+thread_local! {
+    /// Keys that were parsed lately. A log holds the same few again and again, and finding out
+    /// that a point is a sound one costs a third of what checking a signature does.
+    static RECENT: RefCell<VecDeque<PublicKey>> = const { RefCell::new(VecDeque::new()) };
+}
+
 impl PublicKey {
     /// Parses a SubjectPublicKeyInfo in DER.
     ///
@@ -200,6 +211,19 @@ impl PublicKey {
     /// [`KeyError::Algorithm`] when it is of no known algorithm, [`KeyError::Malformed`] when the
     /// point is not on the curve, [`KeyError::Weak`] for Ed25519 keys of small order.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        let known = RECENT.with_borrow(|recent| recent.iter().find(|key| key.der == der).cloned());
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let key = Self::parse_der(der)?;
+        RECENT.with_borrow_mut(|recent| {
+            recent.truncate(MAX_RECENT - 1);
+            recent.push_front(key.clone());
+        });
+        Ok(key)
+    }
+
+    fn parse_der(der: &[u8]) -> Result<Self, KeyError> {
         let (algorithm, point) = Algorithm::ALL
             .into_iter()
             .find_map(|algorithm| {
@@ -531,6 +555,22 @@ impl fmt::Debug for SigningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_was_parsed_before_is_the_same_and_a_bad_one_is_refused_again() {
+        let keys: Vec<PublicKey> = (0..3 * MAX_RECENT)
+            .map(|seed| SigningKey::from_ed25519_seed(&[seed as u8; 32]).unwrap().public().clone())
+            .collect();
+        let weak = [SPKI_ED25519, &[1][..], &[0; 31]].concat();
+        for _ in 0..2 {
+            for key in &keys {
+                let parsed = PublicKey::from_der(key.der()).unwrap();
+                assert_eq!((parsed.id(), parsed.der()), (key.id(), key.der()));
+                assert!(matches!(PublicKey::from_der(&weak), Err(KeyError::Weak)));
+            }
+        }
+        RECENT.with_borrow(|recent| assert_eq!(recent.len(), MAX_RECENT));
+    }
 
     #[test]
     fn signatures_hold_for_their_key_and_message_alone() {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use attest::{Sha256, Timestamp};
+use attest::{Leaf, Sha256, Timestamp};
 use verify::merkle::{Frontier, Node, leaf_hash};
 
 use super::facts::{Term, terms};
@@ -68,6 +68,11 @@ impl NewEntry {
         };
         let terms = terms(&leaf, found);
         Self { leaf_hash: leaf_hash(&leaf), leaf, covered, terms }
+    }
+
+    /// The entry of a leaf, with what it can be found by.
+    pub(super) fn found_by(leaf: &Leaf, covered: Covered, terms: Vec<Term>) -> Self {
+        Self { leaf_hash: leaf.hash(), leaf: leaf.bytes().to_vec(), covered, terms }
     }
 
     /// Hash of the leaf (RFC 6962, section 2.1).

@@ -103,21 +103,44 @@ impl Term {
 /// What the entry with this leaf and body can be found by; sorted, each term once.
 pub(super) fn terms(leaf: &[u8], body: Option<&[u8]>) -> Vec<Term> {
     let mut terms = BTreeSet::new();
-    match Leaf::parse(leaf).as_ref().map(Leaf::verifier) {
-        Ok(Verifier::Key(key)) => {
-            terms.insert(Term::Signer(key.id()));
-        }
-        Ok(Verifier::Certificate(der)) => {
-            let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
-            terms.extend(names.into_iter().map(Term::Identity));
-            terms.extend(issuer.map(Term::Issuer));
-        }
-        Err(_) => {}
+    if let Ok(leaf) = Leaf::parse(leaf) {
+        of_verifier(leaf.verifier(), &mut terms);
     }
     if let Some(body) = body {
         of_body(body, &mut terms);
     }
     terms.into_iter().collect()
+}
+
+/// What the entry with this leaf can be found by, whose envelope was read already: `statement` is
+/// its payload, unless that is something else.
+pub(super) fn terms_of(
+    leaf: &Leaf,
+    envelope: &Envelope,
+    statement: Option<&Statement>,
+) -> Vec<Term> {
+    let mut terms = BTreeSet::new();
+    of_verifier(leaf.verifier(), &mut terms);
+    match statement {
+        Some(statement) => of_statement(statement, &mut terms),
+        None => {
+            terms.insert(Term::Type(envelope.payload_type.clone()));
+        }
+    }
+    terms.into_iter().collect()
+}
+
+fn of_verifier(verifier: &Verifier, terms: &mut BTreeSet<Term>) {
+    match verifier {
+        Verifier::Key(key) => {
+            terms.insert(Term::Signer(key.id()));
+        }
+        Verifier::Certificate(der) => {
+            let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
+            terms.extend(names.into_iter().map(Term::Identity));
+            terms.extend(issuer.map(Term::Issuer));
+        }
+    }
 }
 
 fn of_body(body: &[u8], terms: &mut BTreeSet<Term>) {
@@ -224,6 +247,13 @@ mod tests {
         let pae = attest::envelope::pae(payload_type, payload.as_bytes());
         let leaf = Leaf::of(&pae, &key.sign(&pae).unwrap(), key.public());
         let mut terms = terms(leaf.bytes(), Some(&pae));
+        // Whoever reads the envelope first finds the same.
+        let envelope = Envelope::from_pae(&pae).unwrap();
+        let statement = Statement::parse(&envelope.payload).ok();
+        let statement = statement.filter(|_| payload_type == IN_TOTO);
+        if statement.is_some() || payload_type != IN_TOTO {
+            assert_eq!(terms_of(&leaf, &envelope, statement.as_ref()), terms);
+        }
         let signer = Term::Signer(key.public().id());
         assert!(terms.contains(&signer));
         terms.retain(|term| *term != signer);

@@ -21,7 +21,7 @@ use verify::merkle::inclusion_proof;
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
 use super::entry::{Receipt, Signed, bundle};
 use super::erase::tombstones;
-use super::facts::MAX_TERMS;
+use super::facts::{MAX_TERMS, terms_of};
 use super::log::{Edge, ReadError, Register};
 use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Ticket, Waiting};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
@@ -466,9 +466,8 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
         return Err(SubmitError::TooManyVerifiers(verifiers.len()));
     }
     // What two readers may read differently, or nobody, is not evidence of anything.
-    if envelope.payload_type == IN_TOTO {
-        Statement::parse(&envelope.payload)?;
-    }
+    let is_statement = envelope.payload_type == IN_TOTO;
+    let statement = is_statement.then(|| Statement::parse(&envelope.payload)).transpose()?;
     let body = Arc::new(Body::new(envelope.pae()));
     let mut checked = Vec::with_capacity(envelope.signatures.len());
     for (position, signature) in envelope.signatures.iter().enumerate() {
@@ -478,7 +477,8 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
             .ok_or(SubmitError::UnknownSignature { position })?;
         let leaf = Leaf::of(body.bytes(), &signature.sig, verifier);
         let covered = Covered::Body(Arc::clone(&body));
-        let entry = Arc::new(NewEntry::new(leaf.bytes().to_vec(), covered));
+        let terms = terms_of(&leaf, envelope, statement.as_ref());
+        let entry = Arc::new(NewEntry::found_by(&leaf, covered, terms));
         if entry.terms().len() > MAX_TERMS {
             return Err(SubmitError::TooManyTerms(entry.terms().len()));
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use attest::Sha256;
 use attest::hash::{Progress, Silent};
-use verify::merkle::{Frontier, Node};
+use verify::merkle::Frontier;
 
 use super::batch::{Batch, Body, Covered, NewEntry};
 use super::fields::Fields;
@@ -96,7 +96,8 @@ impl Reader {
 
     fn entry(&self, index: u64) -> Result<Option<Stored>, StorageError> {
         let Some(place) = self.index.place(index)? else { return Ok(None) };
-        let Some(leaf_hash) = self.index.node(Node { level: 0, index })? else { return Ok(None) };
+        // Not as a node: that would hash the whole tile around it.
+        let Some(leaf_hash) = self.index.hashes(0, index, 1)?.pop() else { return Ok(None) };
         let damaged = || StorageError::Damaged(Damaged::Entry(index));
         let header = LEAF_HEADER_BYTES + usize::from(place.length);
         let start = u64::from(place.leaf).saturating_sub(LEAF_HEADER_BYTES as u64);

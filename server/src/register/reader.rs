@@ -97,7 +97,7 @@ impl Reader {
     fn entry(&self, index: u64) -> Result<Option<Stored>, StorageError> {
         let Some(place) = self.index.place(index)? else { return Ok(None) };
         // Not as a node: that would hash the whole tile around it.
-        let Some(leaf_hash) = self.index.hashes(0, index, 1)?.pop() else { return Ok(None) };
+        let leaf_hash = self.index.hashes(0, index, 1)?.pop().ok_or(IndexError::Row('h'))?;
         let damaged = || StorageError::Damaged(Damaged::Entry(index));
         let header = LEAF_HEADER_BYTES + usize::from(place.length);
         let start = u64::from(place.leaf).saturating_sub(LEAF_HEADER_BYTES as u64);

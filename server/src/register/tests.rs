@@ -519,6 +519,26 @@ fn an_index_of_no_use_is_made_anew() {
 }
 
 #[test]
+fn rows_of_the_index_that_were_lost_are_made_anew_at_the_next_start() {
+    for kind in *b"eh" {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("register");
+        let want = closed(&folder);
+        let index = sled::open(folder.join("index")).unwrap();
+        for row in index.scan_prefix([kind]).keys() {
+            index.remove(row.unwrap()).unwrap();
+        }
+        drop(index);
+        // Noticed when it is opened, or when an entry is asked for: never an answer without it.
+        if let Ok(register) = wait(open(&folder, &Holder::command(), PATIENCE)) {
+            let made = register.storage().rebuilt().why.is_some();
+            assert_eq!(wait(register.entry(1)).is_ok(), made, "{}", char::from(kind));
+        }
+        assert_eq!(answers(&open_folder(&folder)), want, "{}", char::from(kind));
+    }
+}
+
+#[test]
 fn an_index_that_is_behind_or_ahead_is_brought_to_the_journal() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("register");

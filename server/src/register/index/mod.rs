@@ -417,13 +417,23 @@ impl Index {
     /// Where an entry is; `None` beyond the end.
     pub(super) fn place(&self, index: u64) -> Result<Option<Place>, IndexError> {
         let (number, within) = places::row_of(index);
-        let Some(row) = self.database.get(places_key(number))? else { return Ok(None) };
-        places::find(&row, within).map_err(|Short| IndexError::Row('e'))
+        let found = match self.database.get(places_key(number))? {
+            Some(row) => places::find(&row, within).map_err(|Short| IndexError::Row('e'))?,
+            None => None,
+        };
+        // What was lost is not what never was.
+        match found {
+            None if index < self.size.load(Ordering::Acquire) => Err(IndexError::Row('e')),
+            found => Ok(found),
+        }
     }
 
     /// The hash of a complete subtree; `None` when the tree is not that large.
     pub(super) fn node(&self, node: Node) -> Result<Option<Sha256>, IndexError> {
-        self.hashes.node(&self.database, node)
+        let found = self.hashes.node(&self.database, node)?;
+        let size = self.size.load(Ordering::Acquire);
+        let is_complete = size.checked_shr(node.level.into()).is_some_and(|all| node.index < all);
+        if found.is_none() && is_complete { Err(IndexError::Row('h')) } else { Ok(found) }
     }
 
     /// Hashes of complete subtrees of height `8 * level`, from `start` on, at most `count`.

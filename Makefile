@@ -98,7 +98,7 @@ bench: tools
 
 bench-large: tools
 	@echo; echo "==> measuring the register at a million entries: twenty minutes or less"
-	$(CARGO) bench --locked --bench bench -- --large
+	$(CARGO) bench --locked --bench bench -- --only large
 
 audit:
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny (a few minutes)"; exit 1; }

@@ -5,7 +5,6 @@
 //! document. Size and depth are bounded before anything is built. NaN and infinities have no
 //! spelling in JSON and are refused with it; numbers beyond a double are refused as well.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
@@ -182,9 +181,8 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        let mut seen = HashSet::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if !seen.insert(key.clone()) {
+            if object.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("key `{key}` stands twice")));
             }
             let value = entries.next_value_seed(self.inner()?)?;

@@ -8,7 +8,8 @@
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::digest::Sha256;
 use crate::json::{self, JsonError};
@@ -64,7 +65,7 @@ pub enum LeafError {
     NotCanonical,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct EntryJson {
     api_version: String,
@@ -72,46 +73,45 @@ struct EntryJson {
     spec: SpecJson,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SpecJson {
     #[serde(rename = "hashedRekordV002")]
     record: RecordJson,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecordJson {
     data: DataJson,
     signature: SignatureJson,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DataJson {
     algorithm: String,
     digest: String,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SignatureJson {
     content: String,
     verifier: VerifierJson,
 }
 
-// Fields stand in byte order of their names, so that the compact form is the canonical one.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct VerifierJson {
     key_details: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     public_key: Option<RawJson>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     x509_certificate: Option<RawJson>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RawJson {
     raw_bytes: String,
@@ -184,15 +184,8 @@ impl Leaf {
         key_details: &str,
         verifier: Verifier,
     ) -> Self {
-        let raw = |bytes: &[u8]| Some(RawJson { raw_bytes: STANDARD.encode(bytes) });
-        let (public_key, x509_certificate) = match &verifier {
-            Verifier::Key(key) => (raw(key.der()), None),
-            Verifier::Certificate(certificate) => (None, raw(certificate)),
-        };
-        let key_details = key_details.into();
-        let written = VerifierJson { key_details, public_key, x509_certificate };
         let hash = DataHash::of(algorithm);
-        let bytes = encode(&data, hash, signature, written);
+        let bytes = encode(&data, hash, signature, key_details, &verifier);
         Self { bytes, data, hash, signature: signature.to_vec(), verifier }
     }
 
@@ -245,7 +238,7 @@ impl Leaf {
             (None, Some(certificate)) => Verifier::Certificate(raw(certificate)?),
             _ => return Err(LeafError::Field("verifier")),
         };
-        if encode(&digest, hash, &content, signature.verifier) != bytes {
+        if encode(&digest, hash, &content, &signature.verifier.key_details, &verifier) != bytes {
             return Err(LeafError::NotCanonical);
         }
         Ok(Self { bytes: bytes.to_vec(), data: digest, hash, signature: content, verifier })
@@ -295,18 +288,35 @@ pub fn body_digests(pae: &[u8]) -> [(&'static str, String); 3] {
     })
 }
 
-fn encode(data: &[u8], hash: DataHash, signature: &[u8], verifier: VerifierJson) -> Vec<u8> {
-    let entry = EntryJson {
-        api_version: "0.0.2".into(),
-        kind: "hashedrekord".into(),
-        spec: SpecJson {
-            record: RecordJson {
-                data: DataJson { algorithm: hash.name().into(), digest: STANDARD.encode(data) },
-                signature: SignatureJson { content: STANDARD.encode(signature), verifier },
-            },
-        },
+/// The canonical bytes: keys in byte order, no white space. Written by hand, since each leaf is
+/// written once when it is made and again whenever one is read.
+fn encode(
+    data: &[u8],
+    hash: DataHash,
+    signature: &[u8],
+    key_details: &str,
+    verifier: &Verifier,
+) -> Vec<u8> {
+    let (field, raw) = match verifier {
+        Verifier::Key(key) => ("publicKey", key.der()),
+        Verifier::Certificate(certificate) => ("x509Certificate", certificate.as_slice()),
     };
-    serde_json::to_vec(&entry).unwrap_or_default()
+    let mut text = String::with_capacity(512 + raw.len() * 2);
+    text.push_str(r#"{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"#);
+    text.push_str(r#""data":{"algorithm":""#);
+    text.push_str(hash.name());
+    text.push_str(r#"","digest":""#);
+    STANDARD.encode_string(data, &mut text);
+    text.push_str(r#""},"signature":{"content":""#);
+    STANDARD.encode_string(signature, &mut text);
+    text.push_str(r#"","verifier":{"keyDetails":"#);
+    text.push_str(&Value::from(key_details).to_string());
+    text.push_str(r#",""#);
+    text.push_str(field);
+    text.push_str(r#"":{"rawBytes":""#);
+    STANDARD.encode_string(raw, &mut text);
+    text.push_str(r#""}}}}}}"#);
+    text.into_bytes()
 }
 
 #[cfg(test)]

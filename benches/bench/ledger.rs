@@ -1,10 +1,11 @@
 //! Statements to fill a register with, and what must be found of them afterwards.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use attest::envelope::IN_TOTO;
-use attest::{ArtifactId, Envelope, Leaf, PublicKey, Sha256, Signature, SigningKey};
-use server::register::{Body, Covered, NewEntry};
+use attest::{ArtifactId, Envelope, Leaf, PublicKey, Sha256, Signature, SigningKey, Statement};
+use server::register::{Body, NewEntry};
 
 /// Makes statements of about 1 KiB in their envelopes, each about its own or a frequent artifact.
 pub(crate) struct Ledger {
@@ -91,5 +92,6 @@ impl Ledger {
 pub(crate) fn entry_of(envelope: &Envelope, key: &PublicKey) -> NewEntry {
     let pae = envelope.pae();
     let leaf = Leaf::of(&pae, &envelope.signatures[0].sig, key);
-    NewEntry::new(leaf.bytes().to_vec(), Covered::Body(std::sync::Arc::new(Body::new(pae))))
+    let statement = Statement::parse(&envelope.payload).unwrap();
+    NewEntry::of(&leaf, &Arc::new(Body::new(pae)), envelope, Some(&statement))
 }

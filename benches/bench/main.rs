@@ -4,6 +4,7 @@
 //! a table with the machine. A ratio compares with what `versus` names, measured in this very
 //! run: machines drift, ratios hold. Only medians are reported; nothing here can fail for being
 //! slow, because a limit that depends on the machine belongs in a report, not in a test.
+//! `--only` with `command`, `judge`, `writers`, `register` or `large` measures that part alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,14 +33,20 @@ fn main() {
     if let Some(at) = given.iter().position(|argument| argument == "--resident") {
         return register::say_resident(given[at + 1].as_ref());
     }
-    let large = given.iter().any(|argument| argument == "--large");
+    let parts: [(&str, fn(&mut Report)); 5] = [
+        ("command", command::measure),
+        ("judge", judge::measure),
+        ("writers", register::measure_writers),
+        ("register", register::measure_filled),
+        ("large", register::measure_large),
+    ];
+    let only = given.iter().position(|argument| argument == "--only").map(|at| &given[at + 1]);
     let mut report = Report::default();
-    if large {
-        register::measure_large(&mut report);
-    } else {
-        command::measure(&mut report);
-        judge::measure(&mut report);
-        register::measure(&mut report);
+    for (name, measure) in parts {
+        // A million entries take minutes: only when they are asked for.
+        if only.map_or(name != "large", |only| only == name) {
+            measure(&mut report);
+        }
     }
     report.finish();
 }

@@ -34,8 +34,7 @@ const QUERIES: usize = 1000;
 type Folder = Register<Embedded>;
 
 /// Measures what takes seconds.
-pub(crate) fn measure(report: &mut Report) {
-    writers(report);
+pub(crate) fn measure_filled(report: &mut Report) {
     filled(report, SMALL);
 }
 
@@ -58,11 +57,12 @@ fn write<F>(
     runtime: &Runtime,
     envelopes: Arc<Vec<Envelope>>,
     submit: impl Fn(Arc<Vec<Envelope>>, usize) -> F + Clone + Send + 'static,
-) -> (Duration, Vec<Duration>)
+) -> (Duration, Duration, Vec<Duration>)
 where
     F: Future<Output = Result<(), SubmitError>> + Send,
 {
     let next = Arc::new(AtomicUsize::new(0));
+    let processor = processor_time();
     let start = Instant::now();
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| {
@@ -83,10 +83,19 @@ where
         })
         .collect();
     let times = writers.into_iter().flat_map(|writer| runtime.block_on(writer).unwrap()).collect();
-    (start.elapsed(), times)
+    (start.elapsed(), processor_time() - processor, times)
 }
 
-fn writers(report: &mut Report) {
+/// Processor time that this process has had; the kernel counts it in hundredths of a second.
+fn processor_time() -> Duration {
+    let status = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = status.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    Duration::from_millis(10 * ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
+}
+
+/// Measures many who write at the same time.
+pub(crate) fn measure_writers(report: &mut Report) {
     let runtime = runtime();
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::new();
@@ -95,7 +104,7 @@ fn writers(report: &mut Report) {
     let register = Arc::new(made(&runtime, &folder.path().join("commit")));
     let key = ledger.public().clone();
     let commits = Arc::new(AtomicU64::new(0));
-    let (time, mut times) = write(&runtime, Arc::clone(&envelopes), {
+    let (time, processor, mut times) = write(&runtime, Arc::clone(&envelopes), {
         let (register, key) = (Arc::clone(&register), key.clone());
         move |envelopes, number| {
             let (register, key) = (Arc::clone(&register), key.clone());
@@ -111,20 +120,22 @@ fn writers(report: &mut Report) {
     drop(register);
     let commits = commits.load(Ordering::Relaxed).max(1);
     let megabytes = |bytes: usize, time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-    let each = bytes / usize::try_from(commits).unwrap();
+    let length = bytes / usize::try_from(commits).unwrap();
     println!(
-        "register.commit: {commits} commits of {} entries, {each} bytes each",
+        "register.commit: {commits} commits of {} entries, {length} bytes each",
         ENTRIES as u64 / commits
     );
-    report.probe("probe.synced-writes", synced_writes(folder.path(), each, commits), "MB/s");
+    report.probe("probe.synced-writes", synced_writes(folder.path(), length, commits), "MB/s");
     report.figure("register.commit", megabytes(bytes, time), "MB/s", "probe.synced-writes");
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / ENTRIES as f64;
+    report.probe("register.commit.processor", each(processor), "µs");
     report.probe("register.commit.p99", percentile(&mut times, 99), "ms");
 
     let envelopes: Arc<Vec<Envelope>> = Arc::new((0..ENTRIES).map(|_| ledger.signed()).collect());
     let rate = |time: Duration| ENTRIES as f64 / time.as_secs_f64();
     report.probe("probe.verify", rate(verify_all(&envelopes, &key)), "/s");
     let register = Arc::new(made(&runtime, &folder.path().join("ingest")));
-    let (time, mut times) = write(&runtime, envelopes, {
+    let (time, processor, mut times) = write(&runtime, envelopes, {
         let (register, keys) = (Arc::clone(&register), Arc::new([key]));
         move |envelopes, number| {
             let (register, keys) = (Arc::clone(&register), Arc::clone(&keys));
@@ -132,6 +143,7 @@ fn writers(report: &mut Report) {
         }
     });
     report.figure("register.ingest", rate(time), "/s", "probe.verify");
+    report.probe("register.ingest.processor", each(processor), "µs");
     report.probe("register.ingest.p99", percentile(&mut times, 99), "ms");
 }
 

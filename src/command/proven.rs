@@ -127,7 +127,7 @@ impl Told {
                 matches!(term, Term::Signer(_) | Term::Identity(_) | Term::Issuer(_))
             };
             let mut terms = search.query.terms.iter().filter(signed);
-            let same = terms.all(|term| fresh.terms().contains(term));
+            let same = terms.all(|term| fresh.has(term));
             return if same { Ok(()) } else { Err("it is not what was asked for") };
         };
         let statement = Statement::parse(&envelope.payload).ok();
@@ -135,7 +135,7 @@ impl Told {
             || statement.is_some_and(|statement| search.holds(&statement));
         let fresh = NewEntry::new(self.leaf, covered);
         let terms = search.indexed().terms;
-        if !compares || !terms.iter().all(|term| fresh.terms().contains(term)) {
+        if !compares || !terms.iter().all(|term| fresh.has(term)) {
             return Err("it is not what was asked for");
         }
         Ok(())

@@ -129,7 +129,7 @@ impl<S: Storage> Register<S> {
         let leaf = Leaf::parse(&leaf).map_err(|_| damaged())?;
         let body = match body {
             None => EntryBody::Unknown,
-            Some(hash) => match self.storage.read(&Key::Body(hash)).await? {
+            Some(hash) => match self.storage.read(&Key::BodyOf { entry: index, hash }).await? {
                 Some(Blob::Bytes(bytes)) => {
                     let damaged = || StorageError::Damaged(Damaged::Body(hash));
                     if !leaf.covers(&bytes) {

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use attest::{Leaf, Sha256, Timestamp};
+use attest::{Envelope, Leaf, Sha256, Statement, Timestamp};
 use verify::merkle::{Frontier, Node, leaf_hash};
 
-use super::facts::{Term, terms};
+use super::facts::{Term, terms, terms_of};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
 use super::storage::Head;
 use super::tree::Tree;
@@ -56,7 +56,7 @@ pub struct NewEntry {
     leaf: Vec<u8>,
     leaf_hash: Sha256,
     covered: Covered,
-    terms: Vec<Term>,
+    terms: Vec<Sha256>,
 }
 
 impl NewEntry {
@@ -67,12 +67,23 @@ impl NewEntry {
             Covered::Erased(_) | Covered::Unknown => None,
         };
         let terms = terms(&leaf, found);
-        Self { leaf_hash: leaf_hash(&leaf), leaf, covered, terms }
+        Self { leaf_hash: leaf_hash(&leaf), leaf, covered, terms: digests(&terms) }
     }
 
-    /// The entry of a leaf, with what it can be found by.
-    pub(super) fn found_by(leaf: &Leaf, covered: Covered, terms: Vec<Term>) -> Self {
-        Self { leaf_hash: leaf.hash(), leaf: leaf.bytes().to_vec(), covered, terms }
+    /// The entry of a leaf whose signature covers `body`, the encoding of `envelope`. `statement`
+    /// is the envelope's payload, unless that is something else.
+    pub fn of(
+        leaf: &Leaf,
+        body: &Arc<Body>,
+        envelope: &Envelope,
+        statement: Option<&Statement>,
+    ) -> Self {
+        Self {
+            leaf: leaf.bytes().to_vec(),
+            leaf_hash: leaf.hash(),
+            covered: Covered::Body(Arc::clone(body)),
+            terms: digests(&terms_of(leaf, envelope, statement)),
+        }
     }
 
     /// Hash of the leaf (RFC 6962, section 2.1).
@@ -99,9 +110,14 @@ impl NewEntry {
         }
     }
 
-    /// What it can be found by; sorted, each once.
-    pub fn terms(&self) -> &[Term] {
+    /// Digests of what it can be found by ([`Term::digest`]); sorted, each once.
+    pub fn terms(&self) -> &[Sha256] {
         &self.terms
+    }
+
+    /// Whether it can be found by a term.
+    pub fn has(&self, term: &Term) -> bool {
+        self.terms.binary_search(&term.digest()).is_ok()
     }
 
     /// How long it is in the journal, in bytes, its body included.
@@ -112,6 +128,12 @@ impl NewEntry {
         };
         self.leaf.len().saturating_add(body)
     }
+}
+
+fn digests(terms: &[Term]) -> Vec<Sha256> {
+    let mut digests: Vec<Sha256> = terms.iter().map(Term::digest).collect();
+    digests.sort_unstable();
+    digests
 }
 
 /// A commit.

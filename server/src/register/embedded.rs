@@ -16,7 +16,7 @@ use attest::hash::Progress;
 use super::batch::Batch;
 use super::disk::{Disk, FolderDisk};
 use super::erasing::Erasing;
-use super::index::{Addition, State, within};
+use super::index::{Addition, within};
 use super::journal::{Journal, JournalError, SEGMENT_BYTES};
 use super::lock::{Holder, Lock, LockError};
 use super::published::{Published, Tip};
@@ -321,16 +321,12 @@ impl Storage for Embedded {
     }
 
     fn measures(&self) -> Result<Option<Measures>, StorageError> {
-        let indexed = match self.reader.index.state()? {
-            State::Complete(_, tip) => tip.tree.size,
-            State::New | State::Unknown => 0,
-        };
         let segments = &self.reader.segments;
         Ok(Some(Measures {
             commits: self.commits(),
             segments: segments.firsts().len() as u64,
             bytes: segments.length()?,
-            indexed,
+            indexed: self.reader.index.size(),
         }))
     }
 }

@@ -6,7 +6,7 @@
 //! believe: any key may sign, and only the signature is checked.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use attest::{Checkpoint, Note, NoteError, NoteSignature, NoteSigner, TilePath, VerifierKey};
@@ -19,6 +19,9 @@ use super::queue::Queue;
 use super::storage::{Damaged, Head, Query, Storage, StorageError};
 use super::tree::Tree;
 
+/// How many checkpoints are not written to the file while others wait for the next one.
+const MAX_UNKEPT: u32 = 16;
+
 /// An append-only register over a storage.
 pub struct Register<S> {
     pub(super) storage: S,
@@ -30,6 +33,8 @@ pub struct Register<S> {
     /// The last checkpoint that was signed.
     signed: RwLock<Arc<Signed>>,
     checkpoint_file: Option<PathBuf>,
+    /// How many checkpoints were signed since one was written to the file.
+    unkept: AtomicU32,
     /// Whether a body may have been erased: a tombstone was registered.
     pub(super) has_tombstones: AtomicBool,
 }
@@ -97,7 +102,8 @@ impl<S: Storage> Register<S> {
         let terms = vec![tombstones()];
         let found = storage.find(&Query { terms, limit: 1, ..Query::default() }).await?;
         let has_tombstones = AtomicBool::new(!found.indices.is_empty() || found.next.is_some());
-        Ok(Self { storage, signer, queue, edge, signed, checkpoint_file: None, has_tombstones })
+        let (checkpoint_file, unkept) = (None, AtomicU32::new(0));
+        Ok(Self { storage, signer, queue, edge, signed, checkpoint_file, unkept, has_tombstones })
     }
 
     /// The same, and the newest checkpoint is kept in a file as well, for whoever looks into the
@@ -154,7 +160,11 @@ impl<S: Storage> Register<S> {
                 *signed = Arc::clone(&fresh);
             }
         }
-        self.keep_checkpoint();
+        // While others wait, the next checkpoint follows at once.
+        let unkept = self.unkept.fetch_add(1, Ordering::Relaxed);
+        if self.waiting() == 0 || unkept >= MAX_UNKEPT {
+            self.keep_checkpoint();
+        }
         Ok(fresh)
     }
 
@@ -193,6 +203,7 @@ impl<S: Storage> Register<S> {
 
     fn keep_checkpoint(&self) {
         let Some(path) = &self.checkpoint_file else { return };
+        self.unkept.store(0, Ordering::Relaxed);
         // Held while writing, so that the file never goes back.
         let signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
         let new = path.with_extension("new");

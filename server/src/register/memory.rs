@@ -3,14 +3,13 @@
 //! For tests, and wherever a register must answer without a disk. It keeps the same promises as
 //! the others but the first, and passes the same suite.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use attest::{Sha256, Timestamp};
 use verify::merkle::Node;
 
 use super::batch::Batch;
-use super::facts::Term;
 use super::select::select;
 use super::storage::{Blob, CommitError, Head, Key, Page, Query, Storage, StorageError, Stored};
 use super::tree::Tree;
@@ -28,7 +27,7 @@ struct State {
     bodies: HashMap<Sha256, Blob>,
     nodes: HashMap<Node, Sha256>,
     indices: HashMap<Sha256, u64>,
-    postings: BTreeMap<Term, BTreeSet<u64>>,
+    postings: HashMap<Sha256, BTreeSet<u64>>,
     /// Commit time and first index of each commit.
     times: BTreeSet<(Timestamp, u64)>,
 }
@@ -63,7 +62,7 @@ impl Storage for Memory {
                 let entry = usize::try_from(*index).ok().and_then(|index| state.entries.get(index));
                 entry.map(|stored| Blob::Bytes(stored.encode()))
             }
-            Key::Body(hash) => state.bodies.get(hash).cloned(),
+            Key::Body(hash) | Key::BodyOf { hash, .. } => state.bodies.get(hash).cloned(),
             Key::Node(node) => {
                 state.nodes.get(node).map(|hash| Blob::Bytes(hash.as_bytes().to_vec()))
             }
@@ -90,7 +89,7 @@ impl Storage for Memory {
         let low = query.from.map_or(0, bound);
         let high = query.until.map_or(complete_to.size, bound);
         let (indices, next) = select(query, low, high, |term, start| {
-            let list = state.postings.get(term);
+            let list = state.postings.get(&term.digest());
             Ok(list.and_then(|list| list.range(start..).next().copied()))
         })?;
         Ok(Page { indices, next, complete_to })
@@ -114,7 +113,7 @@ impl Storage for Memory {
             state.entries.push(stored);
             state.indices.insert(entry.leaf_hash(), index);
             for term in entry.terms() {
-                state.postings.entry(term.clone()).or_default().insert(index);
+                state.postings.entry(*term).or_default().insert(index);
             }
         }
         for (hash, body) in batch.bodies() {

@@ -1,6 +1,5 @@
 //! Proving that an entry is in the register, and that the register has only grown.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use attest::Sha256;
@@ -61,10 +60,8 @@ impl<S: Storage> Register<S> {
             Err(_) => return Err(StorageError::Damaged(Damaged::Root(0)).into()),
         }
         // At most a few for each level of the tree.
-        let wanted =
-            std::mem::take(&mut *known.wanted.lock().unwrap_or_else(PoisonError::into_inner));
-        for node in wanted {
-            known.hashes.insert(node, self.node(node).await?);
+        for node in std::mem::take(known.wanted.get_mut().unwrap_or_else(PoisonError::into_inner)) {
+            known.hashes.push((node, self.node(node).await?));
         }
         make(&known).map_err(|error| match error {
             MakeError::Proof(error) => error.into(),
@@ -80,7 +77,7 @@ impl<S: Storage> Register<S> {
 /// The nodes that are at hand, and those that were asked for and are not.
 #[derive(Default)]
 pub(super) struct Known {
-    hashes: HashMap<Node, Sha256>,
+    hashes: Vec<(Node, Sha256)>,
     wanted: Mutex<Vec<Node>>,
 }
 
@@ -88,7 +85,7 @@ impl Nodes for Known {
     type Error = ();
 
     fn node(&self, node: Node) -> Result<Sha256, ()> {
-        if let Some(hash) = self.hashes.get(&node) {
+        if let Some((_, hash)) = self.hashes.iter().find(|(known, _)| *known == node) {
             return Ok(*hash);
         }
         if !self.hashes.is_empty() {

@@ -79,6 +79,7 @@ impl Reader {
         Ok(match key {
             Key::Entry(index) => self.entry(*index)?.map(|stored| Blob::Bytes(stored.encode())),
             Key::Body(hash) => self.body(hash)?,
+            Key::BodyOf { entry, hash } => self.body_of(*entry, hash)?,
             Key::Node(node) => {
                 self.index.node(*node)?.map(|hash| Blob::Bytes(hash.as_bytes().to_vec()))
             }
@@ -135,7 +136,30 @@ impl Reader {
     }
 
     fn body(&self, hash: &Sha256) -> Result<Option<Blob>, StorageError> {
-        let Some((place, start, length)) = self.body_place(hash)? else { return Ok(None) };
+        match self.body_place(hash)? {
+            Some((place, start, length)) => self.body_in(&place, start, length, hash),
+            None => Ok(None),
+        }
+    }
+
+    /// The body of an entry: beside its leaf, or wherever it is.
+    fn body_of(&self, entry: u64, hash: &Sha256) -> Result<Option<Blob>, StorageError> {
+        if let Some(place) = self.index.place(entry)?
+            && let BodyPlace::Here { start, length } = place.body
+            && let Ok(found) = self.body_in(&place, start, length, hash)
+        {
+            return Ok(found);
+        }
+        self.body(hash)
+    }
+
+    fn body_in(
+        &self,
+        place: &Place,
+        start: u32,
+        length: u32,
+        hash: &Sha256,
+    ) -> Result<Option<Blob>, StorageError> {
         // What a row says is how much memory reading the body takes.
         let length = length as usize;
         if length > MAX_BODY_BYTES {

@@ -52,6 +52,14 @@ pub enum Key {
     Entry(u64),
     /// A body, by the SHA-256 of its bytes.
     Body(Sha256),
+    /// The same, for whoever knows an entry whose leaf names the body: most often it stands beside
+    /// that leaf, where it is found sooner.
+    BodyOf {
+        /// Index of the entry.
+        entry: u64,
+        /// Hash of the body.
+        hash: Sha256,
+    },
     /// The hash of a complete subtree: 32 bytes.
     Node(Node),
     /// Hashes of complete subtrees of one height, a multiple of eight, that follow each other: 32

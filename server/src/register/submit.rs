@@ -21,7 +21,7 @@ use verify::merkle::inclusion_proof;
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
 use super::entry::{Receipt, Signed, bundle};
 use super::erase::tombstones;
-use super::facts::{MAX_TERMS, terms_of};
+use super::facts::MAX_TERMS;
 use super::log::{Edge, ReadError, Register};
 use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Ticket, Waiting};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
@@ -400,7 +400,7 @@ impl<S: Storage> Register<S> {
         let Some(time) = time.filter(|_| !entries.is_empty()) else { return Ok((answers, None)) };
         let batch = Batch::new(&edge.frontier, time, entries).map_err(GroupError::Batch)?;
         let next = Edge { head: Some(batch.head()), frontier: batch.frontier().clone() };
-        let tombstone = tombstones();
+        let tombstone = tombstones().digest();
         if batch.entries().iter().any(|entry| entry.terms().binary_search(&tombstone).is_ok()) {
             self.has_tombstones.store(true, Ordering::Release);
         }
@@ -476,9 +476,7 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
             .find(|key| key.verify(body.bytes(), &signature.sig).is_ok())
             .ok_or(SubmitError::UnknownSignature { position })?;
         let leaf = Leaf::of(body.bytes(), &signature.sig, verifier);
-        let covered = Covered::Body(Arc::clone(&body));
-        let terms = terms_of(&leaf, envelope, statement.as_ref());
-        let entry = Arc::new(NewEntry::found_by(&leaf, covered, terms));
+        let entry = Arc::new(NewEntry::of(&leaf, &body, envelope, statement.as_ref()));
         if entry.terms().len() > MAX_TERMS {
             return Err(SubmitError::TooManyTerms(entry.terms().len()));
         }

@@ -475,7 +475,7 @@ fn an_index_of_no_use_is_made_anew() {
             "cut short",
             |index| {
                 let file = std::fs::OpenOptions::new().write(true).open(index.join("db")).unwrap();
-                file.set_len(1000).unwrap();
+                file.set_len(100).unwrap();
             },
             true,
         ),

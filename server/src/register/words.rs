@@ -14,8 +14,12 @@ pub const MAX_WORD: usize = 64;
 
 /// The words of a text, each once.
 pub fn words(text: &str) -> BTreeSet<String> {
-    // Lower case can take a letter apart, so that the form is made again.
-    let folded: String = text.nfc().flat_map(char::to_lowercase).nfc().collect();
+    let folded: String = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        // Lower case can take a letter apart, so that the form is made again.
+        text.nfc().flat_map(char::to_lowercase).nfc().collect()
+    };
     let runs = folded.split(|character: char| !character.is_alphanumeric());
     runs.filter(|run| !run.is_empty()).map(|run| run.chars().take(MAX_WORD).collect()).collect()
 }

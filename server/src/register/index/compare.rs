@@ -1,6 +1,6 @@
 //! Holding the index against what the journal says.
 
-use super::{Addition, Index, IndexError, hashes};
+use super::{Addition, Index, IndexError};
 
 /// Something that the index does not say as the journal does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +32,7 @@ impl Index {
             if node.level % 8 != 0 {
                 continue;
             }
-            let stored = hashes::read(&self.database, node.level / 8, node.index, 1)?;
+            let stored = self.hashes(node.level / 8, node.index, 1)?;
             if stored.first() != Some(hash) {
                 let last = (node.index << node.level) + (1 << node.level) - 1;
                 differs(last, "a hash of the tree");

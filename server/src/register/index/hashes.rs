@@ -6,8 +6,8 @@
 //!
 //! A row holds up to 64 hashes of one level, one after the other.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use attest::Sha256;
 use verify::merkle::{Node, node_hash};
@@ -19,14 +19,14 @@ const HASHES_A_ROW: u64 = 64;
 /// Hashes of a tile.
 pub(in super::super) const TILE_WIDTH: u64 = 256;
 /// Height of a tile.
-const TILE_HEIGHT: u8 = 8;
+pub(super) const TILE_HEIGHT: u8 = 8;
 /// Most tiles that are kept; each has 16 KiB.
 const MAX_KEPT: usize = 256;
 
-/// The hashes of the tree, as the database has them.
+/// The tiles of the tree that were computed last.
 #[derive(Debug, Default)]
 pub(super) struct Hashes {
-    kept: Mutex<HashMap<(u8, u64), Arc<Tile>>>,
+    kept: Mutex<BTreeMap<(u8, u64), Tile>>,
 }
 
 /// A tile with all subtrees in it: its own hashes first, then those of two, four, ….
@@ -57,22 +57,23 @@ impl Tile {
 }
 
 impl Hashes {
-    /// The hash of a complete subtree; `None` when the tree is not that large.
+    /// The hash of a complete subtree; `None` when the tree is not that large. `read` gives the
+    /// hashes of a level of tiles from one on, as many as there are up to a number.
     pub(super) fn node(
         &self,
-        database: &sled::Db,
+        read: impl FnOnce(u8, u64, u64) -> Result<Vec<Sha256>, IndexError>,
         node: Node,
     ) -> Result<Option<Sha256>, IndexError> {
         let (level, height) = (node.level / TILE_HEIGHT, node.level % TILE_HEIGHT);
         let width = TILE_WIDTH >> height;
         let (number, place) = (node.index / width, node.index % width);
-        let kept = self.kept().get(&(level, number)).cloned();
-        if let Some(hash) = kept.and_then(|tile| tile.get(height, place)) {
+        let find = |tile: &Tile| tile.get(height, place);
+        if let Some(hash) = self.kept().get(&(level, number)).and_then(find) {
             return Ok(Some(hash));
         }
         // Not there, or the tile has grown since.
         let start = number.saturating_mul(TILE_WIDTH);
-        let tile = Arc::new(Tile::new(read(database, level, start, TILE_WIDTH)?));
+        let tile = Tile::new(read(level, start, TILE_WIDTH)?);
         let hash = tile.get(height, place);
         let mut kept = self.kept();
         if kept.len() >= MAX_KEPT {
@@ -82,7 +83,7 @@ impl Hashes {
         Ok(hash)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<(u8, u64), Arc<Tile>>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<(u8, u64), Tile>> {
         // Nothing panics while it is held.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,38 +117,31 @@ pub(super) fn read(
     Ok(hashes)
 }
 
-/// Adds the subtrees that became complete to `rows`. Those between the levels of tiles are left
-/// out; those of one level follow each other and what was there before.
-pub(super) fn add<'n>(
+/// Adds hashes of one level of tiles to `rows`, which follow those that are there: the first is
+/// that of the subtree `start`.
+pub(super) fn add(
     database: &sled::Db,
     rows: &mut sled::Batch,
-    nodes: impl IntoIterator<Item = &'n (Node, Sha256)>,
+    level: u8,
+    start: u64,
+    hashes: &[Sha256],
 ) -> Result<(), IndexError> {
-    let mut levels: HashMap<u8, Vec<(u64, Sha256)>> = HashMap::new();
-    for (node, hash) in nodes {
-        if node.level % TILE_HEIGHT == 0 {
-            levels.entry(node.level / TILE_HEIGHT).or_default().push((node.index, *hash));
+    let numbered: Vec<(u64, &Sha256)> = (start..).zip(hashes).collect();
+    for group in numbered.chunk_by(|(one, _), (next, _)| one / HASHES_A_ROW == next / HASHES_A_ROW)
+    {
+        let Some((first, _)) = group.first() else { continue };
+        let key = row_key(level, first / HASHES_A_ROW);
+        let before = usize::try_from(first % HASHES_A_ROW).unwrap_or(0) * 32;
+        let mut row = if before > 0 {
+            let row = database.get(&key)?;
+            row.and_then(|row| row.get(..before).map(<[u8]>::to_vec)).ok_or(IndexError::Row('h'))?
+        } else {
+            Vec::with_capacity(group.len() * 32)
+        };
+        for (_, hash) in group {
+            row.extend_from_slice(hash.as_bytes());
         }
-    }
-    for (level, hashes) in levels {
-        for group in
-            hashes.chunk_by(|(one, _), (next, _)| one / HASHES_A_ROW == next / HASHES_A_ROW)
-        {
-            let Some((first, _)) = group.first() else { continue };
-            let key = row_key(level, first / HASHES_A_ROW);
-            let before = usize::try_from(first % HASHES_A_ROW).unwrap_or(0) * 32;
-            let mut row = if before > 0 {
-                let row = database.get(&key)?;
-                row.and_then(|row| row.get(..before).map(<[u8]>::to_vec))
-                    .ok_or(IndexError::Row('h'))?
-            } else {
-                Vec::with_capacity(group.len() * 32)
-            };
-            for (_, hash) in group {
-                row.extend_from_slice(hash.as_bytes());
-            }
-            rows.insert(key, row);
-        }
+        rows.insert(key, row);
     }
     Ok(())
 }
@@ -178,17 +172,23 @@ mod tests {
                 size += 1;
             }
             let mut rows = sled::Batch::default();
-            add(&database, &mut rows, &nodes).unwrap();
+            for level in 0..3 {
+                let of_level = nodes.iter().filter(|(node, _)| node.level == level * TILE_HEIGHT);
+                let hashes: Vec<Sha256> = of_level.clone().map(|(_, hash)| *hash).collect();
+                let start = of_level.map(|(node, _)| node.index).next().unwrap_or(0);
+                add(&database, &mut rows, level, start, &hashes).unwrap();
+            }
             database.apply_batch(rows).unwrap();
+            let stored = |level, start, count| read(&database, level, start, count);
             for level in 0..20_u8 {
                 let complete = size >> level;
                 for index in [0, complete / 2, complete.saturating_sub(1)] {
                     let node = Node { level, index };
                     let want = tree.node(node).ok().filter(|_| index < complete);
-                    assert_eq!(hashes.node(&database, node).unwrap(), want, "{node:?} of {size}");
+                    assert_eq!(hashes.node(stored, node).unwrap(), want, "{node:?} of {size}");
                 }
                 let beyond = Node { level, index: complete };
-                assert_eq!(hashes.node(&database, beyond).unwrap(), None, "{beyond:?} of {size}");
+                assert_eq!(hashes.node(stored, beyond).unwrap(), None, "{beyond:?} of {size}");
             }
             assert_eq!(read(&database, 0, 0, u64::MAX).unwrap().len() as u64, size);
             assert_eq!(read(&database, 0, size, 256).unwrap(), []);

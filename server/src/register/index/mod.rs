@@ -15,7 +15,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `m` | version (2), journal id (16), tip (104): the record that the index is complete to; then, as numbers of variable length, the next free run id and the runs |
+//! | `m` | version (2 bytes), journal id (16), tip (104): the record that the index is complete to; then, as numbers of variable length, the next free run id and the runs |
 //! | `e` number (8) | places of 64 entries ([`places`]) |
 //! | `h` level (1) number (8) | 64 hashes of the tree ([`hashes`]) |
 //! | `p` run (8) number (4) | a block of postings ([`block`]) |
@@ -25,15 +25,17 @@
 mod block;
 mod compare;
 mod filter;
+mod fingerprint;
 mod hashes;
 mod merge;
 mod places;
+mod recent;
 mod run;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use attest::{Sha256, Timestamp};
@@ -41,9 +43,11 @@ use verify::merkle::Node;
 
 use self::block::{Posting, put_number, take_number};
 pub(super) use self::compare::Difference;
+use self::fingerprint::{Fingerprints, Kind};
 use self::hashes::Hashes;
 use self::merge::{Merge, Progress, due, work_for};
 pub(super) use self::places::{BodyPlace, Place};
+use self::recent::Recent;
 use self::run::{ROW_KINDS, Run, Writer};
 use super::batch::Batch;
 use super::facts::Term;
@@ -53,8 +57,10 @@ use super::record::{JournalId, Record};
 
 /// Version of the rows; an index of another version is made anew. It changes with the rows and
 /// with what [`super::facts`] finds in statements.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const STATE: &[u8] = b"m";
+/// What stands there when something in the index is not as it was written.
+const CONDEMNED: &[u8] = b"condemned";
 
 /// How often opening is tried while the last user of the index is still closing it.
 const OPEN_ATTEMPTS: u32 = 1000;
@@ -99,10 +105,14 @@ pub(super) enum State {
 pub(super) struct Index {
     database: sled::Db,
     journal: JournalId,
+    fingerprints: Fingerprints,
     hashes: Hashes,
-    /// In the order of their entries; together they hold all of them.
+    /// In the order of their entries; together they hold all that the database has.
     runs: RwLock<Arc<Vec<Arc<Run>>>>,
+    /// What the database does not have yet. Whoever holds it and reads the runs sees all entries.
+    recent: RwLock<Recent>,
     size: AtomicU64,
+    condemned: AtomicBool,
     tail: Mutex<Tail>,
 }
 
@@ -110,6 +120,8 @@ pub(super) struct Index {
 #[derive(Debug, Default)]
 struct Tail {
     tip: Option<Tip>,
+    /// What the rows are complete to.
+    written: Option<Tip>,
     next_id: u64,
     /// The smallest last: it is worked on first.
     merges: Vec<Merge>,
@@ -119,7 +131,7 @@ struct Tail {
 
 /// Commits that are to be added to the index in one step.
 pub(super) struct Addition {
-    journal: JournalId,
+    fingerprints: Fingerprints,
     first: u64,
     places: Vec<Place>,
     postings: Vec<Posting>,
@@ -129,9 +141,9 @@ pub(super) struct Addition {
 
 impl Addition {
     /// Nothing yet, after `tip`.
-    pub(super) const fn after(journal: JournalId, tip: Tip) -> Self {
+    pub(super) fn after(journal: JournalId, tip: Tip) -> Self {
         Self {
-            journal,
+            fingerprints: Fingerprints::new(journal),
             first: tip.tree.size,
             places: Vec::new(),
             postings: Vec::new(),
@@ -163,32 +175,26 @@ impl Addition {
                 (None, _) => BodyPlace::None,
                 (Some(_), None) => BodyPlace::Elsewhere,
                 (Some(_), Some((hash, (start, length)))) => {
-                    self.post(b"body", &hash, index);
+                    self.post(Kind::Body, &hash, index);
                     BodyPlace::Here { start: narrow(*start), length: *length }
                 }
             };
             let length = u16::try_from(entry.leaf().len()).unwrap_or(u16::MAX);
             let (record, time) = (tip.position, record.time);
             self.places.push(Place { record, time, leaf: narrow(leaf), length, body });
-            self.post(b"leaf", &entry.leaf_hash(), index);
+            self.post(Kind::Leaf, &entry.leaf_hash(), index);
             for term in entry.terms() {
-                self.post(b"term", &term.digest(), index);
+                self.post(Kind::Term, term, index);
             }
         }
         self.nodes.extend_from_slice(batch.nodes());
         self.tip = tip;
     }
 
-    fn post(&mut self, kind: &[u8], digest: &Sha256, index: u64) {
-        let fingerprint = fingerprint(self.journal, kind, digest);
+    fn post(&mut self, kind: Kind, digest: &Sha256, index: u64) {
+        let fingerprint = self.fingerprints.of(kind, digest);
         self.postings.push(Posting { fingerprint, index });
     }
-}
-
-/// What stands for a digest in a run.
-fn fingerprint(journal: JournalId, kind: &[u8], digest: &Sha256) -> u64 {
-    let mixed = Sha256::of_parts([&journal.0[..], kind, digest.as_bytes()]);
-    mixed.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 impl Index {
@@ -202,9 +208,12 @@ impl Index {
         let index = Self {
             database,
             journal,
+            fingerprints: Fingerprints::new(journal),
             hashes: Hashes::default(),
             runs: RwLock::default(),
+            recent: RwLock::default(),
             size: AtomicU64::new(0),
+            condemned: AtomicBool::new(false),
             tail: Mutex::default(),
         };
         if let Some(Listed { journal: owner, tip, next_id, runs }) = index.listed()?
@@ -212,15 +221,15 @@ impl Index {
         {
             index.remove_strays(&runs)?;
             index.size.store(tip.tree.size, Ordering::Release);
-            index.set_runs(runs);
+            index.start_after(tip.tree.size, runs);
             let mut tail = index.tail();
-            tail.tip = Some(tip);
+            (tail.tip, tail.written) = (Some(tip), Some(tip));
             tail.next_id = next_id;
         }
         Ok(index)
     }
 
-    /// What the index is complete to.
+    /// What the rows of the index are complete to.
     pub(super) fn state(&self) -> Result<State, IndexError> {
         Ok(match self.listed()? {
             Some(Listed { journal, tip, .. }) => State::Complete(journal, tip),
@@ -231,7 +240,8 @@ impl Index {
 
     /// Makes the next start make the index anew: something in it is not as it was written.
     pub(super) fn condemn(&self) {
-        if let Err(error) = self.database.insert(STATE, b"condemned") {
+        self.condemned.store(true, Ordering::Release);
+        if let Err(error) = self.database.insert(STATE, CONDEMNED) {
             tracing::error!(%error, "cannot mark the index as damaged");
         }
     }
@@ -249,6 +259,22 @@ impl Index {
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(runs);
     }
 
+    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+        // Nothing panics while it is written.
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
+        self.recent.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The database has the first `size` entries, in these runs.
+    fn start_after(&self, size: u64, runs: Vec<Arc<Run>>) {
+        let mut recent = self.recent_mut();
+        self.set_runs(runs);
+        *recent = Recent::after(size);
+    }
+
     fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
         // Whoever panicked half-way left rows that no list names.
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
@@ -256,32 +282,58 @@ impl Index {
 
     /// Adds commits.
     pub(super) fn apply(&self, addition: Addition) -> Result<(), IndexError> {
-        let Addition { first, places, mut postings, nodes, tip, .. } = addition;
+        let Addition { places, postings, nodes, tip, .. } = addition;
         if places.is_empty() {
             return Ok(());
         }
         let mut tail = self.tail();
-        let mut rows = sled::Batch::default();
-        hashes::add(&self.database, &mut rows, &nodes)?;
-        self.add_places(&mut rows, first, &places)?;
-
-        postings.sort_unstable();
-        postings.dedup();
-        let fingerprints =
-            postings.chunk_by(|one, next| one.fingerprint == next.fingerprint).count() as u64;
-        let mut writer = Writer::new(tail.next_id, first, places.len() as u64, fingerprints);
-        tail.next_id += 1;
-        for posting in &postings {
-            writer.push(*posting, &mut rows);
+        let is_full = {
+            let mut recent = self.recent_mut();
+            recent.push(&places, &nodes, &postings);
+            recent.is_full()
+        };
+        tail.tip = Some(tip);
+        self.size.store(tip.tree.size, Ordering::Release);
+        if is_full {
+            self.write_recent(&mut tail)?;
         }
+        self.merge(&mut tail, postings.len() as u64)
+    }
+
+    /// How many entries it is complete to.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Writes what the database does not have yet.
+    pub(super) fn write(&self) -> Result<(), IndexError> {
+        let mut tail = self.tail();
+        self.write_recent(&mut tail)
+    }
+
+    fn write_recent(&self, tail: &mut Tail) -> Result<(), IndexError> {
+        let recent = self.recent();
+        let Some(tip) = tail.tip.filter(|_| !recent.places().is_empty()) else { return Ok(()) };
+        let mut rows = sled::Batch::default();
+        for (level, start, hashes) in recent.levels() {
+            hashes::add(&self.database, &mut rows, level, start, hashes)?;
+        }
+        self.add_places(&mut rows, recent.first(), recent.places())?;
+
+        let count = recent.places().len() as u64;
+        let mut writer = Writer::new(tail.next_id, recent.first(), count, recent.fingerprints());
+        tail.next_id += 1;
+        for posting in recent.postings() {
+            writer.push(posting, &mut rows);
+        }
+        drop(recent);
         let mut runs = self.runs().as_ref().clone();
         runs.push(Arc::new(writer.finish(&mut rows)));
         self.list(&mut rows, &tip, tail.next_id, &runs);
         self.database.apply_batch(rows)?;
-        self.size.store(tip.tree.size, Ordering::Release);
-        self.set_runs(runs);
-        tail.tip = Some(tip);
-        self.merge(&mut tail, postings.len() as u64)
+        tail.written = Some(tip);
+        self.start_after(tip.tree.size, runs);
+        Ok(())
     }
 
     fn add_places(
@@ -342,7 +394,7 @@ impl Index {
 
     /// Puts a run in the place of those that it was merged from.
     fn replace(&self, tail: &mut Tail, run: Run, inputs: Vec<Arc<Run>>) -> Result<(), IndexError> {
-        let tip = tail.tip.ok_or(IndexError::Row('m'))?;
+        let tip = tail.written.ok_or(IndexError::Row('m'))?;
         let is_input = |run: &Arc<Run>| inputs.iter().any(|input| input.id == run.id);
         let mut runs = self.runs().as_ref().clone();
         let at = runs.iter().position(is_input).ok_or(IndexError::Row('m'))?;
@@ -411,11 +463,16 @@ impl Index {
         for run in runs {
             run.encode(&mut state);
         }
-        rows.insert(STATE, state);
+        let is_condemned = self.condemned.load(Ordering::Acquire);
+        rows.insert(STATE, if is_condemned { CONDEMNED.to_vec() } else { state });
     }
 
     /// Where an entry is; `None` beyond the end.
     pub(super) fn place(&self, index: u64) -> Result<Option<Place>, IndexError> {
+        let size = self.size();
+        if let Some(place) = self.recent().place(index) {
+            return Ok(Some(place));
+        }
         let (number, within) = places::row_of(index);
         let found = match self.database.get(places_key(number))? {
             Some(row) => places::find(&row, within).map_err(|Short| IndexError::Row('e'))?,
@@ -423,15 +480,16 @@ impl Index {
         };
         // What was lost is not what never was.
         match found {
-            None if index < self.size.load(Ordering::Acquire) => Err(IndexError::Row('e')),
+            None if index < size => Err(IndexError::Row('e')),
             found => Ok(found),
         }
     }
 
     /// The hash of a complete subtree; `None` when the tree is not that large.
     pub(super) fn node(&self, node: Node) -> Result<Option<Sha256>, IndexError> {
-        let found = self.hashes.node(&self.database, node)?;
-        let size = self.size.load(Ordering::Acquire);
+        let size = self.size();
+        let read = |level, start, count| self.hashes(level, start, count);
+        let found = self.hashes.node(read, node)?;
         let is_complete = size.checked_shr(node.level.into()).is_some_and(|all| node.index < all);
         if found.is_none() && is_complete { Err(IndexError::Row('h')) } else { Ok(found) }
     }
@@ -443,13 +501,29 @@ impl Index {
         start: u64,
         count: u64,
     ) -> Result<Vec<Sha256>, IndexError> {
-        hashes::read(&self.database, level, start, count)
+        // Before the database is read: what is written meanwhile is there then.
+        let recent = self.recent();
+        let written = recent.start(level).saturating_sub(start).min(count);
+        if written == count {
+            drop(recent);
+            return hashes::read(&self.database, level, start, count);
+        }
+        let newest = recent.hashes(level, start.saturating_add(written), count - written).to_vec();
+        drop(recent);
+        if written == 0 {
+            return Ok(newest);
+        }
+        let mut hashes = hashes::read(&self.database, level, start, written)?;
+        if hashes.len() as u64 == written {
+            hashes.extend(newest);
+        }
+        Ok(hashes)
     }
 
     /// The entry with a leaf of this hash.
     pub(super) fn index_of(&self, leaf_hash: &Sha256) -> Result<Option<u64>, IndexError> {
         let mut start = 0;
-        while let Some(index) = self.next_of(b"leaf", leaf_hash, start)? {
+        while let Some(index) = self.next_of(Kind::Leaf, leaf_hash, start)? {
             let found = self.hashes(0, index, 1)?;
             if found.first().ok_or(IndexError::Row('h'))? == leaf_hash {
                 return Ok(Some(index));
@@ -465,32 +539,38 @@ impl Index {
         hash: &Sha256,
         start: u64,
     ) -> Result<Option<u64>, IndexError> {
-        self.next_of(b"body", hash, start)
+        self.next_of(Kind::Body, hash, start)
     }
 
     /// The first entry with `term` at `start` or after it.
     pub(super) fn next(&self, term: &Term, start: u64) -> Result<Option<u64>, IndexError> {
-        self.next_of(b"term", &term.digest(), start)
+        self.next_of(Kind::Term, &term.digest(), start)
     }
 
-    fn next_of(&self, kind: &[u8], digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
-        self.next_with(fingerprint(self.journal, kind, digest), start)
+    fn next_of(&self, kind: Kind, digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
+        self.next_with(self.fingerprints.of(kind, digest), start)
     }
 
     fn next_with(&self, fingerprint: u64, start: u64) -> Result<Option<u64>, IndexError> {
-        let runs = self.runs();
+        let (runs, newest) = {
+            let recent = self.recent();
+            (self.runs(), recent.next(fingerprint, start))
+        };
         let from = runs.partition_point(|run| run.end() <= start);
         for run in runs.get(from..).unwrap_or_default() {
             if let Some(index) = run.next(&self.database, fingerprint, start)? {
                 return Ok(Some(index));
             }
         }
-        Ok(None)
+        Ok(newest)
     }
 
     /// The first entry that was committed at `time` or after it. Times never go back.
     pub(super) fn first_at(&self, time: Timestamp) -> Result<Option<u64>, IndexError> {
-        let size = self.size.load(Ordering::Acquire);
+        let (size, newest) = {
+            let recent = self.recent();
+            (recent.first(), recent.first_at(time))
+        };
         let damaged = |Short| IndexError::Row('e');
         let row = |number| self.database.get(places_key(number))?.ok_or(IndexError::Row('e'));
         let (mut low, mut high) = (0, size.div_ceil(places::ENTRIES_A_ROW));
@@ -513,7 +593,15 @@ impl Index {
             }
         }
         let first = low * places::ENTRIES_A_ROW;
-        Ok((first < size).then_some(first))
+        Ok(if first < size { Some(first) } else { newest })
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, "the index is brought up to the journal at the next start");
+        }
     }
 }
 

@@ -31,9 +31,9 @@ fn addition(frontier: &mut Frontier, lists: &[Vec<u64>]) -> Addition {
     for (list, index) in lists.iter().zip(before..) {
         let leaf = Sha256::of(&index.to_be_bytes());
         frontier.append_with(leaf, |node, hash| addition.nodes.push((node, hash)));
-        addition.post(b"leaf", &leaf, index);
+        addition.post(Kind::Leaf, &leaf, index);
         for number in list {
-            addition.post(b"term", &term(*number).digest(), index);
+            addition.post(Kind::Term, &term(*number).digest(), index);
         }
         let record = Position { segment: 1, offset: before * 512 };
         let body = BodyPlace::None;
@@ -73,12 +73,24 @@ proptest! {
                 }
             }
             index.apply(addition(&mut frontier, &entries)).unwrap();
-            if random(8) == 0 {
-                drop(index);
-                index = open(folder.path());
+            match random(16) {
+                0 | 1 => {
+                    drop(index);
+                    index = open(folder.path());
+                }
+                2..=9 => index.write().unwrap(),
+                _ => {}
             }
         }
         let size = frontier.size();
+        prop_assert_eq!(index.size(), size);
+        for (at, leaf) in (0..size).map(|at| (at, Sha256::of(&at.to_be_bytes()))).step_by(50) {
+            let hashes = index.hashes(0, at, 3).unwrap();
+            prop_assert_eq!(hashes.len() as u64, 3.min(size - at));
+            prop_assert_eq!(hashes[0], leaf);
+            prop_assert_eq!(index.node(Node { level: 0, index: at }).unwrap(), Some(leaf));
+        }
+        index.write().unwrap();
         prop_assert_eq!(index.state().unwrap(), State::Complete(JOURNAL, tip(size)));
         for (number, list) in &lists {
             for start in [0, list[0], list[0] + 1, list[list.len() / 2], size] {
@@ -111,6 +123,9 @@ fn the_first_entry_at_a_time() {
     // Entries 0..3 at 3000, 3..103 at 103000, 103 at 104000.
     for size in [3, 100, 1] {
         index.apply(addition(&mut frontier, &vec![vec![]; size])).unwrap();
+        if size == 3 {
+            index.write().unwrap();
+        }
     }
     let cases = [
         (0, Some(0)),
@@ -121,8 +136,11 @@ fn the_first_entry_at_a_time() {
         (104_000, Some(103)),
         (104_001, None),
     ];
-    for (micros, want) in cases {
-        assert_eq!(index.first_at(at(micros)).unwrap(), want, "{micros}");
+    for _ in 0..2 {
+        for (micros, want) in cases {
+            assert_eq!(index.first_at(at(micros)).unwrap(), want, "{micros}");
+        }
+        index.write().unwrap();
     }
 }
 
@@ -137,9 +155,10 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
         drop(index.database.clear());
         let index = {
             let mut frontier = Frontier::new();
-            index.set_runs(Vec::new());
+            index.start_after(0, Vec::new());
             *index.tail() = Tail::default();
             index.apply(addition(&mut frontier, &entries)).unwrap();
+            index.write().unwrap();
             for row in index.database.scan_prefix([kind]).keys() {
                 index.database.remove(row.unwrap()).unwrap();
             }
@@ -162,6 +181,7 @@ fn rows_of_a_merge_that_was_cut_off_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (index, mut frontier) = (open(folder.path()), Frontier::new());
     index.apply(addition(&mut frontier, &[vec![1], vec![2]])).unwrap();
+    index.write().unwrap();
     for (kind, id) in [(b'p', 7), (b'f', 7), (b'q', u64::MAX)] {
         index.database.insert(run::row_key(kind, id, 3), b"stray").unwrap();
     }
@@ -170,6 +190,23 @@ fn rows_of_a_merge_that_was_cut_off_are_removed() {
     let index = open(folder.path());
     assert_eq!(index.database.len(), rows - 3);
     assert_eq!(index.next(&term(2), 0).unwrap(), Some(1));
+}
+
+#[test]
+fn what_was_condemned_stays_so_whatever_is_added() {
+    for condemned in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (index, mut frontier) = (open(folder.path()), Frontier::new());
+        index.apply(addition(&mut frontier, &[vec![1]])).unwrap();
+        if condemned {
+            index.condemn();
+        }
+        index.apply(addition(&mut frontier, &[vec![2]])).unwrap();
+        assert_eq!(index.next(&term(2), 0).unwrap(), Some(1));
+        drop(index);
+        let want = if condemned { State::Unknown } else { State::Complete(JOURNAL, tip(2)) };
+        assert_eq!(open(folder.path()).state().unwrap(), want);
+    }
 }
 
 #[test]

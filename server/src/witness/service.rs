@@ -15,6 +15,8 @@ use super::store::{Store, StoreError};
 
 /// How many logs a witness can have.
 pub const MAX_LOGS: usize = 10_000;
+/// How many keys of one log.
+const MAX_KEYS: usize = 8;
 
 /// Cosigns the checkpoints of the logs that it was given.
 #[derive(Debug)]
@@ -26,7 +28,8 @@ pub struct Witness {
 
 #[derive(Debug)]
 struct Log {
-    key: VerifierKey,
+    /// The keys of the log, any of which may have signed: two while a log rotates its key.
+    keys: Vec<VerifierKey>,
     /// What was cosigned last, and when; to be read from the store when it is not known.
     last: Mutex<Option<(Cosigned, u64)>>,
 }
@@ -55,8 +58,10 @@ pub enum WitnessError {
     /// Signing failed.
     #[error("cannot sign")]
     Sign(#[source] NoteError),
-    /// The same log twice, or too many logs.
-    #[error("log `{0}` is given twice, or there are more than {MAX_LOGS}")]
+    /// The same key of a log twice, or too many logs or keys.
+    #[error(
+        "log `{0}` is given twice with one key or with more than {MAX_KEYS}, or there are more than {MAX_LOGS} logs"
+    )]
     Logs(
         /// The log.
         String,
@@ -64,8 +69,9 @@ pub enum WitnessError {
 }
 
 impl Witness {
-    /// The witness that signs as `cosigner` and keeps its state in `folder`. The state of every
-    /// log is read, so that damage is noticed at the start.
+    /// The witness that signs as `cosigner` and keeps its state in `folder`. Several keys of one
+    /// name are those of one log. The state of every log is read, so that damage is noticed at the
+    /// start.
     ///
     /// # Errors
     /// [`WitnessError`].
@@ -75,13 +81,20 @@ impl Witness {
         keys: Vec<VerifierKey>,
     ) -> Result<Self, WitnessError> {
         let store = Store::open(folder, cosigner.verifier())?;
-        let mut logs = BTreeMap::new();
+        let mut logs: BTreeMap<String, Log> = BTreeMap::new();
         for key in keys {
-            let last = Mutex::new(Some(store.load(&key, cosigner.verifier())?));
             let name = key.name().to_owned();
             let full = logs.len() == MAX_LOGS;
-            if full || logs.insert(name.clone(), Log { key, last }).is_some() {
-                return Err(WitnessError::Logs(name));
+            match logs.get_mut(&name) {
+                Some(log) if log.keys.contains(&key) || log.keys.len() == MAX_KEYS => {
+                    return Err(WitnessError::Logs(name));
+                }
+                Some(log) => log.keys.push(key),
+                None if full => return Err(WitnessError::Logs(name)),
+                None => {
+                    let last = Mutex::new(Some(store.load(&name, cosigner.verifier())?));
+                    logs.insert(name, Log { keys: vec![key], last });
+                }
             }
         }
         Ok(Self { cosigner, store, logs })
@@ -100,9 +113,9 @@ impl Witness {
         let mut last = log.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, time) = match *last {
             Some(known) => known,
-            None => self.store.load(&log.key, self.cosigner.verifier())?,
+            None => self.store.load(origin, self.cosigner.verifier())?,
         };
-        let next = known.extend(&request, &log.key).inspect_err(|refusal| {
+        let next = known.extend(&request, &log.keys).inspect_err(|refusal| {
             if refusal.is_evidence() {
                 let kept = self.store.keep_evidence(origin, body);
                 tracing::error!(origin, %refusal, ?kept, "a log signed what cannot be true");
@@ -114,7 +127,8 @@ impl Witness {
         let mut note: Note = request.note.parse().map_err(|_| Refusal::Malformed)?;
         let line = self.cosigner.cosign(&note.text, now).map_err(WitnessError::Sign)?;
         // What others signed is not ours to keep.
-        note.signatures.retain(|one| one.name == origin && one.hash == log.key.hash());
+        note.signatures
+            .retain(|one| one.name == origin && log.keys.iter().any(|key| one.hash == key.hash()));
         note.signatures.push(line.clone());
         // If this fails nobody knows what is on disk: the next request reads it.
         *last = None;

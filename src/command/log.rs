@@ -8,6 +8,7 @@ mod erase;
 mod export;
 mod fsck;
 mod rebuild;
+mod rotate;
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,7 @@ enum LogCommand {
     Fsck(fsck::FsckArgs),
     Import(export::ImportArgs),
     RebuildIndex(rebuild::RebuildArgs),
+    RotateKey(rotate::RotateArgs),
 }
 
 /// Show the newest checkpoint: how many entries there are, and their root
@@ -116,6 +118,7 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         LogCommand::Import(args) => Ok(Box::new(args.run(cx)?)),
         LogCommand::Fsck(args) => Ok(Box::new(args.run(cx)?)),
         LogCommand::RebuildIndex(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::RotateKey(args) => args.run(cx),
         LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&Source::open(cx)?, cx)?)),
         LogCommand::Entry(args) => Ok(Box::new(args.entry(&Source::open(cx)?, cx)?)),
         LogCommand::Prove(ProveArgs { index: Some(index), size, output, .. }) => {

@@ -16,11 +16,14 @@ use attest::predicate::{
     APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, TOMBSTONE, VERIFICATION_SUMMARY,
     is_erasable,
 };
-use attest::{Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier};
+use attest::{
+    CheckpointError, Envelope, KeyId, Leaf, NoteError, Predicate, PublicKey, Sha256, Statement,
+    Verifier,
+};
 
 use crate::merkle::{Frontier, leaf_hash};
 use crate::negatives::Negatives;
-use crate::trust::{EndedError, LastGood, Trust};
+use crate::trust::{EndedError, LastGood, OpenError, Trust};
 use crate::verified::Signer;
 
 /// How many negative facts a follower keeps. Only trusted signers can add to them.
@@ -112,6 +115,12 @@ pub enum FollowError {
     /// The trust file has changed since the follower was made: follow again from the first leaf.
     #[error("the trust file has changed since leaf 0 was followed")]
     TrustChanged,
+    /// Nobody signed the checkpoint whom the trust file names.
+    #[error("the checkpoint of `{0}` is signed by no key of it that the trust file names")]
+    OtherKey(
+        /// The log.
+        String,
+    ),
     /// The checkpoint is not one that the log signed.
     #[error("checkpoint of `{origin}`: {reason}")]
     Checkpoint {
@@ -259,9 +268,12 @@ impl Follower {
         }
         let log =
             trust.log(&self.origin).ok_or_else(|| FollowError::UnknownLog(self.origin.clone()))?;
-        let (head, _) = log.open(note).map_err(|error| FollowError::Checkpoint {
-            origin: self.origin.clone(),
-            reason: error.to_string(),
+        let origin = || self.origin.clone();
+        let (head, _) = log.open(note).map_err(|error| match error {
+            OpenError::Checkpoint(CheckpointError::Note(NoteError::Unsigned(_))) => {
+                FollowError::OtherKey(origin())
+            }
+            error => FollowError::Checkpoint { origin: origin(), reason: error.to_string() },
         })?;
         if head.size != self.size() {
             return Err(FollowError::Size { followed: self.size(), signed: head.size });

@@ -60,7 +60,7 @@ pub enum RotationError {
 }
 
 /// Checks that `bundle` holds a statement by the key that `log` has, which gives it another one,
-/// and that the log holds the statement.
+/// and that the log holds the statement, as either of the two keys signed.
 ///
 /// # Errors
 /// [`RotationError`] for the first check that fails.
@@ -109,7 +109,8 @@ pub fn verify_rotation(bundle: &Bundle, log: &TrustedLog) -> Result<Rotation, Ro
         if !is_it {
             continue;
         }
-        let (checkpoint, _) = log.open(&proof.checkpoint)?;
+        // Once the rotation is finished the new key alone signs, and the old one has named it.
+        let (checkpoint, _) = log.with_key(to.clone()).open(&proof.checkpoint)?;
         included(&checkpoint, proof, &entry.leaf)?;
         let (index, size, root) = (proof.index, said.size, said.root);
         return Ok(Rotation { to, index, size, root });

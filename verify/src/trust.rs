@@ -255,6 +255,14 @@ impl TrustedLog {
         &self.former
     }
 
+    /// The same log with another key; the one that it has becomes a former one.
+    pub(crate) fn with_key(&self, key: VerifierKey) -> Self {
+        let mut log = self.clone();
+        let former = std::mem::replace(&mut log.key, key);
+        log.former.insert(0, FormerKey::new(former, Reach::Whole));
+        log
+    }
+
     /// The trees that every larger one must extend, because keys were lost to somebody else.
     pub fn last_good(&self) -> impl Iterator<Item = LastGood> {
         self.former.iter().filter_map(FormerKey::last_good)

@@ -304,7 +304,8 @@ fn a_log_gets_another_key_by_the_word_of_the_one_that_it_has() {
     let mut lent = bundle(&good, 1, 1);
     lent.entries = bundle(&statement(3, |_| {}), 1, 1).entries;
     assert_eq!(verify_rotation(&lent, log), nowhere, "the entry of another statement");
-    let by_another_log = verify_rotation(&bundle(&good, 1, 2), log);
+    assert!(verify_rotation(&bundle(&good, 1, 2), log).is_ok(), "after the end the new key signs");
+    let by_another_log = verify_rotation(&bundle(&good, 1, 3), log);
     assert!(matches!(by_another_log, Err(RotationError::Open(_))), "{by_another_log:?}");
     let mut moved = bundle(&good, 1, 1);
     moved.entries[0].proof.as_mut().unwrap().index = 3;

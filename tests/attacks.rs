@@ -31,7 +31,8 @@ use jiff::SignedDuration;
 const NOON: &str = "2026-11-24T12:00:00Z";
 
 /// The rules of the threat model that are held from the first, by their numbers.
-const HELD: [u32; 19] = [1, 2, 3, 4, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20, 21, 26, 28, 29];
+const HELD: [u32; 20] =
+    [1, 2, 3, 4, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20, 21, 26, 28, 29, 31];
 /// Those about recording, each with the tests by which it is tried where a step is recorded.
 const RECORDING: [(u32, &[&str]); 2] = [
     (
@@ -249,7 +250,7 @@ fn admission_admits_what_the_library_allows() {
 /// What is promoted is admitted; what is denied is not, even if the gate once promoted it.
 #[cfg(feature = "server")]
 fn admission(service: &Service, scene: &Scene, answer: &Answer) -> Problems {
-    let Answer::Report(report) = answer else { return vec![format!("at the library, {answer}")] };
+    let Answer::Report(report) = answer else { return admits_nothing(service, scene) };
     let mut problems = Vec::new();
     match service.promote(scene) {
         Ok(promoted) if promoted == report.passed => {}
@@ -265,6 +266,20 @@ fn admission(service: &Service, scene: &Scene, answer: &Answer) -> Problems {
     // One of the findings is the reason that is given.
     if !allowed && !answer.codes().iter().any(|code| why.contains(code)) {
         problems.push(format!("refused without a reason of {:?}: {why}", answer.codes()));
+    }
+    problems
+}
+
+/// Where the question cannot be asked nothing is promoted, and nothing admitted.
+#[cfg(feature = "server")]
+fn admits_nothing(service: &Service, scene: &Scene) -> Problems {
+    let mut problems = Vec::new();
+    if let Ok(promoted) = service.promote(scene) {
+        problems.push(format!("the question cannot be asked, and promotion answers {promoted}"));
+    }
+    service.say_promoted(scene);
+    if let (true, why) = service.admit(scene) {
+        problems.push(format!("the question cannot be asked, and it is admitted: {why}"));
     }
     problems
 }

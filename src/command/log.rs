@@ -16,8 +16,8 @@ use ::attest::{
     Checkpoint, CheckpointError, KeyId, LogProof, ResourceDescriptor, Statement, Timestamp,
     VerifierKey,
 };
-use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
+use ::verify::{Trust, TrustedLog};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
@@ -160,6 +160,9 @@ pub struct Head {
     key: Option<String>,
     /// Whether the trust file names the log, and its key signed this.
     pub trusted: bool,
+    /// Whether the trust file names the log at all.
+    #[serde(skip)]
+    named: bool,
     note: String,
 }
 
@@ -185,9 +188,12 @@ impl Head {
             // Nobody to check it with: what it says is shown, and that it is not trusted.
             (None, None) => claimed(&note).map_err(Error::Checkpoint)?,
         };
-        let key = log.map(|log| log.key().to_string()).or_else(|| own.map(ToString::to_string));
+        // Where the trust file's key did not sign, the register's own says whom to name there.
+        let named = log.map(TrustedLog::key);
+        let key = if trusted { named.or(own) } else { own.or(named) }.map(ToString::to_string);
+        let named = named.is_some();
         let Checkpoint { origin, size, root } = opened;
-        Ok(Self { version: "assay/head/v1", origin, size, root, key, trusted, note })
+        Ok(Self { version: "assay/head/v1", origin, size, root, key, trusted, named, note })
     }
 }
 
@@ -208,6 +214,8 @@ impl Answer for Head {
         page.put(Tone::Faint, "trusted  ");
         if self.trusted {
             page.put(Tone::Good, "yes").end();
+        } else if self.named {
+            page.put(Tone::Warn, "no").line(": `assay trust rotate` if it has got another key");
         } else {
             page.put(Tone::Warn, "no").line(": `assay trust add --log KEY` if you believe it");
         }

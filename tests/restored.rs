@@ -14,9 +14,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use attest::{Checkpoint, VerifierKey};
+use attest::{Checkpoint, Sha256, SigningKey, VerifierKey};
 use serde_json::{Value, json};
-use verify::Trust;
+use verify::{LastGood, Reach, Trust};
 
 const REVIEW: &str =
     "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
@@ -197,6 +197,34 @@ fn a_client_refuses_a_service_that_came_back_from_yesterday() {
     assay(client, &format!("monitor {}", back.url), 1, "fork");
 }
 
+/// THREATS 31: the key was lost, and whoever keeps the trust file vouches for a tree of then.
+#[test]
+fn a_client_demands_the_tree_that_its_trust_file_vouches_for() {
+    let (home, client) = (folder(), tempfile::tempdir().unwrap());
+    let (home, client) = (home.path(), client.path());
+    fs::create_dir(client.join(".assay")).unwrap();
+    fs::copy(home.join("model.bin"), client.join("model.bin")).unwrap();
+    assay(home, REVIEW, 0, "entry 1");
+    let first = command(home, "log prove --from 1 --json").output().unwrap();
+    let first: Value = serde_json::from_slice(&first.stdout).unwrap();
+    let root: Sha256 = first["fromRoot"].as_str().unwrap().parse().unwrap();
+    let key = key(home);
+    let lost = SigningKey::from_ed25519_seed(&[1; 32]).unwrap();
+    let lost = VerifierKey::new(key.name(), lost.public().clone()).unwrap();
+    let served = Serving::register(home);
+    let check = format!("{CHECK} --server {}", served.url);
+    for (root, status, want) in
+        [(root, 0, "allowed"), (Sha256::of(b"another past"), 2, "has another history")]
+    {
+        let mut trust = Trust::empty();
+        trust.add_log(&lost).unwrap();
+        trust.rotate_log(&key, Reach::LastGood(LastGood { size: 1, root })).unwrap();
+        fs::write(client.join(".assay/trust.yaml"), trust.to_yaml()).unwrap();
+        assay(client, &check, status, want);
+    }
+    assert_eq!(evidence(client, "fork").len(), 1);
+}
+
 #[test]
 fn a_witness_holds_up_every_door_of_a_register_that_came_back_from_yesterday() {
     let (home, other) = (folder(), tempfile::tempdir().unwrap());
@@ -215,7 +243,7 @@ fn a_witness_holds_up_every_door_of_a_register_that_came_back_from_yesterday() {
     let served = Serving::register(home);
     assay(home, CHECK, 2, "a witness has seen another history");
     assay(home, "promote model.bin --stage staging", 2, "a witness has seen another history");
-    let artifact = format!("file:sha256:{}", attest::Sha256::of(b"weights").hex());
+    let artifact = format!("file:sha256:{}", Sha256::of(b"weights").hex());
     let question = json!({"artifact": artifact, "stage": "staging"});
     for path in ["/v1/check", "/v1/promote"] {
         let (status, answer) = served.post(path, &question);

@@ -227,6 +227,50 @@ mod tests {
     }
 
     #[test]
+    fn a_log_may_have_two_keys_while_it_rotates_and_has_one_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = |seed| NoteSigner::new("log", key(seed)).unwrap();
+        let known =
+            |seeds: &[u8]| seeds.iter().map(|seed| signer(*seed).verifier().clone()).collect();
+        let signed = |old, size, seeds: &[u8]| {
+            let mut request: AddCheckpoint = request(old, size).parse().unwrap();
+            let mut note: Note = request.note.parse().unwrap();
+            let lines = seeds.iter().map(|seed| signer(*seed).sign(&note.text).unwrap());
+            note.signatures = lines.flat_map(|signed| signed.signatures).collect();
+            request.note = note.to_string();
+            request.to_string()
+        };
+        let not_by_the_log = |refused: Result<String, WitnessError>| {
+            matches!(refused, Err(WitnessError::Refused(Refusal::NotByTheLog)))
+        };
+        // One key is known, and both sign.
+        let witness = Witness::open(folder.path(), cosigner(), known(&[9])).unwrap();
+        assert!(witness.add(&signed(0, 3, &[9, 8]), 100).is_ok());
+        assert!(not_by_the_log(witness.add(&signed(3, 4, &[8]), 100)));
+        drop(witness);
+        // Both are known, and either signs; what was cosigned counts on.
+        let witness = Witness::open(folder.path(), cosigner(), known(&[9, 8])).unwrap();
+        let stale = witness.add(&signed(0, 3, &[8]), 100).unwrap_err();
+        assert!(matches!(stale, WitnessError::Refused(Refusal::OtherSize(3))), "{stale}");
+        for (old, size, seeds) in [(3, 4, &[8][..]), (4, 5, &[9]), (5, 6, &[8, 9])] {
+            assert!(witness.add(&signed(old, size, seeds), 100).is_ok(), "{seeds:?}");
+        }
+        assert!(not_by_the_log(witness.add(&signed(6, 7, &[7]), 100)), "a stranger");
+        let shown = witness.newest(&Sha256::of(b"log").hex()).unwrap().unwrap();
+        assert_eq!(shown.parse::<Note>().unwrap().signatures.len(), 3, "both, and the witness");
+        drop(witness);
+        // The old key is forgotten.
+        let witness = Witness::open(folder.path(), cosigner(), known(&[8])).unwrap();
+        assert!(not_by_the_log(witness.add(&signed(6, 7, &[9]), 100)));
+        assert!(witness.add(&signed(6, 7, &[8]), 100).is_ok());
+        drop(witness);
+        for keys in [&[9, 9][..], &[1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+            let refused = Witness::open(folder.path(), cosigner(), known(keys));
+            assert!(matches!(refused, Err(WitnessError::Logs(_))), "{keys:?}");
+        }
+    }
+
+    #[test]
     fn a_fork_is_kept_and_not_cosigned() {
         let folder = tempfile::tempdir().unwrap();
         let witness = open(folder.path());

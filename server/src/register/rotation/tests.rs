@@ -128,6 +128,13 @@ fn both_keys_sign_from_the_statement_on_and_the_new_one_alone_after_the_end() {
     for trust in [&old, &both, &new] {
         assert!(log(trust).open(&during).is_ok());
     }
+    // Witnesses are sent both signatures, and no stranger's.
+    let register = machine.open();
+    let lines = during.parse::<Note>().unwrap().signatures;
+    assert!(lines.iter().all(|line| register.is_named_by(line)));
+    let stranger = NoteSigner::new(ORIGIN, key(9)).unwrap().sign("text\n").unwrap();
+    assert!(!register.is_named_by(&stranger.signatures[0]));
+    drop(register);
     assert!(log(&new).open(&before).is_err(), "the new key signed nothing before");
 
     let finished = machine.finish().unwrap();

@@ -134,11 +134,11 @@ pub async fn accept<S: Storage>(
     let signed = register.signed().await?;
     let checkpoint = &signed.checkpoint;
     let notes = Notes::beside(path);
-    if let Some(mark) = before.mark(&checkpoint.origin) {
-        if let Err(error) = require_grown(mark, checkpoint, register).await {
-            keep_evidence(&notes, mark, &signed, &error);
-            return Err(error);
-        }
+    if let Some(mark) = before.mark(&checkpoint.origin)
+        && let Err(error) = require_grown(mark, checkpoint, register).await
+    {
+        keep_evidence(&notes, mark, &signed, &error);
+        return Err(error);
     }
     let mut after = before.clone();
     after.accept(checkpoint, now)?;

@@ -40,7 +40,7 @@ pub struct TrustArgs {
 enum TrustCommand {
     Add(Box<AddArgs>),
     List(ListArgs),
-    Rotate(rotate::RotateArgs),
+    Rotate(Box<rotate::RotateArgs>),
     #[cfg(feature = "server")]
     Export(export::ExportArgs),
 }

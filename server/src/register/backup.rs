@@ -148,17 +148,17 @@ pub fn backup(
     Published::create(target.as_ref(), id, tip)?;
     let mut files = vec![(CHECKPOINT, 0o644)];
     if key == WithKey::Yes {
-        files.push((KEY, 0o600));
-    }
-    // A rotation that was finished since the last backup has left one key.
-    if !from.join(NEXT_KEY).exists() {
-        remove(&to.join(NEXT_KEY)).map_err(FolderError::io(&to.join(NEXT_KEY)))?;
-    } else if key == WithKey::Yes {
-        files.push((NEXT_KEY, 0o600));
+        // The next one first: finished meanwhile, the rotation has put it into the place of the other.
+        files.extend([(NEXT_KEY, 0o600), (KEY, 0o600)]);
     }
     for (name, mode) in files {
         copy_small(&from.join(name), &to.join(name), mode)
             .map_err(FolderError::io(&to.join(name)))?;
+    }
+    // A rotation that was finished since the last backup has left one key.
+    let next = to.join(NEXT_KEY);
+    if !from.join(NEXT_KEY).exists() {
+        remove(&next).map_err(FolderError::io(&next))?;
     }
     target.sync_folder("").map_err(JournalError::io("sync", ""))?;
 

@@ -229,6 +229,9 @@ fn whoever_follows_comes_through_the_last_good_tree() {
     assert_eq!(follow(lost, 7, HONEST, &[2]), Err(short));
 }
 
+/// A change to what a rotation says.
+type Edit = fn(&mut KeyRotation);
+
 /// The statement that the log gets `to`, changed by `edit`.
 fn statement(to: u8, edit: impl FnOnce(&mut KeyRotation)) -> Statement {
     let mut said = KeyRotation {
@@ -276,7 +279,7 @@ fn a_log_gets_another_key_by_the_word_of_the_one_that_it_has() {
     let check = |statement: &Statement| verify_rotation(&bundle(statement, 1, 1), log);
     let by_another = verify_rotation(&bundle(&good, 2, 1), log);
     assert_eq!(by_another, Err(RotationError::OtherKey(ORIGIN.into())));
-    let edits: [(&str, fn(&mut KeyRotation)); 5] = [
+    let edits: [(&str, Edit); 5] = [
         ("of another log", |said| said.origin = "fog.example".into()),
         ("from another key", |said| said.from = verifier(3).to_string()),
         ("to another key than the subject", |said| said.to = verifier(3).to_string()),

@@ -459,7 +459,15 @@ fn for_content(error: &ContentError, path: &Path) -> Option<String> {
 fn for_addition(error: &TrustError) -> Option<String> {
     Some(match error {
         TrustError::Duplicate { what: "key", .. } => "choose another `--name`".into(),
+        TrustError::Duplicate { what: "log", .. } => {
+            "it is trusted already; if it has got another key, `assay trust rotate` names that"
+                .into()
+        }
         TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),
+        TrustError::NoSuchLogKey { .. } => {
+            "`assay trust list` shows the logs and their keys; `assay trust add --log` adds a log"
+                .into()
+        }
         TrustError::SameKey { other, .. } => {
             format!(
                 "give the `--owner` and the `--custody` of `{other}`; `assay trust list` shows them"

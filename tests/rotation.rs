@@ -13,7 +13,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use attest::{Checkpoint, LogProof, NoteSigner, Sha256, SigningKey};
+use attest::{Checkpoint, LogProof, NoteSigner, Sha256, SigningKey, VerifierKey};
+use fixtures::signing_key;
 use serde_json::Value;
 use verify::{Reach, Trust};
 
@@ -166,6 +167,11 @@ fn whoever_has_the_old_key_afterwards_is_not_believed() {
         assay(at, &format!("verify forged --proof {name} --trust lost.yaml"), 1, why);
     }
     assay(at, "verify model.bin --trust lost.yaml", 0, "read all 2 entries");
+
+    assay(at, &format!("trust add --log {key} --trust lost.yaml"), 2, "`assay trust rotate`");
+    let stranger = VerifierKey::new(&origin, signing_key("stranger").unwrap().public().clone());
+    let words = format!("trust rotate --former {} --until 1", stranger.unwrap());
+    assay(at, &format!("{words} --trust lost.yaml"), 2, "names no log");
 
     // One entry more, by the register itself: its own key, and the same past.
     assay(at, REVIEW, 0, "entry 2");

@@ -129,6 +129,17 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Erase(source) => return for_erase(source),
             #[cfg(feature = "server")]
+            Self::Rotate(source) => return for_rotate(source),
+            Self::Rotation { .. } => {
+                "take it from the register itself: `assay log entry INDEX --output FILE`".into()
+            }
+            Self::NoRotationOf(_) => {
+                "`assay trust add --log VKEY` names a log; `assay trust list` shows them".into()
+            }
+            Self::NotATree(_) => {
+                "write `--last-good 120 sha256:…`, as `assay log head` showed them then".into()
+            }
+            #[cfg(feature = "server")]
             Self::ErasedBefore(_) => {
                 "`assay find --type tombstone` shows who did, and why".into()
             }
@@ -209,6 +220,12 @@ impl Error {
             Self::NotAParameter(_) => "write it as `NAME=VALUE`".into(),
             #[cfg(not(feature = "server"))]
             Self::NoBundles => "name them with `--bundle`".into(),
+            #[cfg(feature = "server")]
+            Self::Follow(source) if is_by_another_key(source) => {
+                "if the register got another key, its statement says so: `assay find --type \
+                 key-rotation`, then `assay trust rotate`"
+                    .into()
+            }
             #[cfg(feature = "server")]
             Self::Follow(_) => {
                 "nothing is decided on a register that cannot be read whole; restore its folder \
@@ -377,6 +394,28 @@ fn for_seen(path: &Path, error: &server::seen::SeenError) -> String {
     }
 }
 
+/// Whether nobody of the trust file signed what the register shows.
+#[cfg(feature = "server")]
+fn is_by_another_key(error: &server::register::RegisterFollowError) -> bool {
+    use server::register::RegisterFollowError;
+    use verify::FollowError;
+
+    matches!(error, RegisterFollowError::Follow(FollowError::OtherKey(_)))
+}
+
+#[cfg(feature = "server")]
+fn for_rotate(error: &server::register::RotateError) -> Option<String> {
+    use server::register::RotateError;
+
+    match error {
+        RotateError::Submit(_) | RotateError::Read(_) => {
+            Some("run it again: it goes on with what was begun".into())
+        }
+        // The others say themselves what to do.
+        _ => None,
+    }
+}
+
 #[cfg(feature = "server")]
 fn for_erase(error: &server::register::EraseError) -> Option<String> {
     use server::register::EraseError;
@@ -420,7 +459,15 @@ fn for_content(error: &ContentError, path: &Path) -> Option<String> {
 fn for_addition(error: &TrustError) -> Option<String> {
     Some(match error {
         TrustError::Duplicate { what: "key", .. } => "choose another `--name`".into(),
+        TrustError::Duplicate { what: "log", .. } => {
+            "it is trusted already; if it has got another key, `assay trust rotate` names that"
+                .into()
+        }
         TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),
+        TrustError::NoSuchLogKey { .. } => {
+            "`assay trust list` shows the logs and their keys; `assay trust add --log` adds a log"
+                .into()
+        }
         TrustError::SameKey { other, .. } => {
             format!(
                 "give the `--owner` and the `--custody` of `{other}`; `assay trust list` shows them"

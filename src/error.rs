@@ -160,6 +160,20 @@ pub enum Error {
         /// Why.
         source: TrustError,
     },
+    /// A bundle does not say that a trusted log gets another key.
+    #[error("`{}` is no rotation of a key that is trusted", path.display())]
+    Rotation {
+        /// The bundle.
+        path: PathBuf,
+        /// Why.
+        source: Box<verify::RotationError>,
+    },
+    /// A bundle is of a log that the trust file does not name, or of none.
+    #[error("the trust file does not name the log `{0}`, whose key would be rotated")]
+    NoRotationOf(String),
+    /// A tree is a size and a root.
+    #[error("`{0}` is not a size and a root")]
+    NotATree(String),
     /// A document is not the JSON that is asked for.
     #[error("cannot use `{}`", path.display())]
     Document {
@@ -368,6 +382,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("cannot erase the statement")]
     Erase(#[source] Box<server::register::EraseError>),
+    /// The key of the register is not rotated.
+    #[cfg(feature = "server")]
+    #[error("cannot rotate the register's key")]
+    Rotate(#[source] Box<server::register::RotateError>),
     /// A statement was erased before, under somebody else's tombstone.
     #[cfg(feature = "server")]
     #[error("body {0} was erased before")]

@@ -131,12 +131,6 @@ impl Home {
         self.path.join("unsent")
     }
 
-    /// The notes of logs that are monitored.
-    #[cfg(feature = "server")]
-    pub fn monitor(&self) -> PathBuf {
-        self.path.join("monitor")
-    }
-
     /// What the folder's own witness cosigned.
     #[cfg(feature = "server")]
     pub fn witness(&self) -> PathBuf {

@@ -17,8 +17,16 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// Words for Assay's own types.
-const OWN: [&str; 7] =
-    ["evaluation", "deployment", "monitoring", "approval", "waiver", "revocation", "tombstone"];
+const OWN: [&str; 8] = [
+    "evaluation",
+    "deployment",
+    "monitoring",
+    "approval",
+    "waiver",
+    "revocation",
+    "tombstone",
+    "key-rotation",
+];
 
 /// The version of Assay's own types.
 const OWN_VERSION: &str = "/v0.1";

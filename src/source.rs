@@ -9,6 +9,7 @@ use attest::{ArtifactId, Bundle, Checkpoint, Envelope, PublicKey, Timestamp, Ver
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use server::monitor::Split;
+use server::notes::Notes;
 use server::register::{
     Embedded, FolderError, Holder, LockError, Measured, PATIENCE, Proofs, Query, ReadError,
     Receipt, Register, RegisterFollowError, Search, Term, open, open_or_create, served_by,
@@ -21,13 +22,13 @@ use server::wire::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Action, Error};
 use crate::home::Home;
 use crate::http::Service;
 use crate::render::Printer;
 use crate::setup;
 use verify::merkle::verify_consistency;
-use verify::{Direction, FollowError, Followed, Trust};
+use verify::{Direction, FollowError, Followed, LastGood, Trust};
 
 /// A register to ask.
 pub enum Source {
@@ -443,7 +444,13 @@ impl Source {
                 if let Some(evidence) = server::witness::unsettled(&home.register()) {
                     return Err(Error::Forked(evidence));
                 }
-                folder.wait(server::seen::accept(&path, folder.register(), cx.now)).map(|_| ())
+                let accepted = server::seen::accept(&path, folder.register(), cx.now);
+                folder.wait(accepted).map(|_| ()).inspect_err(|error| {
+                    if matches!(error, SeenError::Fork { .. } | SeenError::Shorter { .. }) {
+                        let kept = Notes::beside(&path).folder().display().to_string();
+                        cx.printer.warn(&format!("both notes are kept in `{kept}`"));
+                    }
+                })
             }
             Self::Service(service) => return self.accept_of(service, &home, cx),
         };
@@ -467,40 +474,55 @@ impl Source {
         let (now, _) = log.open(&note).map_err(|source| Error::Log(Box::new(source)))?;
         let path = home.seen();
         let failed = |source| Error::Seen { path: path.clone(), source: Box::new(source) };
-        let seen = Seen::load(&path).map_err(failed)?;
-        if let Some(before) = seen.mark(&now.origin) {
-            let here = Mark { size: now.size, root: now.root };
-            let (older, newer) =
-                if now.size < before.size { (here, before) } else { (before, here) };
-            let grown = match older.size {
-                _ if older.size == newer.size => older.root == newer.root,
-                0 => true,
-                // With a quorum a service shows less than it has, and can prove that it has more.
-                _ => self.consistency(older.size, newer.size).is_ok_and(|proof| {
-                    let hashes = &proof.hashes;
-                    let (from, to) = (&older.root, &newer.root);
-                    verify_consistency(older.size, newer.size, hashes, from, to).is_ok()
-                }),
-            };
-            if !grown {
-                let what = if now.size < before.size { "rollback" } else { "fork" };
-                let split = Split { now: now.clone(), note, before };
-                let kept = crate::command::monitor::keep_evidence(home, what, &split)?;
-                let [one, other] = kept.map(|path| path.display().to_string());
-                cx.printer.warn(&format!("both notes are kept: `{one}` and `{other}`"));
-                let Checkpoint { origin, size, root } = now;
-                let Mark { size: seen, root: seen_root } = before;
-                return Err(failed(match what {
-                    "rollback" => SeenError::Shorter { origin, size, seen },
-                    _ => SeenError::Fork { origin, size: seen, seen: seen_root, root },
-                }));
-            }
-            if now.size < before.size {
-                return Ok(());
+        let before = Seen::load(&path).map_err(failed)?.mark(&now.origin);
+        let vouched = log.last_good().map(|LastGood { size, root }| Mark { size, root });
+        for mark in before.into_iter().chain(vouched) {
+            if !self.has_grown(mark, &now) {
+                let what = if now.size < mark.size { "rollback" } else { "fork" };
+                let split = Split { now, note, before: mark };
+                return Err(failed(report(what, &split, &Notes::beside(&path), cx)?));
             }
         }
-        server::seen::remember(&home.seen(), &now, cx.now).map_err(failed)
+        if before.is_some_and(|before| now.size < before.size) {
+            return Ok(());
+        }
+        server::seen::remember(&path, &now, cx.now).map_err(failed)?;
+        if before != Some(Mark { size: now.size, root: now.root }) {
+            let notes = Notes::beside(&path);
+            let kept = notes.keep(&now.origin, &note);
+            kept.map_err(|source| Error::io(Action::Write, notes.folder(), source))?;
+        }
+        Ok(())
     }
+
+    /// Whether the larger of two trees of the register has the smaller one in it, as the service
+    /// proves. With a quorum a service shows less than it has, and can prove that it has more.
+    fn has_grown(&self, mark: Mark, now: &Checkpoint) -> bool {
+        let here = Mark { size: now.size, root: now.root };
+        let (older, newer) = if now.size < mark.size { (here, mark) } else { (mark, here) };
+        match older.size {
+            _ if older.size == newer.size => older.root == newer.root,
+            0 => true,
+            _ => self.consistency(older.size, newer.size).is_ok_and(|proof| {
+                let (from, to) = (&older.root, &newer.root);
+                verify_consistency(older.size, newer.size, &proof.hashes, from, to).is_ok()
+            }),
+        }
+    }
+}
+
+/// Keeps both notes of a register that took something back, and says so.
+fn report(what: &str, split: &Split, notes: &Notes, cx: &Context<'_>) -> Result<SeenError, Error> {
+    let kept = notes.keep_evidence(what, split);
+    let kept = kept.map_err(|source| Error::io(Action::Write, notes.folder(), source))?;
+    let [one, other] = kept.map(|path| path.display().to_string());
+    cx.printer.warn(&format!("both notes are kept: `{one}` and `{other}`"));
+    let Checkpoint { origin, size, root } = split.now.clone();
+    let Mark { size: seen, root: seen_root } = split.before;
+    Ok(match what {
+        "rollback" => SeenError::Shorter { origin, size, seen },
+        _ => SeenError::Fork { origin, size: seen, seen: seen_root, root },
+    })
 }
 
 /// Holds the clock against the newest checkpoint that was accepted in the folder, if there is one:

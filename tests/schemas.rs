@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use attest::hash::Silent;
 use attest::predicate::{
-    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, MONITORING, PROVENANCE, REVOCATION, TOMBSTONE,
-    WAIVER,
+    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, PROVENANCE, REVOCATION,
+    TOMBSTONE, WAIVER,
 };
 use attest::record::{Material, Plan, Recorder};
 use attest::statement::STATEMENT_V1;
@@ -25,8 +25,8 @@ use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
 
 /// The predicates of Assay's own.
-const OWN: [&str; 7] =
-    [EVALUATION, APPROVAL, WAIVER, REVOCATION, TOMBSTONE, DEPLOYMENT, MONITORING];
+const OWN: [&str; 8] =
+    [EVALUATION, APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION, DEPLOYMENT, MONITORING];
 /// What the others refer to.
 const SHARED: [&str; 2] = ["build-type/parameters/v1", "attestation/shared/v0.1"];
 
@@ -176,6 +176,11 @@ fn good(of: &str) -> Value {
         TOMBSTONE => json!({
             "predicateType": "https://example.com/review/v1", "reason": "personal data",
             "erasedOn": from,
+        }),
+        KEY_ROTATION => json!({
+            "origin": "assay.local/0", "from": "assay.local/0+33d7b496+AeHTu4Q=",
+            "to": "assay.local/0+d7b49633+AeHTu4Q=", "size": 12,
+            "root": policy, "rotatedOn": from,
         }),
         DEPLOYMENT => json!({
             "deployer": party, "event": "rollout", "environment": "production",
@@ -340,6 +345,12 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
         (TOMBSTONE, "/reason", none.clone(), Refuses),
         (TOMBSTONE, "/reason", some("".into()), Reads),
         (TOMBSTONE, "/erasedOn", none.clone(), Reads),
+        (KEY_ROTATION, "/origin", none.clone(), Refuses),
+        (KEY_ROTATION, "/from", none.clone(), Refuses),
+        (KEY_ROTATION, "/to", some("".into()), Reads),
+        (KEY_ROTATION, "/size", some("12".into()), Refuses),
+        (KEY_ROTATION, "/root", some("sha256:00".into()), Refuses),
+        (KEY_ROTATION, "/rotatedOn", none.clone(), Reads),
         (DEPLOYMENT, "/event", none.clone(), Refuses),
         (DEPLOYMENT, "/event", some("promotion".into()), Reads),
         (DEPLOYMENT, "/environment", none.clone(), Refuses),

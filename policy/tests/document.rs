@@ -222,6 +222,12 @@ fn what_is_refused_and_where() {
             "is no step",
         ),
         (
+            "a rotation of a key is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, key-rotation/v0.1]",
+            "is no step",
+        ),
+        (
             "a tombstone is no step",
             "[evaluation/v0.1]",
             "[evaluation/v0.1, tombstone/v0.1]",

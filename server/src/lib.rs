@@ -14,6 +14,7 @@ pub mod judge;
 pub mod keeper;
 mod listener;
 pub mod monitor;
+pub mod notes;
 pub mod register;
 pub mod seen;
 mod serve;

@@ -16,7 +16,9 @@ use attest::{Checkpoint, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockBehind;
-use crate::register::{CLOCK_TOLERANCE_MICROSECONDS, ReadError, Register, Storage};
+use crate::monitor::Split;
+use crate::notes::Notes;
+use crate::register::{CLOCK_TOLERANCE_MICROSECONDS, ReadError, Register, Signed, Storage};
 
 /// How many registers are remembered.
 pub const MAX_LOGS: usize = 1024;
@@ -131,16 +133,47 @@ pub async fn accept<S: Storage>(
     before.require_clock(now)?;
     let signed = register.signed().await?;
     let checkpoint = &signed.checkpoint;
-    if let Some(mark) = before.mark(&checkpoint.origin) {
-        mark.require_not_shorter(checkpoint)?;
-        mark.require_root(&checkpoint.origin, register.root(mark.size).await?)?;
+    let notes = Notes::beside(path);
+    if let Some(mark) = before.mark(&checkpoint.origin)
+        && let Err(error) = require_grown(mark, checkpoint, register).await
+    {
+        keep_evidence(&notes, mark, &signed, &error);
+        return Err(error);
     }
     let mut after = before.clone();
     after.accept(checkpoint, now)?;
+    if after.logs != before.logs
+        && let Err(error) = notes.keep(&checkpoint.origin, &signed.note)
+    {
+        // What counts is the mark; the note would be evidence.
+        tracing::warn!(%error, "cannot keep the newest checkpoint");
+    }
     if after.is_worth_writing(&before) {
         after.save(path)?;
     }
     Ok(after.accepted.unwrap_or(now))
+}
+
+/// Demands that the tree that was seen is in the register's tree.
+async fn require_grown<S: Storage>(
+    mark: Mark,
+    checkpoint: &Checkpoint,
+    register: &Register<S>,
+) -> Result<(), SeenError> {
+    mark.require_not_shorter(checkpoint)?;
+    mark.require_root(&checkpoint.origin, register.root(mark.size).await?)
+}
+
+/// Keeps what the register shows and what was seen of it, when the two are at odds.
+fn keep_evidence(notes: &Notes, before: Mark, signed: &Signed, error: &SeenError) {
+    let what = match error {
+        SeenError::Shorter { .. } => "rollback",
+        SeenError::Fork { .. } => "fork",
+        _ => return,
+    };
+    let (now, note) = (signed.checkpoint.clone(), signed.note.clone());
+    let kept = notes.keep_evidence(what, &Split { now, note, before });
+    tracing::error!(what, ?kept, "the register is not the one that it was");
 }
 
 /// Remembers a checkpoint of somebody else's log that was proven to extend what was seen.

@@ -9,9 +9,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use attest::VerifierKey;
+use attest::{NoteSigner, SigningKey, VerifierKey};
 use server::monitor::{Believed, FetchError, Look, MonitorError, TileError, look};
 use server::seen::Mark;
+use verify::{LastGood, Reach, Trust};
 
 /// The key of transparency-dev/tessera's test log.
 const KEY: &str = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
@@ -118,6 +119,42 @@ fn what_a_hostile_log_serves() {
         let found = at(&folder, 15, nine, change).unwrap_err();
         assert!(want(&found), "{name}: {found:?}");
     }
+}
+
+/// THREATS 31: whoever keeps the trust file vouches for a tree, because a key was lost.
+#[test]
+fn a_log_comes_through_the_tree_that_is_vouched_for() {
+    let Some(folder) = log() else { return };
+    let nine = mark(&at(&folder, 9, None, honest).unwrap()).unwrap();
+    let other = attest::Sha256::of(b"another history");
+    let lost = NoteSigner::new("example.com/log/testdata", {
+        SigningKey::from_ed25519_seed(&[1; 32]).unwrap()
+    });
+    let lost = lost.unwrap().verifier().clone();
+    let look_at = |size: u64, root, before| {
+        let mut trust = Trust::empty();
+        trust.add_log(&lost).unwrap();
+        let last_good = Reach::LastGood(LastGood { size: nine.size, root });
+        trust.rotate_log(&KEY.parse().unwrap(), last_good).unwrap();
+        let fetch = |path: &str, _: usize| -> Result<Option<Vec<u8>>, FetchError> {
+            let file =
+                if path == "checkpoint" { format!("checkpoint.{size}") } else { path.into() };
+            Ok(fs::read(folder.join(file)).ok())
+        };
+        look(Believed::Log(&trust.logs()[0]), before, true, &fetch)
+    };
+    let seven = mark(&at(&folder, 7, None, honest).unwrap());
+    for before in [None, seven, Some(nine)] {
+        assert!(look_at(9, nine.root, before).is_ok());
+        assert!(look_at(15, nine.root, before).is_ok());
+    }
+    // Every key of the log is held to it, and nobody has to have seen anything before.
+    let short = look_at(8, nine.root, None).unwrap_err();
+    assert!(matches!(short, MonitorError::Rollback(_)), "{short}");
+    let same = look_at(9, other, None).unwrap_err();
+    assert!(matches!(same, MonitorError::Open(_)), "{same}");
+    let fork = look_at(15, other, None).unwrap_err();
+    assert!(matches!(fork, MonitorError::Fork(_)), "{fork}");
 }
 
 fn flip_byte(bytes: Option<Vec<u8>>) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@ mod erase;
 mod export;
 mod fsck;
 mod rebuild;
+mod rotate;
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,8 @@ use ::attest::{
     Checkpoint, CheckpointError, KeyId, LogProof, ResourceDescriptor, Statement, Timestamp,
     VerifierKey,
 };
-use ::verify::Trust;
 use ::verify::merkle::{verify_consistency, verify_inclusion};
+use ::verify::{Trust, TrustedLog};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
@@ -54,6 +55,7 @@ enum LogCommand {
     Fsck(fsck::FsckArgs),
     Import(export::ImportArgs),
     RebuildIndex(rebuild::RebuildArgs),
+    RotateKey(rotate::RotateArgs),
 }
 
 /// Show the newest checkpoint: how many entries there are, and their root
@@ -116,6 +118,7 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         LogCommand::Import(args) => Ok(Box::new(args.run(cx)?)),
         LogCommand::Fsck(args) => Ok(Box::new(args.run(cx)?)),
         LogCommand::RebuildIndex(args) => Ok(Box::new(args.run(cx)?)),
+        LogCommand::RotateKey(args) => args.run(cx),
         LogCommand::Head(HeadArgs {}) => Ok(Box::new(Head::of(&Source::open(cx)?, cx)?)),
         LogCommand::Entry(args) => Ok(Box::new(args.entry(&Source::open(cx)?, cx)?)),
         LogCommand::Prove(ProveArgs { index: Some(index), size, output, .. }) => {
@@ -157,6 +160,9 @@ pub struct Head {
     key: Option<String>,
     /// Whether the trust file names the log, and its key signed this.
     pub trusted: bool,
+    /// Whether the trust file names the log at all.
+    #[serde(skip)]
+    named: bool,
     note: String,
 }
 
@@ -182,9 +188,12 @@ impl Head {
             // Nobody to check it with: what it says is shown, and that it is not trusted.
             (None, None) => claimed(&note).map_err(Error::Checkpoint)?,
         };
-        let key = log.map(|log| log.key().to_string()).or_else(|| own.map(ToString::to_string));
+        // Where the trust file's key did not sign, the register's own says whom to name there.
+        let named = log.map(TrustedLog::key);
+        let key = if trusted { named.or(own) } else { own.or(named) }.map(ToString::to_string);
+        let named = named.is_some();
         let Checkpoint { origin, size, root } = opened;
-        Ok(Self { version: "assay/head/v1", origin, size, root, key, trusted, note })
+        Ok(Self { version: "assay/head/v1", origin, size, root, key, trusted, named, note })
     }
 }
 
@@ -205,6 +214,8 @@ impl Answer for Head {
         page.put(Tone::Faint, "trusted  ");
         if self.trusted {
             page.put(Tone::Good, "yes").end();
+        } else if self.named {
+            page.put(Tone::Warn, "no").line(": `assay trust rotate` if it has got another key");
         } else {
             page.put(Tone::Warn, "no").line(": `assay trust add --log KEY` if you believe it");
         }

@@ -1,6 +1,6 @@
 //! `assay monitor`: follows somebody else's log, and says so when it takes anything back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use ::attest::{Checkpoint, Sha256, VerifierKey};
 use clap::Args;
 use serde::Serialize;
 use server::monitor::{Believed, FetchError, Look, MonitorError, Split, look};
+use server::notes::Notes;
 use server::seen::{self, Seen};
 
 use crate::clock;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Action, Error};
 use crate::exit::Exit;
-use crate::home::{self, Existing, Home, Readers};
+use crate::home::Home;
 use crate::http::Service;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
@@ -109,78 +110,25 @@ impl MonitorArgs {
         let now = clock::now();
         seen.require_clock(now).map_err(remembered)?;
         let before = seen.mark(believed.origin());
-        let files = Files::of(home, believed.origin());
+        let notes = Notes::beside(&path);
+        let kept = |source| Error::io(Action::Write, notes.folder(), source);
         match look(believed, before, self.entries, &fetch) {
             Ok(found) => {
                 seen::remember(&home.seen(), &found.checkpoint, now).map_err(remembered)?;
-                files.keep(&found)?;
+                notes.keep(&found.checkpoint.origin, &found.note).map_err(kept)?;
                 Ok(Box::new(Seeing::of(found)))
             }
-            Err(MonitorError::Fork(split)) => Ok(Box::new(files.alarm("fork", &split)?)),
-            Err(MonitorError::Rollback(split)) => Ok(Box::new(files.alarm("rollback", &split)?)),
+            Err(MonitorError::Fork(split)) => {
+                let evidence = notes.keep_evidence("fork", &split).map_err(kept)?;
+                Ok(Box::new(Alarm::of("fork", *split, evidence)))
+            }
+            Err(MonitorError::Rollback(split)) => {
+                let evidence = notes.keep_evidence("rollback", &split).map_err(kept)?;
+                Ok(Box::new(Alarm::of("rollback", *split, evidence)))
+            }
             Err(error) => Err(failed(error)),
         }
     }
-}
-
-/// Keeps both notes of a log that took something back, and says where.
-pub fn keep_evidence(
-    home: &Home,
-    what: &'static str,
-    split: &Split,
-) -> Result<[PathBuf; 2], Error> {
-    Files::of(home, &split.now.origin).alarm(what, split).map(|alarm| alarm.evidence)
-}
-
-/// Where the notes of a log are kept.
-struct Files {
-    folder: PathBuf,
-    name: String,
-}
-
-impl Files {
-    fn of(home: &Home, origin: &str) -> Self {
-        Self { folder: home.monitor(), name: Sha256::of(origin.as_bytes()).hex() }
-    }
-
-    /// Keeps the newest note, to have it when a later one contradicts it.
-    fn keep(&self, found: &Look) -> Result<(), Error> {
-        home::private_folder(&self.folder)?;
-        write(&self.newest(), &found.note)
-    }
-
-    /// Keeps both notes of a split, and says where.
-    fn alarm(&self, what: &'static str, split: &Split) -> Result<Alarm, Error> {
-        let at = Sha256::of(split.note.as_bytes()).hex().chars().take(16).collect::<String>();
-        let folder = self.folder.join(format!("{}-{what}-{at}", self.name));
-        home::private_folder(&folder)?;
-        let (before, now) = (folder.join("before.note"), folder.join("now.note"));
-        let Checkpoint { origin, .. } = &split.now;
-        let mark =
-            Checkpoint { origin: origin.clone(), size: split.before.size, root: split.before.root };
-        // Without the note there is still what was remembered, which nobody signed.
-        let kept = home::read_text(&self.newest()).ok();
-        let kept = kept.filter(|note| note.starts_with(&mark.to_string()));
-        write(&before, &kept.unwrap_or_else(|| mark.to_string()))?;
-        write(&now, &split.note)?;
-        Ok(Alarm {
-            version: "assay/alarm/v1",
-            what,
-            origin: origin.clone(),
-            size: split.now.size,
-            root: split.now.root,
-            before: Mark { size: split.before.size, root: split.before.root },
-            evidence: [before, now],
-        })
-    }
-
-    fn newest(&self) -> PathBuf {
-        self.folder.join(format!("{}.note", self.name))
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    home::write(path, text.as_bytes(), Readers::All, Existing::Replaced)
 }
 
 #[derive(Serialize)]
@@ -245,6 +193,14 @@ struct Alarm {
     root: Sha256,
     before: Mark,
     evidence: [PathBuf; 2],
+}
+
+impl Alarm {
+    fn of(what: &'static str, split: Split, evidence: [PathBuf; 2]) -> Self {
+        let Split { now: Checkpoint { origin, size, root }, before, .. } = split;
+        let before = Mark { size: before.size, root: before.root };
+        Self { version: "assay/alarm/v1", what, origin, size, root, before, evidence }
+    }
 }
 
 impl Answer for Alarm {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod export;
+mod rotate;
 
 #[cfg(feature = "server")]
 use std::path::Path;
@@ -39,6 +40,7 @@ pub struct TrustArgs {
 enum TrustCommand {
     Add(Box<AddArgs>),
     List(ListArgs),
+    Rotate(Box<rotate::RotateArgs>),
     #[cfg(feature = "server")]
     Export(export::ExportArgs),
 }
@@ -128,6 +130,7 @@ pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
             let trust = cx.trust(args.trust.as_deref())?;
             Ok(Box::new(Listing::of(&trust, cx.now)))
         }
+        TrustCommand::Rotate(rotate) => Ok(Box::new(rotate.run(args.trust.as_deref(), cx)?)),
         #[cfg(feature = "server")]
         TrustCommand::Export(export) => Ok(Box::new(export.run(args.trust.as_deref(), cx)?)),
     }
@@ -288,6 +291,8 @@ struct KeyRow {
 struct LogRow {
     origin: String,
     key: String,
+    #[serde(rename = "formerKeys", skip_serializing_if = "Vec::is_empty")]
+    former: Vec<rotate::Former>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     witnesses: Vec<WitnessRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -309,6 +314,7 @@ impl LogRow {
         Self {
             origin: log.origin().into(),
             key: log.key().to_string(),
+            former: log.former().iter().map(rotate::Former::of).collect(),
             witnesses: witnesses.collect(),
             quorum: Some(log.witnesses().quorum()).filter(|quorum| *quorum > 0),
         }
@@ -369,6 +375,9 @@ impl Answer for Listing {
         page.table(&heads, &rows);
         for log in &self.logs {
             page.end().put(Tone::Faint, "log       ").text(&log.key).end();
+            for former in &log.former {
+                former.draw(page, "former    ");
+            }
             if let Some(quorum) = log.quorum {
                 let count = log.witnesses.len();
                 page.line(format_args!("          if cosigned by {quorum} of {count} witnesses:"));

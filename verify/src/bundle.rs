@@ -258,7 +258,11 @@ fn check_counts(bundle: &Bundle) -> Result<(), VerifyError> {
 
 /// The size and root that count are those that the log signed; a proof that says otherwise of
 /// itself is for another tree.
-fn included(checkpoint: &Checkpoint, proof: &Inclusion, leaf: &[u8]) -> Result<(), VerifyError> {
+pub(crate) fn included(
+    checkpoint: &Checkpoint,
+    proof: &Inclusion,
+    leaf: &[u8],
+) -> Result<(), VerifyError> {
     let Checkpoint { origin, size, root } = checkpoint;
     if (proof.size, proof.root) != (*size, *root) {
         let (origin, claimed) = (origin.clone(), proof.size);

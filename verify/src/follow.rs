@@ -16,11 +16,14 @@ use attest::predicate::{
     APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, TOMBSTONE, VERIFICATION_SUMMARY,
     is_erasable,
 };
-use attest::{Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Statement, Verifier};
+use attest::{
+    CheckpointError, Envelope, KeyId, Leaf, NoteError, Predicate, PublicKey, Sha256, Statement,
+    Verifier,
+};
 
 use crate::merkle::{Frontier, leaf_hash};
 use crate::negatives::Negatives;
-use crate::trust::Trust;
+use crate::trust::{EndedError, LastGood, OpenError, Trust};
 use crate::verified::Signer;
 
 /// How many negative facts a follower keeps. Only trusted signers can add to them.
@@ -43,6 +46,9 @@ pub struct Follower {
     origin: String,
     trust: Sha256,
     frontier: Frontier,
+    last_good: Vec<LastGood>,
+    /// The first last good tree that the leaves do not make.
+    forked: Option<EndedError>,
     watched: BTreeMap<KeyId, Watched>,
     negatives: Negatives,
     missing: Vec<u64>,
@@ -109,6 +115,12 @@ pub enum FollowError {
     /// The trust file has changed since the follower was made: follow again from the first leaf.
     #[error("the trust file has changed since leaf 0 was followed")]
     TrustChanged,
+    /// Nobody signed the checkpoint whom the trust file names.
+    #[error("the checkpoint of `{0}` is signed by no key of it that the trust file names")]
+    OtherKey(
+        /// The log.
+        String,
+    ),
     /// The checkpoint is not one that the log signed.
     #[error("checkpoint of `{origin}`: {reason}")]
     Checkpoint {
@@ -124,6 +136,22 @@ pub enum FollowError {
         followed: u64,
         /// How many the log signed for.
         signed: u64,
+    },
+    /// The leaves do not make a tree that the trust file vouches for.
+    #[error("the log has another history than the trust file vouches for: {0}")]
+    NotLastGood(
+        /// Which tree.
+        EndedError,
+    ),
+    /// The log has fewer entries than a tree that the trust file vouches for.
+    #[error(
+        "the log has {size} entries, but had {last_good} when its key was lost, as the trust file says"
+    )]
+    BeforeLastGood {
+        /// How many the log signed for.
+        size: u64,
+        /// The size of the last good tree.
+        last_good: u64,
     },
     /// The leaves do not make the root that the log signed.
     #[error("the {size} leaves make the root {computed}, but the log signed {signed}")]
@@ -144,9 +172,7 @@ impl Follower {
     /// # Errors
     /// [`FollowError::UnknownLog`] when `trust` does not name the log.
     pub fn new(origin: &str, trust: &Trust) -> Result<Self, FollowError> {
-        if trust.log(origin).is_none() {
-            return Err(FollowError::UnknownLog(origin.into()));
-        }
+        let log = trust.log(origin).ok_or_else(|| FollowError::UnknownLog(origin.into()))?;
         let watched = trust.keys().iter().filter_map(|key| {
             let may = |predicate: &str| {
                 key.grants().iter().any(|grant| grant.may().predicates.has(predicate))
@@ -162,6 +188,8 @@ impl Follower {
             origin: origin.into(),
             trust: trust.digest(),
             frontier: Frontier::new(),
+            last_good: log.last_good().collect(),
+            forked: None,
             watched: watched.collect(),
             negatives: Negatives::none(),
             missing: Vec::new(),
@@ -221,6 +249,10 @@ impl Follower {
             Err(_) => self.unreadable += 1,
         }
         self.frontier.append(leaf_hash(leaf));
+        let size = self.size();
+        let mut vouched = self.last_good.iter().filter(|last_good| last_good.size == size);
+        let forked = vouched.find_map(|last_good| last_good.require(size, self.root()).err());
+        self.forked = self.forked.take().or(forked);
         Ok(())
     }
 
@@ -236,9 +268,12 @@ impl Follower {
         }
         let log =
             trust.log(&self.origin).ok_or_else(|| FollowError::UnknownLog(self.origin.clone()))?;
-        let (head, _) = log.open(note).map_err(|error| FollowError::Checkpoint {
-            origin: self.origin.clone(),
-            reason: error.to_string(),
+        let origin = || self.origin.clone();
+        let (head, _) = log.open(note).map_err(|error| match error {
+            OpenError::Checkpoint(CheckpointError::Note(NoteError::Unsigned(_))) => {
+                FollowError::OtherKey(origin())
+            }
+            error => FollowError::Checkpoint { origin: origin(), reason: error.to_string() },
         })?;
         if head.size != self.size() {
             return Err(FollowError::Size { followed: self.size(), signed: head.size });
@@ -246,6 +281,14 @@ impl Follower {
         let computed = self.root();
         if head.root != computed {
             return Err(FollowError::Root { size: head.size, computed, signed: head.root });
+        }
+        if let Some(forked) = &self.forked {
+            return Err(FollowError::NotLastGood(forked.clone()));
+        }
+        if let Some(last_good) = self.last_good.iter().map(|one| one.size).max()
+            && head.size < last_good
+        {
+            return Err(FollowError::BeforeLastGood { size: head.size, last_good });
         }
         let count = self.missing_count + self.awaited_count as u64;
         if count > 0 {

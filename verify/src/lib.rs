@@ -13,6 +13,7 @@ mod lineage;
 pub mod merkle;
 mod negatives;
 mod proof;
+mod rotation;
 mod trace;
 mod trust;
 mod verified;
@@ -26,10 +27,11 @@ pub use lineage::{
 };
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;
+pub use rotation::{Rotation, RotationError, verify_rotation};
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, Globs, Grant, MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError,
-    Trust, TrustError, TrustedKey, TrustedLog, TrustedVerifier, TrustedWitness, Window, Witnessed,
-    Witnesses, WitnessesError,
+    Custody, EndedError, FormerKey, Globs, Grant, LastGood, MAX_TRUST_BYTES, May, Names, OpenError,
+    OutOfScope, Place, QuorumError, Reach, Trust, TrustError, TrustedKey, TrustedLog,
+    TrustedVerifier, TrustedWitness, Window, Witnessed, Witnesses, WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

@@ -8,12 +8,16 @@
 //! Nothing here reads a clock or a file: the text of the trust file is an argument.
 
 mod document;
+mod former;
 mod scope;
 mod witnesses;
 
-use attest::{Checkpoint, CheckpointError, KeyId, Note, PublicKey, Sha256, Timestamp, VerifierKey};
+use attest::{
+    Checkpoint, CheckpointError, KeyId, Note, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
+};
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
+pub use former::{EndedError, FormerKey, LastGood, Reach};
 pub use scope::{Globs, May, Names, OutOfScope};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
 
@@ -62,6 +66,7 @@ pub enum Custody {
 pub struct TrustedLog {
     origin: String,
     key: VerifierKey,
+    former: Vec<FormerKey>,
     witnesses: Witnesses,
 }
 
@@ -75,6 +80,9 @@ pub enum OpenError {
     /// The witnesses that the trust file demands did not cosign it.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    /// A former key of the log signed what it no longer may, or it is not the last good tree.
+    #[error(transparent)]
+    Ended(#[from] EndedError),
 }
 
 /// Somebody whose verification summaries (SLSA VSA) count: an id and the key that must sign.
@@ -242,6 +250,24 @@ impl TrustedLog {
         &self.key
     }
 
+    /// The keys that signed its checkpoints before, the latest first.
+    pub fn former(&self) -> &[FormerKey] {
+        &self.former
+    }
+
+    /// The same log with another key; the one that it has becomes a former one.
+    pub(crate) fn with_key(&self, key: VerifierKey) -> Self {
+        let mut log = self.clone();
+        let former = std::mem::replace(&mut log.key, key);
+        log.former.insert(0, FormerKey::new(former, Reach::Whole));
+        log
+    }
+
+    /// The trees that every larger one must extend, because keys were lost to somebody else.
+    pub fn last_good(&self) -> impl Iterator<Item = LastGood> {
+        self.former.iter().filter_map(FormerKey::last_good)
+    }
+
     /// Who must have cosigned its checkpoints.
     pub const fn witnesses(&self) -> &Witnesses {
         &self.witnesses
@@ -250,12 +276,43 @@ impl TrustedLog {
     /// Reads the checkpoint in a note that the log signed and enough of its witnesses cosigned,
     /// and says who did.
     ///
+    /// One signature is enough, by the key that the log has or by a former one as far as that is
+    /// believed. A signature that names any of them and does not hold rejects the note, and so
+    /// does another tree of the size of a last good one, whoever signed it.
+    ///
     /// # Errors
     /// [`OpenError`]; the note is then no evidence of anything.
     pub fn open(&self, note: &str) -> Result<(Checkpoint, Witnessed), OpenError> {
-        let checkpoint = Checkpoint::open(note, &self.key)?;
-        let note: Note = note.parse().map_err(CheckpointError::from)?;
-        Ok((checkpoint, self.witnesses.check(&note)?))
+        let parsed: Note = note.parse().map_err(CheckpointError::from)?;
+        let checkpoint = self.signed(note, &parsed)?;
+        for last_good in self.last_good() {
+            last_good.require(checkpoint.size, checkpoint.root)?;
+        }
+        Ok((checkpoint, self.witnesses.check(&parsed)?))
+    }
+
+    /// The checkpoint in a note that one of the log's keys signed and may speak for.
+    fn signed(&self, text: &str, note: &Note) -> Result<Checkpoint, OpenError> {
+        let mut signers = Vec::new();
+        for former in &self.former {
+            match note.open(former.key()) {
+                Ok(_) => signers.push(former),
+                Err(NoteError::Unsigned(_)) => {}
+                Err(error) => return Err(CheckpointError::from(error).into()),
+            }
+        }
+        let mut why = match Checkpoint::open(text, &self.key) {
+            Err(error @ CheckpointError::Note(NoteError::Unsigned(_))) => OpenError::from(error),
+            opened => return Ok(opened?),
+        };
+        for former in signers {
+            let checkpoint = Checkpoint::open(text, former.key())?;
+            match former.require(&checkpoint) {
+                Ok(()) => return Ok(checkpoint),
+                Err(error) => why = error.into(),
+            }
+        }
+        Err(why)
     }
 }
 

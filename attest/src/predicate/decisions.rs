@@ -1,4 +1,4 @@
-//! What people decide: approvals, waivers, revocations, tombstones.
+//! What people decide: approvals, waivers, revocations, tombstones, another key for a register.
 //!
 //! Who an approver or revoker says it is decides nothing: the verified signer does.
 
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::digest::Sha256;
 use crate::resource::ResourceDescriptor;
 
 /// Somebody agrees that the subject may go on.
@@ -170,9 +171,33 @@ pub struct Tombstone {
     pub erased_on: Option<Timestamp>,
 }
 
+/// The register gets another key: said by the one that it had, of the one that it gets.
+///
+/// The subject is the new key; its digest is the key's identity. Nobody believes the new key
+/// because of this statement alone: whoever keeps a trust file has to name the key there.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRotation {
+    /// The register, whose name stays.
+    pub origin: String,
+    /// The verifier key that it had, which signs this statement.
+    pub from: String,
+    /// The verifier key that it gets.
+    pub to: String,
+    /// How many entries the register had: every larger tree is signed by both keys, until the
+    /// rotation is finished.
+    pub size: u64,
+    /// The root of that tree.
+    pub root: Sha256,
+    /// When. A claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_on: Option<Timestamp>,
+}
+
 /// The own types, without their version, whose statements cannot be erased: what they say may
 /// speak against somebody.
-const KEPT: [&str; 6] = ["revocation", "trust", "policy", "activation", "waiver", "tombstone"];
+const KEPT: [&str; 7] =
+    ["revocation", "trust", "policy", "activation", "waiver", "tombstone", "key-rotation"];
 
 /// Whether statements of this type, in any version, may be erased from a register.
 pub fn is_erasable(predicate_type: &str) -> bool {
@@ -195,6 +220,7 @@ mod tests {
             ("revocation/v2", false),
             ("trust/v1", false),
             ("tombstone/v0.1", false),
+            ("key-rotation/v0.1", false),
             ("evaluation/v0.1", true),
             ("revocations/v0.1", true),
         ];

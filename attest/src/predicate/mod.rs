@@ -12,7 +12,8 @@ mod provenance;
 mod summary;
 
 pub use decisions::{
-    Approval, Revocation, RevocationEffect, RevocationKind, Scope, Tombstone, Waiver, is_erasable,
+    Approval, KeyRotation, Revocation, RevocationEffect, RevocationKind, Scope, Tombstone, Waiver,
+    is_erasable,
 };
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
 pub use operations::{Deployment, Monitoring, TestResult};
@@ -52,6 +53,8 @@ pub const REVOCATION: &str = "https://assay.example/attestation/revocation/v0.1"
 
 /// That a statement was erased.
 pub const TOMBSTONE: &str = "https://assay.example/attestation/tombstone/v0.1";
+/// That the register gets another key.
+pub const KEY_ROTATION: &str = "https://assay.example/attestation/key-rotation/v0.1";
 
 /// A predicate with its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +79,8 @@ pub enum Predicate {
     Revocation(Revocation),
     /// Which statement was erased.
     Tombstone(Tombstone),
+    /// Which key the register gets.
+    KeyRotation(KeyRotation),
     /// Anything else.
     Other {
         /// Its type, as it stands in the statement.
@@ -99,6 +104,7 @@ impl Predicate {
             Self::Waiver(_) => WAIVER,
             Self::Revocation(_) => REVOCATION,
             Self::Tombstone(_) => TOMBSTONE,
+            Self::KeyRotation(_) => KEY_ROTATION,
             Self::Other { predicate_type, .. } => predicate_type,
         }
     }
@@ -112,7 +118,8 @@ impl Predicate {
             | Self::Deployment(_)
             | Self::Approval(_)
             | Self::Waiver(_)
-            | Self::Tombstone(_) => true,
+            | Self::Tombstone(_)
+            | Self::KeyRotation(_) => true,
             Self::Provenance(_)
             | Self::TestResult(_)
             | Self::Monitoring(_)
@@ -140,6 +147,7 @@ impl Predicate {
             WAIVER => Self::Waiver(typed(value)?),
             REVOCATION => Self::Revocation(typed(value)?),
             TOMBSTONE => Self::Tombstone(typed(value)?),
+            KEY_ROTATION => Self::KeyRotation(typed(value)?),
             other => Self::Other { predicate_type: other.into(), value },
         })
     }
@@ -163,6 +171,7 @@ impl Predicate {
             Self::Waiver(typed) => value(typed),
             Self::Revocation(typed) => value(typed),
             Self::Tombstone(typed) => value(typed),
+            Self::KeyRotation(typed) => value(typed),
             Self::Other { value, .. } => Ok(value.clone()),
         }
     }
@@ -175,7 +184,8 @@ mod tests {
 
     #[test]
     fn own_types_start_with_the_namespace() {
-        for own in [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION, TOMBSTONE] {
+        let decisions = [APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION];
+        for own in [EVALUATION, DEPLOYMENT, MONITORING].into_iter().chain(decisions) {
             assert!(own.starts_with(&format!("{NAMESPACE}attestation/")), "{own}");
         }
     }

@@ -1,8 +1,8 @@
 //! Single values of a document, and the errors with their places.
 
 use attest::predicate::{
-    APPROVAL, DEPLOYMENT, EVALUATION, MONITORING, REVOCATION, TOMBSTONE, VERIFICATION_SUMMARY,
-    WAIVER,
+    APPROVAL, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, REVOCATION, TOMBSTONE,
+    VERIFICATION_SUMMARY, WAIVER,
 };
 use attest::{ArtifactId, Decimal, NAMESPACE};
 use serde_saphyr::Spanned;
@@ -14,11 +14,19 @@ use crate::model::{Completeness, Strength};
 /// The most characters of a name that a person chose: a metric, a data set, a product.
 const MAX_TEXT: usize = 1024;
 /// The own types that may be written short.
-const OWN: [&str; 7] =
-    [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION, TOMBSTONE];
+const OWN: [&str; 8] =
+    [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION];
 /// The types that are no step: each has its own rule, or will have one.
-const NO_STEP: [&str; 7] =
-    [VERIFICATION_SUMMARY, APPROVAL, WAIVER, REVOCATION, MONITORING, DEPLOYMENT, TOMBSTONE];
+const NO_STEP: [&str; 8] = [
+    VERIFICATION_SUMMARY,
+    APPROVAL,
+    WAIVER,
+    REVOCATION,
+    MONITORING,
+    DEPLOYMENT,
+    TOMBSTONE,
+    KEY_ROTATION,
+];
 
 pub(super) type Compiled<T> = Result<T, PolicyError>;
 
@@ -40,8 +48,9 @@ pub(super) fn predicate(text: &Text) -> Compiled<String> {
         }
     };
     if NO_STEP.contains(&full.as_str()) {
-        let problem = "a summary, approval, waiver, revocation, deployment, tombstone or window \
-                       of monitoring is no step: its mere presence would count, whatever it says";
+        let problem = "a summary, approval, waiver, revocation, deployment, tombstone, key \
+                       rotation or window of monitoring is no step: its mere presence would \
+                       count, whatever it says";
         return Err(wrong(text, Problem::Contradiction(problem)));
     }
     Ok(full)

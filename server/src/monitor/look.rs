@@ -2,7 +2,7 @@
 
 use attest::{Checkpoint, CheckpointError, VerifierKey, note};
 use verify::merkle::{MakeError, ProofError, consistency_proof, verify_consistency};
-use verify::{OpenError, TrustedLog};
+use verify::{LastGood, OpenError, TrustedLog};
 
 use super::tiles::{Fetch, FetchError, TileError, Tiles};
 use crate::seen::Mark;
@@ -36,7 +36,7 @@ pub struct Split {
     pub now: Checkpoint,
     /// The note that it is in.
     pub note: String,
-    /// What was seen before.
+    /// What was seen before, or what the trust file vouches for.
     pub before: Mark,
 }
 
@@ -82,6 +82,16 @@ impl Believed<'_> {
         }
     }
 
+    /// The trees that the trust file vouches for, because keys of the log were lost.
+    fn last_good(&self) -> Vec<Mark> {
+        match self {
+            Self::Log(log) => {
+                log.last_good().map(|LastGood { size, root }| Mark { size, root }).collect()
+            }
+            Self::Key(_) => Vec::new(),
+        }
+    }
+
     fn open(&self, note: &str) -> Result<Checkpoint, OpenError> {
         match self {
             Self::Log(log) => log.open(note).map(|(checkpoint, _)| checkpoint),
@@ -108,29 +118,34 @@ pub fn look(
     let from = before.map_or(0, |mark| mark.size);
     let split = |before| Box::new(Split { now: now.clone(), note: note.clone(), before });
     let tiles = Tiles::new(now.size, now.root, fetch);
-    if let Some(before) = before {
-        if now.size < before.size {
-            return Err(MonitorError::Rollback(split(before)));
+    for mark in before.into_iter().chain(believed.last_good()) {
+        if now.size < mark.size {
+            return Err(MonitorError::Rollback(split(mark)));
         }
-        if now.size == before.size && now.root != before.root {
-            return Err(MonitorError::Fork(split(before)));
-        }
-        if now.size > before.size && before.size > 0 {
-            // Every hash of the proof is shown to be under the signed root first: what does not
-            // lead to the old root then is another history, and no wrong tile.
-            let proof = match consistency_proof(&tiles, before.size, now.size) {
-                Ok(proof) => proof,
-                Err(MakeError::Nodes(error)) => return Err(error.into()),
-                Err(MakeError::Proof(error)) => return Err(error.into()),
-                Err(_) => return Err(ProofError::Length { found: 0 }.into()),
-            };
-            let grown = verify_consistency(before.size, now.size, &proof, &before.root, &now.root);
-            if grown.is_err() {
-                return Err(MonitorError::Fork(split(before)));
-            }
+        if !extends(&tiles, &now, mark)? {
+            return Err(MonitorError::Fork(split(mark)));
         }
     }
     tiles.check_root()?;
     let entries = if entries && now.size > from { tiles.check_entries(from)? } else { 0 };
     Ok(Look { checkpoint: now, note, before, entries })
+}
+
+/// Whether the tree of `now`, which is no smaller, has the tree of `mark` in it.
+fn extends(tiles: &Tiles<'_>, now: &Checkpoint, mark: Mark) -> Result<bool, MonitorError> {
+    if now.size == mark.size {
+        return Ok(now.root == mark.root);
+    }
+    if mark.size == 0 {
+        return Ok(true);
+    }
+    // Every hash of the proof is shown to be under the signed root first: what does not lead to
+    // the old root then is another history, and no wrong tile.
+    let proof = match consistency_proof(tiles, mark.size, now.size) {
+        Ok(proof) => proof,
+        Err(MakeError::Nodes(error)) => return Err(error.into()),
+        Err(MakeError::Proof(error)) => return Err(error.into()),
+        Err(_) => return Err(ProofError::Length { found: 0 }.into()),
+    };
+    Ok(verify_consistency(mark.size, now.size, &proof, &mark.root, &now.root).is_ok())
 }

@@ -21,6 +21,7 @@ use super::fsck::{Checked, Depth, Fault, check};
 use super::journal::JournalError;
 use super::lock::{Holder, Lock};
 use super::published::{Published, Tip};
+use super::rotation::NEXT_KEY;
 use super::segment::{FOLDER, HEADER_BYTES, Segments, path_of};
 use super::storage::StorageError;
 
@@ -147,11 +148,17 @@ pub fn backup(
     Published::create(target.as_ref(), id, tip)?;
     let mut files = vec![(CHECKPOINT, 0o644)];
     if key == WithKey::Yes {
-        files.push((KEY, 0o600));
+        // The next one first: finished meanwhile, the rotation has put it into the place of the other.
+        files.extend([(NEXT_KEY, 0o600), (KEY, 0o600)]);
     }
     for (name, mode) in files {
         copy_small(&from.join(name), &to.join(name), mode)
             .map_err(FolderError::io(&to.join(name)))?;
+    }
+    // A rotation that was finished since the last backup has left one key.
+    let next = to.join(NEXT_KEY);
+    if !from.join(NEXT_KEY).exists() {
+        remove(&next).map_err(FolderError::io(&next))?;
     }
     target.sync_folder("").map_err(JournalError::io("sync", ""))?;
 
@@ -232,6 +239,14 @@ fn is_copy(copy: &Path, source: &Path, changed: SystemTime) -> bool {
     length(copy).is_some()
         && length(copy) == length(source)
         && modified(copy).is_ok_and(|at| at == changed)
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Copies a small file whole or not at all; one that is not there is left out.

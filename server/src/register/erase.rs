@@ -103,7 +103,12 @@ impl<S: Storage> Register<S> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn tombstone(&self, body: &Sha256, key: KeyId) -> Result<Option<u64>, ReadError> {
-        let terms = vec![Term::Subject(ArtifactId::file(*body)), tombstones(), Term::Signer(key)];
+        self.first(vec![Term::Subject(ArtifactId::file(*body)), tombstones(), Term::Signer(key)])
+            .await
+    }
+
+    /// The position of the first entry that has all of these terms.
+    pub(super) async fn first(&self, terms: Vec<Term>) -> Result<Option<u64>, ReadError> {
         let mut query = Query { terms, limit: 1, ..Query::default() };
         loop {
             let page = self.storage.find(&query).await?;

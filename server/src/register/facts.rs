@@ -213,6 +213,7 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
         | Predicate::Tombstone(_)
+        | Predicate::KeyRotation(_)
         | Predicate::Other { .. } => {}
     }
 }

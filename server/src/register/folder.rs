@@ -1,7 +1,8 @@
 //! The register that a person or a service has in a folder: its lock, its key and its journal.
 //!
 //! `lock`, `published`, `checkpoint`, `key.pem`, `journal/` and `index/` stand side by side. The
-//! key is made with the register and stays: whoever trusts the register trusts origin and key.
+//! origin is made with the register and stays; the key stays until it is rotated, and meanwhile
+//! `key.next.pem` stands beside it (`rotation`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,6 +17,7 @@ use super::embedded::{Embedded, Settings};
 use super::journal::JournalError;
 use super::lock::{Holder, Lock, LockError};
 use super::log::{ReadError, Register};
+use super::rotation::NEXT_KEY;
 use super::storage::StorageError;
 
 pub(super) const KEY: &str = "key.pem";
@@ -95,12 +97,16 @@ pub async fn open(
 /// The key of the register in `folder`.
 pub(super) fn read_key(folder: &Path) -> Result<SigningKey, FolderError> {
     let path = folder.join(KEY);
-    match fs::read_to_string(&path) {
-        Ok(pem) => {
-            SigningKey::from_pem(&pem, None).map_err(|source| FolderError::Key { path, source })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FolderError::NoKey(path)),
-        Err(error) => Err(FolderError::io(&path)(error)),
+    read_pem(&path)?.ok_or(FolderError::NoKey(path))
+}
+
+/// The key in a file; `None` when there is no file.
+fn read_pem(path: &Path) -> Result<Option<SigningKey>, FolderError> {
+    let broken = |source| FolderError::Key { path: path.into(), source };
+    match fs::read_to_string(path) {
+        Ok(pem) => SigningKey::from_pem(&pem, None).map(Some).map_err(broken),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FolderError::io(path)(error)),
     }
 }
 
@@ -184,7 +190,14 @@ async fn start(
     key: SigningKey,
 ) -> Result<Register<Embedded>, FolderError> {
     let signer = NoteSigner::new(storage.origin(), key)?;
-    let register = Register::open(storage, signer).await?;
+    let mut register = Register::open(storage, signer).await?;
+    if let Some(next) = read_pem(&folder.join(NEXT_KEY))? {
+        let next = NoteSigner::new(register.origin(), next)?;
+        // A rename that was cut off can leave the new key under both names: it is the key then.
+        if next.verifier() != register.verifier() {
+            register = register.with_next_key(next)?;
+        }
+    }
     // What witnesses cosigned before still holds.
     let _ = crate::witness::restore(folder, &register).await;
     Ok(register.with_checkpoint_file(folder.join(CHECKPOINT)))
@@ -213,10 +226,8 @@ fn is_there(path: &Path) -> bool {
 fn make_key(folder: &Path) -> Result<SigningKey, FolderError> {
     let path = folder.join(KEY);
     let broken = |source| FolderError::Key { path: path.clone(), source };
-    match fs::read_to_string(&path) {
-        Ok(pem) => return SigningKey::from_pem(&pem, None).map_err(broken),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(FolderError::io(&path)(error)),
+    if let Some(key) = read_pem(&path)? {
+        return Ok(key);
     }
     let key = SigningKey::generate(Algorithm::Ed25519).map_err(broken)?;
     keep_key(folder, &key)?;

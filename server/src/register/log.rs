@@ -16,6 +16,7 @@ use super::entry::Signed;
 use super::erase::tombstones;
 use super::prove::frontier;
 use super::queue::Queue;
+use super::signers::Signers;
 use super::storage::{Damaged, Head, Query, Storage, StorageError};
 use super::tree::Tree;
 
@@ -25,7 +26,7 @@ const MAX_UNKEPT: u32 = 16;
 /// An append-only register over a storage.
 pub struct Register<S> {
     pub(super) storage: S,
-    signer: NoteSigner,
+    signers: Signers,
     /// Submissions that wait to be committed.
     pub(super) queue: Arc<Queue>,
     /// The tree that the next commit continues, unless it has to be read.
@@ -96,14 +97,15 @@ impl<S: Storage> Register<S> {
     pub async fn open(storage: S, signer: NoteSigner) -> Result<Self, ReadError> {
         let edge = Edge::read(&storage).await?;
         let tree = edge.head.map_or_else(Tree::empty, |head| head.tree());
-        let signed = RwLock::new(Arc::new(sign(&signer, tree)?));
+        let signers = Signers::new(signer);
+        let signed = RwLock::new(Arc::new(sign(&signers, tree)?));
         let edge = tokio::sync::Mutex::new(Some(edge));
         let queue = Arc::default();
         let terms = vec![tombstones()];
         let found = storage.find(&Query { terms, limit: 1, ..Query::default() }).await?;
         let has_tombstones = AtomicBool::new(!found.indices.is_empty() || found.next.is_some());
         let (checkpoint_file, unkept) = (None, AtomicU32::new(0));
-        Ok(Self { storage, signer, queue, edge, signed, checkpoint_file, unkept, has_tombstones })
+        Ok(Self { storage, signers, queue, edge, signed, checkpoint_file, unkept, has_tombstones })
     }
 
     /// The same, and the newest checkpoint is kept in a file as well, for whoever looks into the
@@ -115,6 +117,24 @@ impl<S: Storage> Register<S> {
         self
     }
 
+    /// The same while its key is being rotated: `next` signs every checkpoint as well.
+    ///
+    /// # Errors
+    /// When it cannot sign.
+    pub(super) fn with_next_key(mut self, next: NoteSigner) -> Result<Self, ReadError> {
+        let last = Arc::clone(&self.signed.read().unwrap_or_else(PoisonError::into_inner));
+        let Signed { checkpoint, note } = last.as_ref();
+        let mut also = next.sign(&checkpoint.to_string()).map_err(ReadError::Sign)?;
+        // What witnesses cosigned stays under it.
+        let mut both: Note = note.parse().map_err(ReadError::Sign)?;
+        both.signatures.append(&mut also.signatures);
+        let signed = Signed { checkpoint: checkpoint.clone(), note: both.to_string() };
+        self.signed = RwLock::new(Arc::new(signed));
+        self.signers.set_next(next);
+        self.keep_checkpoint();
+        Ok(self)
+    }
+
     /// The storage.
     pub const fn storage(&self) -> &S {
         &self.storage
@@ -122,12 +142,23 @@ impl<S: Storage> Register<S> {
 
     /// The name of the register.
     pub fn origin(&self) -> &str {
-        self.signer.verifier().name()
+        self.signers.verifier().name()
     }
 
     /// What checks the register's checkpoints.
     pub const fn verifier(&self) -> &VerifierKey {
-        self.signer.verifier()
+        self.signers.verifier()
+    }
+
+    /// What checks them as well, and alone once the rotation of the register's key is finished.
+    pub fn next_verifier(&self) -> Option<&VerifierKey> {
+        self.signers.next_verifier()
+    }
+
+    /// Whether a signature line names one of the register's keys.
+    pub(crate) fn is_named_by(&self, line: &NoteSignature) -> bool {
+        let names = |key: &VerifierKey| line.name == key.name() && line.hash == key.hash();
+        names(self.verifier()) || self.next_verifier().is_some_and(names)
     }
 
     /// How many entries wait to be committed.
@@ -153,7 +184,7 @@ impl<S: Storage> Register<S> {
         if last.checkpoint.size == tree.size && last.checkpoint.root == tree.root {
             return Ok(last);
         }
-        let fresh = Arc::new(sign(&self.signer, tree)?);
+        let fresh = Arc::new(sign(&self.signers, tree)?);
         {
             let mut signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
             if signed.checkpoint.size < fresh.checkpoint.size {
@@ -179,7 +210,7 @@ impl<S: Storage> Register<S> {
         checkpoint: &Checkpoint,
         lines: &[NoteSignature],
     ) -> Result<Arc<Signed>, NoteError> {
-        let mut note: Note = self.signer.sign(&checkpoint.to_string())?;
+        let mut note: Note = self.signers.sign(&checkpoint.to_string())?;
         note.signatures.extend_from_slice(lines);
         let cosigned = Arc::new(Signed { checkpoint: checkpoint.clone(), note: note.to_string() });
         let is_newest = {
@@ -228,9 +259,9 @@ impl Edge {
     }
 }
 
-fn sign(signer: &NoteSigner, tree: Tree) -> Result<Signed, ReadError> {
-    let origin = signer.verifier().name().to_owned();
+fn sign(signers: &Signers, tree: Tree) -> Result<Signed, ReadError> {
+    let origin = signers.verifier().name().to_owned();
     let checkpoint = Checkpoint { origin, size: tree.size, root: tree.root };
-    let note = signer.sign(&checkpoint.to_string()).map_err(ReadError::Sign)?.to_string();
+    let note = signers.sign(&checkpoint.to_string()).map_err(ReadError::Sign)?.to_string();
     Ok(Signed { checkpoint, note })
 }

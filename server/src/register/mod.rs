@@ -40,9 +40,11 @@ mod queue;
 mod reader;
 mod record;
 mod recovery;
+mod rotation;
 mod search;
 mod segment;
 mod select;
+mod signers;
 #[cfg(test)]
 mod simulated;
 mod storage;
@@ -80,6 +82,7 @@ pub use queue::{MAX_WAITING_BYTES, MAX_WAITING_ENTRIES};
 pub use reader::Rebuilt;
 pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, RecordError};
 pub use recovery::Recovery;
+pub use rotation::{Finished, RotateError, Rotated, finish_rotation, rotate_key};
 pub use search::{Compared, Evidence, MAX_EVIDENCE_BYTES, Proofs, Proven, Search, Searched};
 pub use storage::{
     Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page, Query,

@@ -38,15 +38,16 @@ pub struct Fork {
 }
 
 impl Fork {
-    /// What a witness says against the note `ours` of the register with `key`.
+    /// What a witness says against the note `ours` of the register that has any of `keys`.
     pub fn new(
         witness: &str,
         says: String,
         ours: &str,
         theirs: Option<String>,
-        key: &VerifierKey,
+        keys: &[&VerifierKey],
     ) -> Self {
-        let signed = theirs.as_deref().is_some_and(|note| Checkpoint::open(note, key).is_ok());
+        let by_us = |note: &str| keys.iter().any(|key| Checkpoint::open(note, key).is_ok());
+        let signed = theirs.as_deref().is_some_and(by_us);
         Self {
             version: "assay/fork/v1",
             witness: witness.into(),
@@ -118,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(unsettled(folder.path()), None);
         let (signer, ours) = note(1, 5);
-        let fork = Fork::new("w", "ahead".into(), &ours, Some(note(1, 7).1), signer.verifier());
+        let fork = Fork::new("w", "ahead".into(), &ours, Some(note(1, 7).1), &[signer.verifier()]);
         assert!(fork.proven);
         let path = fork.keep(folder.path()).unwrap();
         assert_eq!(fork.keep(folder.path()).unwrap(), path);
@@ -135,7 +136,7 @@ mod tests {
         for (theirs, want) in
             [(Some(note(1, 7).1), true), (Some(note(2, 7).1), false), (None, false)]
         {
-            let fork = Fork::new("w", "ahead".into(), &ours, theirs, signer.verifier());
+            let fork = Fork::new("w", "ahead".into(), &ours, theirs, &[signer.verifier()]);
             assert_eq!(fork.proven, want);
         }
     }

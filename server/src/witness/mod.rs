@@ -8,7 +8,7 @@
 
 mod client;
 mod cosigning;
-mod durable;
+pub(crate) mod durable;
 mod fork;
 mod list;
 mod request;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::thread;
 
-use attest::{Checkpoint, CosignerKey, Note, NoteSignature, VerifierKey};
+use attest::{Checkpoint, CosignerKey, Note, NoteSignature};
 use ureq::Agent;
 
 use super::client::{self, Reply};
@@ -77,7 +77,7 @@ pub(super) async fn round<S: Storage>(
 ) -> Result<Round, ReadError> {
     let signed = register.signed().await?;
     let checkpoint = signed.checkpoint.clone();
-    let note = own_note(&signed.note, register.verifier());
+    let note = own_note(&signed.note, register);
     let mut round =
         Round { checkpoint, outcomes: Vec::new(), quorum: list.quorum(), lines: Vec::new() };
     let size = round.checkpoint.size;
@@ -122,14 +122,14 @@ pub(super) async fn round<S: Storage>(
                     asked,
                     agent,
                     &note,
-                    register.verifier(),
+                    register,
                     &format!("it has cosigned {found} entries, but there are {size}"),
                 ),
                 Reply::Conflict(found) if found == old => fork(
                     asked,
                     agent,
                     &note,
-                    register.verifier(),
+                    register,
                     &format!("the tree of {found} entries that it cosigned is another"),
                 ),
                 Reply::Conflict(_) => {
@@ -139,14 +139,14 @@ pub(super) async fn round<S: Storage>(
                     asked,
                     agent,
                     &note,
-                    register.verifier(),
+                    register,
                     &format!("the tree of {size} entries that it cosigned is another"),
                 ),
                 Reply::Inconsistent => fork(
                     asked,
                     agent,
                     &note,
-                    register.verifier(),
+                    register,
                     &format!(
                         "the tree of {size} entries does not extend the {old} that it cosigned"
                     ),
@@ -161,16 +161,24 @@ pub(super) async fn round<S: Storage>(
 
 /// The evidence that a witness has seen another history: the note that it cosigned, if it shows
 /// it, belongs to it.
-fn fork(asked: &Asked, agent: &Agent, ours: &str, key: &VerifierKey, says: &str) -> Outcome {
-    let theirs = client::newest(agent, &asked.url, key.name());
+fn fork<S: Storage>(
+    asked: &Asked,
+    agent: &Agent,
+    ours: &str,
+    register: &Register<S>,
+    says: &str,
+) -> Outcome {
+    let theirs = client::newest(agent, &asked.url, register.origin());
+    let keys: Vec<_> = [register.verifier()].into_iter().chain(register.next_verifier()).collect();
     let name = asked.key.name();
-    Outcome::Fork(Box::new(Fork::new(name, says.into(), ours, theirs, key)))
+    Outcome::Fork(Box::new(Fork::new(name, says.into(), ours, theirs, &keys)))
 }
 
-/// The note with the register's own signature alone.
-fn own_note(note: &str, key: &VerifierKey) -> String {
+/// The note with the register's own signatures alone: two while its key is being rotated, as some
+/// witnesses know the one key and some the other.
+fn own_note<S: Storage>(note: &str, register: &Register<S>) -> String {
     let Ok(mut note) = note.parse::<Note>() else { return note.into() };
-    note.signatures.retain(|line| line.name == key.name() && line.hash == key.hash());
+    note.signatures.retain(|line| register.is_named_by(line));
     note.to_string()
 }
 

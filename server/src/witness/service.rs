@@ -15,6 +15,8 @@ use super::store::{Store, StoreError};
 
 /// How many logs a witness can have.
 pub const MAX_LOGS: usize = 10_000;
+/// How many keys of one log.
+const MAX_KEYS: usize = 8;
 
 /// Cosigns the checkpoints of the logs that it was given.
 #[derive(Debug)]
@@ -26,7 +28,8 @@ pub struct Witness {
 
 #[derive(Debug)]
 struct Log {
-    key: VerifierKey,
+    /// The keys of the log, any of which may have signed: two while a log rotates its key.
+    keys: Vec<VerifierKey>,
     /// What was cosigned last, and when; to be read from the store when it is not known.
     last: Mutex<Option<(Cosigned, u64)>>,
 }
@@ -55,8 +58,10 @@ pub enum WitnessError {
     /// Signing failed.
     #[error("cannot sign")]
     Sign(#[source] NoteError),
-    /// The same log twice, or too many logs.
-    #[error("log `{0}` is given twice, or there are more than {MAX_LOGS}")]
+    /// The same key of a log twice, or too many logs or keys.
+    #[error(
+        "log `{0}` is given twice with one key or with more than {MAX_KEYS}, or there are more than {MAX_LOGS} logs"
+    )]
     Logs(
         /// The log.
         String,
@@ -64,8 +69,9 @@ pub enum WitnessError {
 }
 
 impl Witness {
-    /// The witness that signs as `cosigner` and keeps its state in `folder`. The state of every
-    /// log is read, so that damage is noticed at the start.
+    /// The witness that signs as `cosigner` and keeps its state in `folder`. Several keys of one
+    /// name are those of one log. The state of every log is read, so that damage is noticed at the
+    /// start.
     ///
     /// # Errors
     /// [`WitnessError`].
@@ -75,13 +81,20 @@ impl Witness {
         keys: Vec<VerifierKey>,
     ) -> Result<Self, WitnessError> {
         let store = Store::open(folder, cosigner.verifier())?;
-        let mut logs = BTreeMap::new();
+        let mut logs: BTreeMap<String, Log> = BTreeMap::new();
         for key in keys {
-            let last = Mutex::new(Some(store.load(&key, cosigner.verifier())?));
             let name = key.name().to_owned();
             let full = logs.len() == MAX_LOGS;
-            if full || logs.insert(name.clone(), Log { key, last }).is_some() {
-                return Err(WitnessError::Logs(name));
+            match logs.get_mut(&name) {
+                Some(log) if log.keys.contains(&key) || log.keys.len() == MAX_KEYS => {
+                    return Err(WitnessError::Logs(name));
+                }
+                Some(log) => log.keys.push(key),
+                None if full => return Err(WitnessError::Logs(name)),
+                None => {
+                    let last = Mutex::new(Some(store.load(&name, cosigner.verifier())?));
+                    logs.insert(name, Log { keys: vec![key], last });
+                }
             }
         }
         Ok(Self { cosigner, store, logs })
@@ -100,9 +113,9 @@ impl Witness {
         let mut last = log.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, time) = match *last {
             Some(known) => known,
-            None => self.store.load(&log.key, self.cosigner.verifier())?,
+            None => self.store.load(origin, self.cosigner.verifier())?,
         };
-        let next = known.extend(&request, &log.key).inspect_err(|refusal| {
+        let next = known.extend(&request, &log.keys).inspect_err(|refusal| {
             if refusal.is_evidence() {
                 let kept = self.store.keep_evidence(origin, body);
                 tracing::error!(origin, %refusal, ?kept, "a log signed what cannot be true");
@@ -114,7 +127,8 @@ impl Witness {
         let mut note: Note = request.note.parse().map_err(|_| Refusal::Malformed)?;
         let line = self.cosigner.cosign(&note.text, now).map_err(WitnessError::Sign)?;
         // What others signed is not ours to keep.
-        note.signatures.retain(|one| one.name == origin && one.hash == log.key.hash());
+        note.signatures
+            .retain(|one| one.name == origin && log.keys.iter().any(|key| one.hash == key.hash()));
         note.signatures.push(line.clone());
         // If this fails nobody knows what is on disk: the next request reads it.
         *last = None;
@@ -210,6 +224,50 @@ mod tests {
         let asked: Vec<_> = (6..14).map(ask).collect();
         let cosigned = asked.into_iter().filter(|_| true).map(|one| one.join().unwrap());
         assert_eq!(cosigned.filter(|done| *done).count(), 1, "all were asked from 5");
+    }
+
+    #[test]
+    fn a_log_may_have_two_keys_while_it_rotates_and_has_one_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = |seed| NoteSigner::new("log", key(seed)).unwrap();
+        let known =
+            |seeds: &[u8]| seeds.iter().map(|seed| signer(*seed).verifier().clone()).collect();
+        let signed = |old, size, seeds: &[u8]| {
+            let mut request: AddCheckpoint = request(old, size).parse().unwrap();
+            let mut note: Note = request.note.parse().unwrap();
+            let lines = seeds.iter().map(|seed| signer(*seed).sign(&note.text).unwrap());
+            note.signatures = lines.flat_map(|signed| signed.signatures).collect();
+            request.note = note.to_string();
+            request.to_string()
+        };
+        let not_by_the_log = |refused: Result<String, WitnessError>| {
+            matches!(refused, Err(WitnessError::Refused(Refusal::NotByTheLog)))
+        };
+        // One key is known, and both sign.
+        let witness = Witness::open(folder.path(), cosigner(), known(&[9])).unwrap();
+        assert!(witness.add(&signed(0, 3, &[9, 8]), 100).is_ok());
+        assert!(not_by_the_log(witness.add(&signed(3, 4, &[8]), 100)));
+        drop(witness);
+        // Both are known, and either signs; what was cosigned counts on.
+        let witness = Witness::open(folder.path(), cosigner(), known(&[9, 8])).unwrap();
+        let stale = witness.add(&signed(0, 3, &[8]), 100).unwrap_err();
+        assert!(matches!(stale, WitnessError::Refused(Refusal::OtherSize(3))), "{stale}");
+        for (old, size, seeds) in [(3, 4, &[8][..]), (4, 5, &[9]), (5, 6, &[8, 9])] {
+            assert!(witness.add(&signed(old, size, seeds), 100).is_ok(), "{seeds:?}");
+        }
+        assert!(not_by_the_log(witness.add(&signed(6, 7, &[7]), 100)), "a stranger");
+        let shown = witness.newest(&Sha256::of(b"log").hex()).unwrap().unwrap();
+        assert_eq!(shown.parse::<Note>().unwrap().signatures.len(), 3, "both, and the witness");
+        drop(witness);
+        // The old key is forgotten.
+        let witness = Witness::open(folder.path(), cosigner(), known(&[8])).unwrap();
+        assert!(not_by_the_log(witness.add(&signed(6, 7, &[9]), 100)));
+        assert!(witness.add(&signed(6, 7, &[8]), 100).is_ok());
+        drop(witness);
+        for keys in [&[9, 9][..], &[1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+            let refused = Witness::open(folder.path(), cosigner(), known(keys));
+            assert!(matches!(refused, Err(WitnessError::Logs(_))), "{keys:?}");
+        }
     }
 
     #[test]

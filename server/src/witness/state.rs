@@ -71,14 +71,14 @@ impl Cosigned {
         Self { size: 0, root: empty_root() }
     }
 
-    /// Whether a checkpoint of the log with `key` may be cosigned after this one: the tree that
-    /// it is about.
+    /// Whether a checkpoint of the log that has one of `keys` may be cosigned after this one: the
+    /// tree that it is about. All keys have the log's name.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn extend(&self, request: &AddCheckpoint, key: &VerifierKey) -> Result<Self, Refusal> {
+    pub fn extend(&self, request: &AddCheckpoint, keys: &[VerifierKey]) -> Result<Self, Refusal> {
         let note: Note = request.note.parse().map_err(|_| Refusal::Malformed)?;
-        let checkpoint = open(&note, key)?;
+        let checkpoint = open(&note, keys)?;
         let Checkpoint { size, root, .. } = checkpoint;
         if request.old > size {
             return Err(Refusal::OldIsLarger);
@@ -99,16 +99,22 @@ impl Cosigned {
     }
 }
 
-fn open(note: &Note, key: &VerifierKey) -> Result<Checkpoint, Refusal> {
+/// One key has to have signed, and a signature of none may be broken.
+fn open(note: &Note, keys: &[VerifierKey]) -> Result<Checkpoint, Refusal> {
     let checkpoint: Checkpoint = note.text.parse().map_err(|_| Refusal::Malformed)?;
-    if checkpoint.origin != key.name() {
+    if keys.iter().any(|key| checkpoint.origin != key.name()) {
         return Err(Refusal::UnknownLog);
     }
-    match note.open(key) {
-        Ok(_) => Ok(checkpoint),
-        Err(NoteError::Malformed(_)) => Err(Refusal::Malformed),
-        Err(_) => Err(Refusal::NotByTheLog),
+    let mut signed = false;
+    for key in keys {
+        match note.open(key) {
+            Ok(_) => signed = true,
+            Err(NoteError::Unsigned(_)) => {}
+            Err(NoteError::Malformed(_)) => return Err(Refusal::Malformed),
+            Err(_) => return Err(Refusal::NotByTheLog),
+        }
     }
+    if signed { Ok(checkpoint) } else { Err(Refusal::NotByTheLog) }
 }
 
 impl From<CheckpointError> for Refusal {
@@ -181,10 +187,10 @@ mod tests {
             ),
         ];
         for (name, known, request, want) in cases {
-            assert_eq!(known.extend(&request, signer(1).verifier()), want, "{name}");
+            assert_eq!(known.extend(&request, &[signer(1).verifier().clone()]), want, "{name}");
         }
         for request in [ask(5, &fork(9)), broken(&ask(5, &log(9)))] {
-            let refused = at(5).extend(&request, signer(1).verifier());
+            let refused = at(5).extend(&request, &[signer(1).verifier().clone()]);
             assert!(matches!(refused, Err(Refusal::NotConsistent(_))), "{refused:?}");
         }
     }
@@ -193,14 +199,23 @@ mod tests {
     fn only_what_the_log_signed() {
         let good = ask(0, &tree(5, 99));
         let nothing = Cosigned::nothing();
-        assert!(nothing.extend(&good, signer(1).verifier()).is_ok());
-        assert_eq!(nothing.extend(&good, signer(2).verifier()), Err(Refusal::NotByTheLog));
+        assert!(nothing.extend(&good, &[signer(1).verifier().clone()]).is_ok());
+        assert_eq!(
+            nothing.extend(&good, &[signer(2).verifier().clone()]),
+            Err(Refusal::NotByTheLog)
+        );
         let other = AddCheckpoint { note: good.note.replacen("log\n", "fog\n", 1), ..good.clone() };
-        assert_eq!(nothing.extend(&other, signer(1).verifier()), Err(Refusal::UnknownLog));
+        assert_eq!(
+            nothing.extend(&other, &[signer(1).verifier().clone()]),
+            Err(Refusal::UnknownLog)
+        );
         let changed =
             AddCheckpoint { note: good.note.replacen("\n5\n", "\n6\n", 1), ..good.clone() };
-        assert_eq!(nothing.extend(&changed, signer(1).verifier()), Err(Refusal::NotByTheLog));
+        assert_eq!(
+            nothing.extend(&changed, &[signer(1).verifier().clone()]),
+            Err(Refusal::NotByTheLog)
+        );
         let junk = AddCheckpoint { note: "log\n".into(), ..good };
-        assert_eq!(nothing.extend(&junk, signer(1).verifier()), Err(Refusal::Malformed));
+        assert_eq!(nothing.extend(&junk, &[signer(1).verifier().clone()]), Err(Refusal::Malformed));
     }
 }

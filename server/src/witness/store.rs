@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use attest::note::MAX_BYTES;
-use attest::{Checkpoint, CosignerKey, Note, Sha256, VerifierKey};
+use attest::{Checkpoint, CosignerKey, Note, Sha256};
 
 use super::durable;
 use super::state::Cosigned;
@@ -99,22 +99,18 @@ impl Store {
         Ok(Self { folder: folder.into(), _lock: lock })
     }
 
-    /// What `witness` cosigned last of the log with `key`, and when, in seconds since 1970.
+    /// What `witness` cosigned last of the log `origin`, and when, in seconds since 1970.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when the file is not a checkpoint of that log, cosigned by it.
-    pub fn load(
-        &self,
-        key: &VerifierKey,
-        witness: &CosignerKey,
-    ) -> Result<(Cosigned, u64), StoreError> {
-        let Some(note) = self.note(key.name())? else { return Ok((Cosigned::nothing(), 0)) };
-        let damaged = || StoreError::Damaged(self.path(key.name(), "note"));
+    pub fn load(&self, origin: &str, witness: &CosignerKey) -> Result<(Cosigned, u64), StoreError> {
+        let Some(note) = self.note(origin)? else { return Ok((Cosigned::nothing(), 0)) };
+        let damaged = || StoreError::Damaged(self.path(origin, "note"));
         let note: Note = note.parse().map_err(|_| damaged())?;
         let time = witness.cosigned(&note).ok().flatten().ok_or_else(damaged)?;
         // The log may have got another key since: only what was cosigned counts.
         match note.text.parse::<Checkpoint>() {
-            Ok(Checkpoint { origin, size, root }) if origin == key.name() => {
+            Ok(Checkpoint { origin: found, size, root }) if found == origin => {
                 Ok((Cosigned { size, root }, time))
             }
             _ => Err(damaged()),
@@ -199,9 +195,8 @@ mod tests {
     #[test]
     fn what_was_cosigned_is_there_after_a_restart_and_never_goes_back() {
         let folder = tempfile::tempdir().unwrap();
-        let log = NoteSigner::new("log", key(9)).unwrap().verifier().clone();
         let store = Store::open(folder.path(), &witness(1)).unwrap();
-        let load = |store: &Store| store.load(&log, &witness(1)).unwrap();
+        let load = |store: &Store| store.load("log", &witness(1)).unwrap();
         let (nothing, _) = load(&store);
         assert_eq!(nothing, Cosigned::nothing());
         let (five, first) = note(5, "five");
@@ -220,14 +215,13 @@ mod tests {
     #[test]
     fn a_folder_has_one_witness_and_damage_is_not_a_beginning() {
         let folder = tempfile::tempdir().unwrap();
-        let log = NoteSigner::new("log", key(9)).unwrap().verifier().clone();
         let store = Store::open(folder.path(), &witness(1)).unwrap();
         let (five, first) = note(5, "five");
         store.save("log", &Cosigned::nothing(), &five, &first).unwrap();
         let path = store.path("log", "note");
         for text in [String::new(), first.to_string().replacen("\n5\n", "\n4\n", 1)] {
             fs::write(&path, text).unwrap();
-            let damaged = store.load(&log, &witness(1));
+            let damaged = store.load("log", &witness(1));
             assert!(matches!(damaged, Err(StoreError::Damaged(_))));
         }
         drop(store);

@@ -19,8 +19,8 @@ use crate::setup;
 /// Erase the text of a statement from the folder's register, and register a tombstone
 ///
 /// The entry, the tree and every proof stay as they are. Statements of revocation, trust, policy,
-/// activation, waiver and tombstone are never erased. Copies elsewhere stay: bundles that were
-/// handed out, exports, and backups until the next backup.
+/// activation, waiver, tombstone and key rotation are never erased. Copies elsewhere stay: bundles
+/// that were handed out, exports, and backups until the next backup.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ::attest::{Checkpoint, Timestamp, VerifierKey, json};
+use ::verify::TrustedLog;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
@@ -68,13 +69,14 @@ impl ExportArgs {
         let source = Source::open(cx)?;
         let url = self.url.as_deref().or(source.url()).ok_or(Error::NoServiceUrl)?;
         let url = service_url(url)?;
-        let (key, size) = trusted_log(&source, trust, cx)?;
+        let (log, size) = trusted_log(&source, trust, cx)?;
+        let key = log.key();
         // The key is trusted for every entry, so from the first on.
         let start = match size {
             0 => cx.now,
             _ => source.entry(0)?.entry.time,
         };
-        let register = Exporting { key: &key, url: &url, start };
+        let register = Exporting { key, former: former(&log), url: &url, start };
         let (root, config) = match &self.instance {
             None => (register.trusted_root(), register.signing_config()),
             Some(folder) => register.with_instance(folder)?,
@@ -117,13 +119,19 @@ fn service_url(url: &str) -> Result<String, Error> {
     }
 }
 
-/// The key of the register, as the trust file has it, and how many entries are under its newest
-/// checkpoint.
+/// The keys that the register had and that are believed still. Of one that was lost a single tree
+/// counts, which a trusted root cannot say.
+fn former(log: &TrustedLog) -> Vec<VerifierKey> {
+    let kept = log.former().iter().filter(|former| former.last_good().is_none());
+    kept.map(|former| former.key().clone()).collect()
+}
+
+/// The register, as the trust file has it, and how many entries are under its newest checkpoint.
 fn trusted_log(
     source: &Source,
     trust: Option<&Path>,
     cx: &Context<'_>,
-) -> Result<(VerifierKey, u64), Error> {
+) -> Result<(TrustedLog, u64), Error> {
     let note = source.checkpoint()?;
     let origin = Checkpoint::claimed_origin(&note).unwrap_or_default();
     let trust = cx.trust(trust)?;
@@ -131,13 +139,15 @@ fn trusted_log(
         Some(key) => Error::UntrustedLog { origin: origin.into(), key: key.to_string() },
         None => Error::UnnamedRegister(origin.into()),
     })?;
-    let checkpoint = Checkpoint::open(&note, log.key()).map_err(Error::Checkpoint)?;
-    Ok((log.key().clone(), checkpoint.size))
+    let (checkpoint, _) = log.open(&note).map_err(|source| Error::Log(Box::new(source)))?;
+    Ok((log.clone(), checkpoint.size))
 }
 
 /// A register that is being exported.
 struct Exporting<'a> {
     key: &'a VerifierKey,
+    /// Keys that it had and that are believed still.
+    former: Vec<VerifierKey>,
     url: &'a str,
     start: Timestamp,
 }
@@ -147,18 +157,23 @@ impl Exporting<'_> {
         json!({"start": self.start.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()})
     }
 
+    /// The logs in a trusted root: one for each of the register's keys.
+    fn logs(&self) -> impl Iterator<Item = Value> {
+        [self.key].into_iter().chain(&self.former).map(|key| self.log(key))
+    }
+
     /// The log in a trusted root. Clients take the name in its checkpoints from `baseUrl`, without
     /// the scheme (`CLIENTS.md` of rekor-tiles), so that it says the origin and not the service.
-    fn log(&self) -> Value {
+    fn log(&self, key: &VerifierKey) -> Value {
         json!({
-            "baseUrl": format!("https://{}", self.key.name()),
+            "baseUrl": format!("https://{}", key.name()),
             "hashAlgorithm": "SHA2_256",
             "publicKey": {
-                "rawBytes": STANDARD.encode(self.key.key().der()),
+                "rawBytes": STANDARD.encode(key.key().der()),
                 "keyDetails": "PKIX_ED25519",
                 "validFor": self.start(),
             },
-            "logId": {"keyId": STANDARD.encode(self.key.id().as_bytes())},
+            "logId": {"keyId": STANDARD.encode(key.id().as_bytes())},
         })
     }
 
@@ -174,7 +189,7 @@ impl Exporting<'_> {
     fn trusted_root(&self) -> Value {
         json!({
             "mediaType": TRUSTED_ROOT,
-            "tlogs": [self.log()],
+            "tlogs": self.logs().collect::<Value>(),
             "certificateAuthorities": [],
             "ctlogs": [],
             "timestampAuthorities": [],
@@ -205,10 +220,11 @@ impl Exporting<'_> {
             "a signing configuration v0.2 of Sigstore",
             |kind| kind == SIGNING_CONFIG,
         )?;
-        let own = self.log();
+        let own: Vec<Value> = self.logs().collect();
         // What this command wrote before is replaced.
-        let others = list(&root, "tlogs").iter().filter(|log| log.get("logId") != own.get("logId"));
-        let logs: Vec<Value> = others.cloned().chain([own.clone()]).collect();
+        let is_own = |log: &&Value| own.iter().any(|own| log.get("logId") == own.get("logId"));
+        let others = list(&root, "tlogs").iter().filter(|log| !is_own(log)).cloned();
+        let logs: Vec<Value> = others.collect::<Vec<_>>().into_iter().chain(own.clone()).collect();
         set(&mut root, "tlogs", logs.into());
         set(&mut config, "rekorTlogUrls", json!([self.service()]));
         set(&mut config, "rekorTlogConfig", json!({"selector": "ANY"}));
@@ -302,10 +318,19 @@ mod tests {
         };
         let key = SigningKey::from_ed25519_seed(&[7; 32]).unwrap();
         let key = VerifierKey::new("assay.local/0", key.public().clone()).unwrap();
-        let register =
-            Exporting { key: &key, url: "https://assay.example", start: Timestamp::UNIX_EPOCH };
+        let former = VerifierKey::new(
+            "assay.local/0",
+            SigningKey::from_ed25519_seed(&[8; 32]).unwrap().public().clone(),
+        );
+        let register = Exporting {
+            key: &key,
+            former: vec![former.unwrap()],
+            url: "https://assay.example",
+            start: Timestamp::UNIX_EPOCH,
+        };
+        let [own, old] = [register.key, &register.former[0]].map(|key| register.log(key));
         let mut root = register.trusted_root();
-        set(&mut root, "tlogs", json!([{"logId": {"keyId": "AAAA"}}, register.log()]));
+        set(&mut root, "tlogs", json!([{"logId": {"keyId": "AAAA"}}, old]));
         set(&mut root, "certificateAuthorities", json!(["theirs"]));
         let mut config = register.signing_config();
         set(&mut config, "caUrls", json!(["theirs"]));
@@ -314,7 +339,7 @@ mod tests {
         write(SIGNING_CONFIG_FILE, config.clone());
 
         let (root, config) = register.with_instance(folder.path()).unwrap();
-        assert_eq!(root["tlogs"], json!([{"logId": {"keyId": "AAAA"}}, register.log()]));
+        assert_eq!(root["tlogs"], json!([{"logId": {"keyId": "AAAA"}}, own, old]));
         assert_eq!(root["certificateAuthorities"], json!(["theirs"]));
         assert_eq!(config["caUrls"], json!(["theirs"]));
         assert_eq!(config["rekorTlogUrls"], json!([register.service()]));

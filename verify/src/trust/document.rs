@@ -15,8 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_saphyr::Spanned;
 
 use super::{
-    Custody, Globs, Grant, May, Names, Trust, TrustedKey, TrustedLog, TrustedVerifier,
-    TrustedWitness, Window, Witnesses, WitnessesError,
+    Custody, FormerKey, Globs, Grant, LastGood, May, Names, Reach, Trust, TrustedKey, TrustedLog,
+    TrustedVerifier, TrustedWitness, Window, Witnesses, WitnessesError,
 };
 
 /// The largest trust file that is read, in bytes.
@@ -25,6 +25,8 @@ pub const MAX_TRUST_BYTES: usize = 1 << 20;
 pub(super) const MAX_ENTRIES: usize = 256;
 /// How many witnesses a log may have.
 pub(super) const MAX_WITNESSES: usize = 64;
+/// How many former keys a log may have.
+pub(super) const MAX_FORMER_KEYS: usize = 16;
 /// How many items each list of a key's `may` can have.
 pub(super) const MAX_PATTERNS: usize = 256;
 /// The longest name, owner, origin or pattern, in bytes.
@@ -175,6 +177,25 @@ pub enum TrustError {
         /// The name in the key.
         found: String,
     },
+    /// A former key of a log has two ends.
+    #[error(
+        "{}the former key of log `{origin}` has both `until` and `lastGood`: the second is for a key that was lost to somebody else",
+        at(place)
+    )]
+    TwoEnds {
+        /// Where.
+        place: Place,
+        /// The log.
+        origin: String,
+    },
+    /// The file does not name the log, or no such key of it.
+    #[error("the trust file names no log `{origin}` with the key {key}")]
+    NoSuchLogKey {
+        /// The log.
+        origin: String,
+        /// The key.
+        key: String,
+    },
     /// The witnesses of a log make no quorum.
     #[error("trust file, {place}: log `{origin}`: {source}")]
     Witnesses {
@@ -264,14 +285,33 @@ enum CustodyEntry {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LogEntry {
     origin: Spanned<String>,
     key: Spanned<String>,
     #[serde(default)]
+    former_keys: Vec<FormerEntry>,
+    #[serde(default)]
     witnesses: Vec<WitnessEntry>,
     #[serde(default)]
     quorum: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FormerEntry {
+    key: Spanned<String>,
+    #[serde(default, deserialize_with = "given")]
+    until: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
+    last_good: Option<LastGoodEntry>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct LastGoodEntry {
+    size: u64,
+    root: Sha256,
 }
 
 #[derive(Deserialize)]
@@ -323,13 +363,26 @@ struct WrittenMay {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct WrittenLog<'a> {
     origin: &'a str,
     key: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    former_keys: Vec<WrittenFormer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     witnesses: Vec<WrittenWitness<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
     quorum: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenFormer {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_good: Option<LastGoodEntry>,
 }
 
 #[derive(Serialize)]
@@ -470,11 +523,48 @@ impl Trust {
         self.enter_log(LogEntry {
             origin: unplaced(key.name()),
             key: unplaced(&key.to_string()),
+            former_keys: Vec::new(),
             witnesses: witnesses.iter().map(witness).collect(),
             quorum,
         })?;
         self.seal();
         Ok(())
+    }
+
+    /// Gives a log another key, as whoever keeps the file says: `key` signs its checkpoints from now
+    /// on, and the one that it had is believed as far as `reach` says. The digest becomes that of
+    /// [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// [`TrustError::NoSuchLogKey`] when the file does not name the log, [`TrustError::Duplicate`]
+    /// when the key is or was the log's already, [`TrustError::TooMany`].
+    pub fn rotate_log(&mut self, key: &VerifierKey, reach: Reach) -> Result<(), TrustError> {
+        let log = self.log_mut(key)?;
+        new_to(log, key, Place::default())?;
+        room(log.former.len(), "former keys of a log", MAX_FORMER_KEYS)?;
+        let former = std::mem::replace(&mut log.key, key.clone());
+        log.former.insert(0, FormerKey::new(former, reach));
+        self.seal();
+        Ok(())
+    }
+
+    /// Says how far a former key of a log is believed from now on. The digest becomes that of
+    /// [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// [`TrustError::NoSuchLogKey`] when the file names no such former key.
+    pub fn end_log_key(&mut self, key: &VerifierKey, reach: Reach) -> Result<(), TrustError> {
+        let log = self.log_mut(key)?;
+        let former = log.former.iter_mut().find(|former| former.key() == key);
+        let former = former.ok_or_else(|| no_such_key(key))?;
+        *former = FormerKey::new(key.clone(), reach);
+        self.seal();
+        Ok(())
+    }
+
+    fn log_mut(&mut self, key: &VerifierKey) -> Result<&mut TrustedLog, TrustError> {
+        let found = self.logs.iter_mut().find(|log| log.origin == key.name());
+        found.ok_or_else(|| no_such_key(key))
     }
 
     /// Adds the verifier `id`, whose summaries the key called `name` signs. The digest becomes
@@ -537,18 +627,27 @@ impl Trust {
             return Err(TrustError::Duplicate { place: place(&entry.origin), what: "log", name });
         }
         room(self.logs.len(), "logs", MAX_ENTRIES)?;
-        let place = place(&entry.key);
-        let parsed: VerifierKey = entry.key.value.parse().map_err(|source| TrustError::LogKey {
-            place,
-            origin: name.clone(),
-            source,
-        })?;
-        if parsed.name() != name {
-            let found = parsed.name().to_owned();
-            return Err(TrustError::LogName { place, origin: name, found });
-        }
+        let key = parse_log_key(&entry.key, &name)?;
         let witnesses = parse_witnesses(&entry, &name)?;
-        self.logs.push(TrustedLog { origin: name, key: parsed, witnesses });
+        let mut log = TrustedLog { origin: name, key, former: Vec::new(), witnesses };
+        for former in &entry.former_keys {
+            room(log.former.len(), "former keys of a log", MAX_FORMER_KEYS)?;
+            let key = parse_log_key(&former.key, &log.origin)?;
+            new_to(&log, &key, place(&former.key))?;
+            let reach = match (former.until, &former.last_good) {
+                (None, None) => Reach::Whole,
+                (Some(size), None) => Reach::Until(size),
+                (None, Some(LastGoodEntry { size, root })) => {
+                    Reach::LastGood(LastGood { size: *size, root: *root })
+                }
+                (Some(_), Some(_)) => {
+                    let (place, origin) = (place(&former.key), log.origin);
+                    return Err(TrustError::TwoEnds { place, origin });
+                }
+            };
+            log.former.push(FormerKey::new(key, reach));
+        }
+        self.logs.push(log);
         Ok(())
     }
 
@@ -601,6 +700,34 @@ fn parse_key(spki: &Spanned<String>, name: &str) -> Result<PublicKey, TrustError
         .decode(&spki.value)
         .map_err(|_| TrustError::Base64 { place, name: name.into() })?;
     PublicKey::from_der(&der).map_err(|source| TrustError::Key { place, name: name.into(), source })
+}
+
+/// A verifier key that has the name of its log.
+fn parse_log_key(text: &Spanned<String>, origin: &str) -> Result<VerifierKey, TrustError> {
+    let place = place(text);
+    let parsed: VerifierKey = text.value.parse().map_err(|source| TrustError::LogKey {
+        place,
+        origin: origin.into(),
+        source,
+    })?;
+    if parsed.name() != origin {
+        let found = parsed.name().to_owned();
+        return Err(TrustError::LogName { place, origin: origin.into(), found });
+    }
+    Ok(parsed)
+}
+
+/// One key has one reach.
+fn new_to(log: &TrustedLog, key: &VerifierKey, place: Place) -> Result<(), TrustError> {
+    if log.key == *key || log.former.iter().any(|former| former.key() == key) {
+        let what = "key of the log";
+        return Err(TrustError::Duplicate { place, what, name: key.to_string() });
+    }
+    Ok(())
+}
+
+fn no_such_key(key: &VerifierKey) -> TrustError {
+    TrustError::NoSuchLogKey { origin: key.name().into(), key: key.to_string() }
 }
 
 fn parse_witnesses(entry: &LogEntry, log: &str) -> Result<Witnesses, TrustError> {
@@ -689,9 +816,19 @@ fn written_log(log: &TrustedLog) -> WrittenLog<'_> {
     WrittenLog {
         origin: &log.origin,
         key: log.key.to_string(),
+        former_keys: log.former.iter().map(written_former).collect(),
         witnesses: witnesses.collect(),
         quorum: log.witnesses.quorum(),
     }
+}
+
+fn written_former(former: &FormerKey) -> WrittenFormer {
+    let (until, last_good) = match former.reach() {
+        Reach::Whole => (None, None),
+        Reach::Until(size) => (Some(size), None),
+        Reach::LastGood(LastGood { size, root }) => (None, Some(LastGoodEntry { size, root })),
+    };
+    WrittenFormer { key: former.key().to_string(), until, last_good }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the serialiser calls it with a reference")]

@@ -6,6 +6,7 @@
 mod bundle;
 mod flips;
 mod follow;
+mod log_keys;
 mod scope;
 mod support;
 mod trace_conflict;

@@ -341,6 +341,16 @@ fn for_serve(error: &server::ServeError) -> Option<String> {
         ServeError::Gate(_) => {
             "run `assay trust add --verifier URI --key NAME` for the key that promotes".into()
         }
+        ServeError::Broken(broken) if broken.is_full => {
+            "free some space and start it again: it recovers by itself, and nothing that was \
+             acknowledged is lost"
+                .into()
+        }
+        ServeError::Broken(_) => {
+            "start it again, or let a supervisor do it: it recovers by itself, and nothing that was \
+             acknowledged is lost"
+                .into()
+        }
         _ => return None,
     })
 }

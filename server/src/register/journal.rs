@@ -135,9 +135,9 @@ impl JournalError {
     pub(super) fn io(action: &'static str, path: &str) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Full { path: path.clone(), source }
-            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::Full { path: path.clone(), source },
             _ => Self::Io { action, path: path.clone(), source },
         }
     }
@@ -189,6 +189,11 @@ impl Journal {
 
     pub(super) const fn segments(&self) -> &Arc<Segments> {
         &self.segments
+    }
+
+    /// Whether nothing is accepted until the journal was opened anew.
+    pub(super) const fn is_poisoned(&self) -> bool {
+        self.poisoned
     }
 
     /// The last record and the tree that it leads to.

@@ -82,8 +82,8 @@ pub use record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES, R
 pub use recovery::Recovery;
 pub use search::{Compared, Evidence, MAX_EVIDENCE_BYTES, Proofs, Proven, Search, Searched};
 pub use storage::{
-    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page, Query,
-    Storage, StorageError, Stored,
+    Blob, Breakdown, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page,
+    Query, Storage, StorageError, Stored,
 };
 pub use submit::{
     CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,

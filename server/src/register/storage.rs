@@ -183,6 +183,31 @@ pub trait Storage: Send + Sync {
     fn measures(&self) -> Result<Option<Measures>, StorageError> {
         Ok(None)
     }
+
+    /// Why nothing more is committed until the storage is opened anew, if that is so. Whoever
+    /// serves the register ends then: the next start recovers by itself.
+    fn breakdown(&self) -> Option<Breakdown> {
+        None
+    }
+}
+
+/// Why a storage has to be opened anew.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Breakdown {
+    /// What failed, and what caused it, in words.
+    pub why: String,
+    /// Whether there was no room on disk.
+    pub is_full: bool,
+}
+
+impl Breakdown {
+    /// What became of a storage that failed like this.
+    pub(super) fn of(error: &StorageError) -> Self {
+        let causes =
+            std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let why = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+        Self { why: why.collect::<Vec<_>>().join(": "), is_full: error.is_full() }
+    }
 }
 
 /// How much a storage with a journal keeps.
@@ -217,6 +242,13 @@ pub enum StorageError {
     /// An earlier commit failed half-way.
     #[error("an earlier commit failed half-way: start again to recover")]
     Poisoned,
+}
+
+impl StorageError {
+    /// Whether there was no room on disk: for the disk as a whole, for its user or for the file.
+    pub(super) const fn is_full(&self) -> bool {
+        matches!(self, Self::Journal(JournalError::Full { .. }) | Self::Index(IndexError::Full(_)))
+    }
 }
 
 /// What is damaged.

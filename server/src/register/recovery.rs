@@ -4,7 +4,8 @@
 //! tree, is refused. What stands after it was never acknowledged. Whole records there are kept,
 //! but not believed to last (their sync may have failed): they are written anew to a segment of
 //! their own, synced, and only then published. Bytes that are no whole record are copied to a
-//! file for inspection and left behind. A damaged record with whole ones after it is no torn
+//! file for inspection. What both leave in the segment before is cut off, together with the room
+//! that it had: so a power cut takes no more room than what was written, however many there are. A damaged record with whole ones after it is no torn
 //! tail, it is corruption: refused, never skipped.
 //!
 //! Nothing is changed before the journal was found to be good.
@@ -81,6 +82,10 @@ fn open_journal(
     }
     let mut journal = Journal::at(Arc::clone(&segments), tail.trusted, tail.end, segment_bytes);
     journal.start_segment(&tail.records)?;
+    // Before these records are published: whoever is cut off here finds them, and comes here again.
+    if tail.trusted.sequence > 0 {
+        segments.trim(Walk::after(&segments, &tail.trusted)?.next())?;
+    }
     let (tip, end) = last_of(&segments, tail.trusted)?;
     let journal = Journal::at(segments, tip, end, segment_bytes);
     published.write(tip)?;

@@ -26,6 +26,7 @@ mod follow;
 mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod headers;
 mod import;
 mod index;
 mod journal;

@@ -15,6 +15,7 @@ use verify::merkle::Frontier;
 
 use super::batch::{Batch, Body, Covered, NewEntry};
 use super::fields::Fields;
+use super::headers::Headers;
 use super::index::{Addition, BodyPlace, Index, IndexError, Place, State, within};
 use super::journal::JournalError;
 use super::published::Tip;
@@ -34,6 +35,7 @@ const BODIES_A_STEP: usize = 32 << 20;
 pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) index: Index,
+    headers: Headers,
     /// Whether the index turned out to be damaged.
     condemned: AtomicBool,
 }
@@ -66,8 +68,9 @@ pub struct Rebuilt {
 
 impl Reader {
     /// Reads `segments` through `index`.
-    pub(super) const fn new(segments: Arc<Segments>, index: Index) -> Self {
-        Self { segments, index, condemned: AtomicBool::new(false) }
+    pub(super) fn new(segments: Arc<Segments>, index: Index) -> Self {
+        let (headers, condemned) = (Headers::default(), AtomicBool::new(false));
+        Self { segments, index, headers, condemned }
     }
 
     /// Whether the index turned out to be damaged: it is made anew at the next start.
@@ -121,6 +124,7 @@ impl Reader {
         if verify::merkle::leaf_hash(leaf) != leaf_hash {
             return Err(damaged());
         }
+        self.headers.require(&self.segments, &place)?;
         Ok(Some(Stored { time: place.time, body, leaf: leaf.to_vec() }))
     }
 
@@ -157,6 +161,7 @@ impl Reader {
             return Err(IndexError::Row('e').into());
         }
         let bytes = self.segments.read(within(place.record, u64::from(start)), length)?;
+        self.headers.require(&self.segments, &place)?;
         if Sha256::of(&bytes) == *hash {
             Ok(Some(Blob::Bytes(bytes)))
         } else if bytes.iter().all(|byte| *byte == 0) {

@@ -19,7 +19,8 @@ use super::batch::Batch;
 use super::facts::Term;
 use super::fields::{Fields, Short};
 use super::index::IndexError;
-use super::journal::JournalError;
+use super::journal::{JournalError, at};
+use super::published::Position;
 use super::tree::Tree;
 
 /// Most entries of one page of an answer.
@@ -258,6 +259,8 @@ pub enum Damaged {
     Entry(u64),
     /// A body.
     Body(Sha256),
+    /// The record of an entry that was read.
+    Record(Position),
     /// The tree: its leaves do not lead to the root at this size.
     Root(u64),
 }
@@ -267,6 +270,7 @@ impl std::fmt::Display for Damaged {
         match self {
             Self::Entry(index) => write!(formatter, "entry {index}"),
             Self::Body(hash) => write!(formatter, "body {hash}"),
+            Self::Record(position) => write!(formatter, "the record at {}", at(position)),
             Self::Root(size) => write!(formatter, "tree of size {size}"),
         }
     }

@@ -135,7 +135,24 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Submit(source) => return for_submit(source),
             #[cfg(feature = "server")]
-            Self::Register { .. } | Self::Read(_) | Self::Backup(_) | Self::Copy(_) => return None,
+            Self::Register { .. }
+            | Self::Read(_)
+            | Self::Backup(_)
+            | Self::Copy(_)
+            | Self::Archive(_)
+            | Self::Restore(_) => return None,
+            #[cfg(feature = "server")]
+            Self::NoAccessKey(_) => {
+                "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` \
+                 where the key is a temporary one"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::Endpoint { .. } => {
+                "give a URL such as `https://store.example`; without TLS, `--allow-http` lets \
+                 everybody on the way read every statement"
+                    .into()
+            }
             #[cfg(feature = "server")]
             Self::NoReceipt | Self::NoLeaf(_) | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]

@@ -7,6 +7,7 @@
 //! in and gives entries, proofs and answers out; [`open_or_create`] has the one in a folder.
 
 mod answer;
+mod archive;
 mod backup;
 mod batch;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod walk;
 mod words;
 
 pub use answer::{Leaves, MAX_BUNDLES};
+pub use archive::{Archive, ArchiveError, Archived, Bucket, PlainHttp, Restored, archive, restore};
 pub use backup::{BackedUp, BackupError, WithKey, backup};
 pub use batch::{Batch, BatchError, Body, Covered, NewEntry};
 pub use embedded::{Embedded, Settings};

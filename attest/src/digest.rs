@@ -172,6 +172,10 @@ mod tests {
     #[test]
     fn parts_hash_as_their_concatenation() {
         assert_eq!(Sha256::of(b"abc"), Sha256::of_parts([&b"a"[..], b"bc"]));
+        let mut hasher = Hasher::default();
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        assert_eq!(Sha256::of(b"abc"), hasher.finish());
         // FIPS 180-2, appendix B.1
         assert_eq!(
             Sha256::of(b"abc").hex(),

@@ -58,6 +58,14 @@ pub(super) fn write(parts: &[Part]) -> String {
 
 /// Reads a list that leads to `end`; `None` for any other text.
 pub(super) fn parse(text: &str, end: &Checkpoint) -> Option<Vec<Part>> {
+    let parts = parse_any(text)?;
+    let leads =
+        parts.last().is_some_and(|part| part.tree == Tree { size: end.size, root: end.root });
+    leads.then_some(parts)
+}
+
+/// Reads a list, wherever it leads; `None` for any other text.
+pub(super) fn parse_any(text: &str) -> Option<Vec<Part>> {
     let (mut parts, mut next, mut tree) = (Vec::new(), 1, Tree::empty());
     for line in text.strip_suffix('\n')?.split('\n') {
         if parts.len() == MAX_SEGMENTS {
@@ -72,8 +80,7 @@ pub(super) fn parse(text: &str, end: &Checkpoint) -> Option<Vec<Part>> {
         (next, tree) = (last.checked_add(1)?, after);
         parts.push(part);
     }
-    let leads = (tree.size, tree.root) == (end.size, end.root);
-    (leads && write(&parts) == text).then_some(parts)
+    (write(&parts) == text).then_some(parts)
 }
 
 fn parse_line(line: &str) -> Option<Part> {

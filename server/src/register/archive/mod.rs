@@ -143,6 +143,12 @@ pub enum ArchiveError {
     Unsound(Fault),
 }
 
+/// Whether a text is a list of segments; for fuzzers.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn is_list(text: &str) -> bool {
+    list::parse_any(text).is_some_and(|parts| list::write(&parts) == text)
+}
+
 impl From<JournalError> for ArchiveError {
     fn from(error: JournalError) -> Self {
         Self::Folder(StorageError::from(error).into())

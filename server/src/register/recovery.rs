@@ -22,6 +22,8 @@ use super::walk::{Step, Walk};
 
 /// How much is read at once when looking through what a crash left, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
+/// How many files with bytes that were put aside are kept; of older ones only the name is.
+const MAX_ASIDES: usize = 8;
 
 /// What opening a journal had to do.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -233,6 +235,15 @@ fn set_aside(segments: &Segments, from: Position) -> Result<String, JournalError
     }
     file.sync().map_err(&write)?;
     segments.disk().sync_folder(FOLDER).map_err(JournalError::io("sync", FOLDER))?;
+    // Each new one takes the room of one before: whatever the power does, they do not fill a disk.
+    if let Some(number) = earlier.checked_sub(MAX_ASIDES) {
+        let start = format!("aside-{number}-");
+        for name in names.iter().filter(|name| name.starts_with(&start)) {
+            let path = format!("{FOLDER}/{name}");
+            let cut = segments.disk().open(&path).and_then(|file| file.truncate(0));
+            cut.map_err(JournalError::io("cut off", &path))?;
+        }
+    }
     Ok(path)
 }
 

@@ -105,6 +105,9 @@ pub enum ArchiveError {
         list::MAX_SEGMENTS
     )]
     TooMany,
+    /// A body is being overwritten.
+    #[error("a statement is being erased from the register: try again")]
+    Erasing,
     /// An object with an erased body cannot be removed.
     #[error("`{name}` of the archive still has a body that was erased: remove it by hand")]
     NotErased {

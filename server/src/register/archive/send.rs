@@ -12,6 +12,7 @@ use attest::hash::Progress;
 use attest::{Checkpoint, NoteSigner, Sha256};
 
 use super::super::disk::{Disk, FolderDisk};
+use super::super::erasing;
 use super::super::folder::{FolderError, read_key};
 use super::super::fsck::Fault;
 use super::super::journal::JournalError;
@@ -197,8 +198,10 @@ fn require_bodies(bytes: &[u8], segments: &Segments) -> Result<(), ArchiveError>
         let found = bytes.get(start..start.saturating_add(body.length as usize));
         let found = found.unwrap_or_default();
         if found.iter().any(|byte| *byte != 0) && Sha256::of(found) != body.hash {
-            let damaged = Damaged::Body(body.hash);
-            return Err(StorageError::Damaged(damaged).into());
+            if erasing::pending(segments)?.is_some_and(|erasing| erasing.body == body.hash) {
+                return Err(ArchiveError::Erasing);
+            }
+            return Err(StorageError::Damaged(Damaged::Body(body.hash)).into());
         }
     }
     Ok(())

@@ -37,7 +37,8 @@ const REGION: &str = "us-east-1";
 /// everybody who saw that takes the restored one for a fork.
 ///
 /// A bucket takes its access key from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-/// AWS_SESSION_TOKEN, and its region from AWS_REGION or AWS_DEFAULT_REGION.
+/// AWS_SESSION_TOKEN, and its region from AWS_REGION or AWS_DEFAULT_REGION. The key has to be
+/// allowed to list the bucket, and to get, put and delete what starts with the prefix.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

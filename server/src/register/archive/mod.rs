@@ -49,6 +49,9 @@ pub enum ArchiveError {
     /// A folder that has to be empty is not.
     #[error("`{0}` is not empty: name a folder that is, or that is not there yet")]
     Occupied(PathBuf),
+    /// The folder is a register's.
+    #[error("`{0}` is a register, not an archive: name another folder")]
+    Register(PathBuf),
     /// The place cannot be reached, or refuses.
     #[error("the archive does not let `{name}` be {action}")]
     Store {

@@ -16,6 +16,7 @@ use object_store::{
 use ureq::Agent;
 
 use super::super::folder::FolderError;
+use super::super::segment::FOLDER;
 use super::ArchiveError;
 use super::connector::Connector;
 
@@ -70,6 +71,9 @@ impl Archive {
     /// # Errors
     /// When the folder cannot be used.
     pub fn in_folder(folder: &Path) -> Result<Self, ArchiveError> {
+        if folder.join(FOLDER).exists() {
+            return Err(ArchiveError::Register(folder.into()));
+        }
         // Like the register's own folder it has every statement.
         DirBuilder::new()
             .recursive(true)

@@ -217,6 +217,7 @@ async fn another_register_s_archive_is_refused_both_ways() {
     for number in 0..8 {
         rig.submit(&same, number).await;
     }
+    assert!(matches!(Archive::in_folder(&rig.at("two")), Err(ArchiveError::Register(_))));
     rig.archive("one").await.unwrap();
     let objects = rig.objects();
     assert!(matches!(rig.archive("two").await, Err(ArchiveError::Other { .. })));

@@ -146,7 +146,24 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Submit(source) => return for_submit(source),
             #[cfg(feature = "server")]
-            Self::Register { .. } | Self::Read(_) | Self::Backup(_) | Self::Copy(_) => return None,
+            Self::Register { .. }
+            | Self::Read(_)
+            | Self::Backup(_)
+            | Self::Copy(_)
+            | Self::Archive(_)
+            | Self::Restore(_) => return None,
+            #[cfg(feature = "server")]
+            Self::NoAccessKey(_) => {
+                "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` \
+                 where the key is a temporary one"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::Endpoint { .. } => {
+                "give a URL such as `https://store.example`; without TLS, `--allow-http` lets \
+                 everybody on the way read every statement"
+                    .into()
+            }
             #[cfg(feature = "server")]
             Self::NoReceipt | Self::NoLeaf(_) | Self::NotHere => "check with `assay find`, and report this".into(),
             #[cfg(feature = "server")]
@@ -357,6 +374,16 @@ fn for_serve(error: &server::ServeError) -> Option<String> {
         }
         ServeError::Gate(_) => {
             "run `assay trust add --verifier URI --key NAME` for the key that promotes".into()
+        }
+        ServeError::Broken(broken) if broken.is_full => {
+            "free some space and start it again: it recovers by itself, and nothing that was \
+             acknowledged is lost"
+                .into()
+        }
+        ServeError::Broken(_) => {
+            "start it again, or let a supervisor do it: it recovers by itself, and nothing that was \
+             acknowledged is lost"
+                .into()
         }
         _ => return None,
     })

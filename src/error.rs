@@ -378,6 +378,27 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("cannot copy the register")]
     Copy(#[source] Box<server::register::ExportError>),
+    /// The register was not archived.
+    #[cfg(feature = "server")]
+    #[error("cannot archive the register")]
+    Archive(#[source] Box<server::register::ArchiveError>),
+    /// The register was not restored from an archive.
+    #[cfg(feature = "server")]
+    #[error("cannot restore the register")]
+    Restore(#[source] Box<server::register::ArchiveError>),
+    /// A bucket without an access key.
+    #[cfg(feature = "server")]
+    #[error("there is no access key for the bucket `{0}`")]
+    NoAccessKey(String),
+    /// A text is not where a store of buckets is.
+    #[cfg(feature = "server")]
+    #[error("cannot use the endpoint `{url}`: {why}")]
+    Endpoint {
+        /// The text.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A statement cannot be erased.
     #[cfg(feature = "server")]
     #[error("cannot erase the statement")]

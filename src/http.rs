@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use server::register::PlainHttp;
 use ureq::http::Uri;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
@@ -23,6 +24,8 @@ const MAX_ANSWER: u64 = 64 << 20;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long to wait for a whole answer.
 const WHOLE: Duration = Duration::from_secs(60);
+/// How long a segment of the register may take, one way.
+const SEGMENT: Duration = Duration::from_secs(600);
 /// Holds the token for writes.
 const TOKEN: &str = "ASSAY_TOKEN";
 /// Names the file with the token for writes.
@@ -168,6 +171,36 @@ pub fn agent() -> Result<Agent, Error> {
     }
 }
 
+/// Speaks to a store of buckets at `endpoint`, or where those of a region are. What it answers is
+/// for whoever asks to judge.
+pub fn store_agent(endpoint: Option<&str>, plain: PlainHttp) -> Result<Agent, Error> {
+    let wrong = |why| Error::Endpoint { url: endpoint.unwrap_or_default().into(), why };
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_connect(Some(CONNECT))
+        .timeout_send_body(Some(SEGMENT))
+        .timeout_recv_response(Some(WHOLE))
+        .timeout_recv_body(Some(SEGMENT))
+        .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")));
+    let config = match endpoint {
+        None => config.tls_config(tls()?),
+        Some(endpoint) => {
+            let uri: Uri = endpoint.parse().map_err(|_| wrong("it is not a URL"))?;
+            let host = uri.host().ok_or_else(|| wrong("it has no host"))?;
+            match uri.scheme_str() {
+                Some("https") => config.tls_config(tls()?),
+                Some("http") if is_loopback(host) => config.proxy(None),
+                Some("http") if plain == PlainHttp::Anywhere => config,
+                Some("http") => return Err(wrong("plain http goes to this machine only")),
+                _ => return Err(wrong("it starts with neither https:// nor http://")),
+            }
+        }
+    };
+    Ok(config.build().into())
+}
+
 /// The token for writes, if there is one.
 fn token() -> Result<Option<Zeroizing<String>>, Error> {
     if let Ok(token) = std::env::var(TOKEN) {
@@ -225,6 +258,9 @@ mod tests {
         ];
         for (url, want) in cases {
             assert_eq!(Service::at(url).is_ok(), want, "{url}");
+            let store = |plain| store_agent(Some(url), plain).is_ok();
+            assert_eq!(store(PlainHttp::ThisMachine), want, "{url}");
+            assert_eq!(store(PlainHttp::Anywhere), url.starts_with("http"), "{url}");
         }
     }
 }

@@ -28,6 +28,12 @@ pub enum Work {
     /// Copying entries of a register.
     #[cfg(feature = "server")]
     Copying,
+    /// Reading segments of a register and sending them, in bytes.
+    #[cfg(feature = "server")]
+    Archiving,
+    /// Reading segments from an archive, in bytes.
+    #[cfg(feature = "server")]
+    Restoring,
 }
 
 impl Work {
@@ -36,7 +42,7 @@ impl Work {
         match self {
             Self::Hashing => LARGE,
             #[cfg(feature = "server")]
-            Self::Checking => LARGE / 8,
+            Self::Checking | Self::Archiving | Self::Restoring => LARGE / 8,
             #[cfg(feature = "server")]
             Self::Indexing | Self::Copying => 50_000,
         }
@@ -51,6 +57,10 @@ impl Work {
             Self::Indexing => "assay: indexing {wide_bar} {pos} of {len} entries, {eta} left",
             #[cfg(feature = "server")]
             Self::Copying => "assay: copying {wide_bar} {pos} of {len} entries, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Archiving => "assay: archiving {wide_bar} {bytes} of {total_bytes}, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Restoring => "assay: restoring {wide_bar} {bytes} of {total_bytes}, {eta} left",
         }
     }
 }

@@ -14,14 +14,14 @@
 )]
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use faults_client::Client;
-use faults_client::service::{REVIEW, Service, assay, folder, said};
+use faults_client::service::{REVIEW, SERVE, Service, assay, folder, said};
 
 mod faults_client;
 
@@ -135,48 +135,66 @@ fn limit_files(id: u32, bytes: Option<u64>) {
 }
 
 #[test]
-fn a_service_without_room_says_so_and_works_again_when_there_is_room() {
+fn a_service_that_cannot_write_says_so_ends_and_works_again_when_there_is_room() {
     let folder = folder();
     let folder = folder.path();
-    let mut service = Service::start(folder);
-    let client = Client::new(folder);
-    client.submit(&service.url, 100).unwrap();
-    // The file that is written now may grow no further, as on a disk with a quota.
-    limit_files(service.id(), Some(200_000));
-    let refused = (0..40).find_map(|_| client.submit(&service.url, 20_000).err());
-    let refused = refused.expect("refused when there is no room");
-    assert!(refused.contains("503"), "{refused}");
-    assert!(service.runs(), "the service died of it: {}", service.log());
-    let log = service.log();
-    assert!(log.contains("File too large"), "{log}");
-    // It still answers for what it has.
-    client.check(&service.url, true);
-    limit_files(service.id(), None);
-    service.kill();
-    let service = Service::start(folder);
-    client.check(&service.url, true);
-    for _ in 0..20 {
-        client.submit(&service.url, 20_000).unwrap();
+    // Of the files that are written now none may grow beyond this, as on a disk with a quota.
+    for bytes in [100_000, 200_000, 600_000] {
+        let mut service = Service::start(folder);
+        let client = Client::new(folder);
+        client.submit(&service.url, 100).unwrap();
+        assert_eq!(client.ask(&service.url, "/readyz").0, 200);
+        limit_files(service.id(), Some(bytes));
+        let refused = (0..80).find_map(|_| client.submit(&service.url, 20_000).err());
+        let refused = refused.expect("refused when there is no room");
+        assert!(refused.contains("503"), "{bytes}: {refused}");
+        // At once, and with the reason; it still answers for what it has.
+        let (status, why) = client.ask(&service.url, "/readyz");
+        assert_eq!(status, 503, "{bytes}: {why}");
+        assert!(why.contains("takes nothing more"), "{bytes}: {why}");
+        assert_eq!(client.ask(&service.url, "/healthz").0, 200);
+        client.check(&service.url, true);
+        let refused = client.submit(&service.url, 10).unwrap_err();
+        assert!(refused.contains("takes nothing more"), "{bytes}: {refused}");
+        assert!(service.runs());
+
+        let log = service.log_file();
+        assert_eq!(service.ends(), Some(2), "{bytes}");
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("File too large"), "{bytes}: {log}");
+        assert!(log.contains("hint: free some space and start it again"), "{bytes}: {log}");
+        assert!(!log.contains("panicked"), "{bytes}: {log}");
+        // As long as there is no room it says so, or serves what it has.
+        match Service::launch(bounded(folder, bytes, SERVE), folder) {
+            Ok(service) => {
+                client.check(&service.url, true);
+                service.kill();
+            }
+            Err(said) => assert!(said.contains("no room on disk"), "{bytes}: {said}"),
+        }
+        // Nobody had to mend anything.
+        let service = Service::start(folder);
+        client.check(&service.url, true);
+        for _ in 0..4 {
+            client.submit(&service.url, 20_000).unwrap();
+        }
+        client.check(&service.url, true);
+        service.kill();
     }
-    client.check(&service.url, true);
 }
 
-/// Runs the command with a bound on the length of its files, from its start on.
-fn bounded(folder: &Path, bytes: u64, words: &str) -> std::process::Output {
+/// The command with a bound on the length of its files, from its start on.
+fn bounded(folder: &Path, bytes: u64, words: &str) -> Command {
     // Python ignores the signal that comes with the bound, and so would what it starts.
     let python = "import os, resource, signal, sys; limit = int(sys.argv[1]); \
                   signal.signal(signal.SIGXFSZ, signal.SIG_DFL); \
                   resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); \
                   os.execv(sys.argv[2], sys.argv[2:])";
     let program = assay(folder, words);
-    std::process::Command::new("python3")
-        .args(["-c", python, &bytes.to_string()])
-        .arg(program.get_program())
-        .args(program.get_args())
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    let mut command = Command::new("python3");
+    command.args(["-c", python, &bytes.to_string()]).arg(program.get_program());
+    command.args(program.get_args()).current_dir(folder).stdin(Stdio::null());
+    command
 }
 
 #[test]
@@ -184,7 +202,7 @@ fn a_command_without_room_says_so_and_loses_nothing() {
     for bytes in [0, 100, 1 << 10, 1 << 16, 1 << 20] {
         // Not even the first use fits.
         let first = folder();
-        let output = bounded(first.path(), bytes, REVIEW);
+        let output = bounded(first.path(), bytes, REVIEW).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{bytes}: {}", said(&output));
         assert!(said(&output).contains("error: "), "{bytes}: {}", said(&output));
         assert!(said(&output).contains("File too large"), "{bytes}: {}", said(&output));

@@ -15,6 +15,22 @@ use sha2::Digest as _;
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Sha256([u8; 32]);
 
+/// Hashes bytes that come part by part.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(sha2::Sha256);
+
+impl Hasher {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes that were taken.
+    pub fn finish(self) -> Sha256 {
+        Sha256(self.0.finalize().into())
+    }
+}
+
 /// Why a text is not a digest.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -156,6 +172,10 @@ mod tests {
     #[test]
     fn parts_hash_as_their_concatenation() {
         assert_eq!(Sha256::of(b"abc"), Sha256::of_parts([&b"a"[..], b"bc"]));
+        let mut hasher = Hasher::default();
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        assert_eq!(Sha256::of(b"abc"), hasher.finish());
         // FIPS 180-2, appendix B.1
         assert_eq!(
             Sha256::of(b"abc").hex(),

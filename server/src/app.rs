@@ -21,7 +21,7 @@ use crate::clock::{Clock, ClockBehind, Watch};
 use crate::http::{ApiError, FORKED, Requests, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
-use crate::register::{Receipt, Register, Storage};
+use crate::register::{Breakdown, Receipt, Register, Storage};
 use crate::verdicts::{Cause, Currency, Verdicts};
 use crate::witness::Cosigning;
 
@@ -96,6 +96,8 @@ pub struct App<S> {
     submitting: Arc<Semaphore>,
     /// Whether what is still being sent is not waited for any longer.
     hurrying: watch::Sender<bool>,
+    /// Why the register takes nothing more.
+    broken: watch::Sender<Option<Breakdown>>,
     requests: Requests,
 }
 
@@ -200,6 +202,7 @@ impl<S: Storage> App<S> {
             writing: Arc::new(Semaphore::new(MAX_WRITING as usize)),
             submitting: Arc::new(Semaphore::new(MAX_SUBMITTING as usize)),
             hurrying: watch::Sender::new(false),
+            broken: watch::Sender::new(None),
             requests: Requests::default(),
         })
     }
@@ -331,6 +334,31 @@ impl<S: Storage + 'static> App<S> {
         let _ = self.hurrying.subscribe().wait_for(|hurrying| *hurrying).await;
     }
 
+    /// Ends when the register takes nothing more until it is opened anew.
+    pub(crate) async fn broken(&self) -> Breakdown {
+        let mut broken = self.broken.subscribe();
+        // The sender lives as long as this.
+        let found = broken.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+        match found {
+            Some(breakdown) => breakdown,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// After whatever may have failed: decides nothing more once the register is broken.
+    fn look_for_breakdown(&self) {
+        let Some(breakdown) = self.register.storage().breakdown() else { return };
+        self.suspend(Cause::Register, true);
+        self.broken.send_if_modified(|broken| {
+            let is_new = broken.is_none();
+            if is_new {
+                tracing::error!(why = %breakdown.why, "the register takes nothing more");
+                *broken = Some(breakdown);
+            }
+            is_new
+        });
+    }
+
     /// Says that nothing may be decided, for as long as `cause` stands, or that it no longer does.
     pub(crate) fn suspend(&self, cause: Cause, stands: bool) {
         if self.verdicts.suspend(cause, stands) {
@@ -417,6 +445,7 @@ impl<S: Storage + 'static> App<S> {
         let runtime = tokio::runtime::Handle::current();
         let done = tokio::task::spawn_blocking(move || {
             let _slot = slot;
+            let _after = Looking(Arc::clone(&self));
             runtime.block_on(job(self))
         });
         done.await.map_err(|error| {
@@ -445,6 +474,15 @@ impl<S: Storage + 'static> App<S> {
     }
 }
 
+/// Looks at what became of the register when the work ends, also by a panic.
+struct Looking<S: Storage + 'static>(Arc<App<S>>);
+
+impl<S: Storage + 'static> Drop for Looking<S> {
+    fn drop(&mut self) {
+        self.0.look_for_breakdown();
+    }
+}
+
 /// A job that may write, and then takes what it wrote into account.
 fn accounted<S, T, J, F>(
     now: Timestamp,
@@ -458,6 +496,9 @@ where
     async move |app: Arc<App<S>>| {
         // What is added to a forked register makes the fork worse.
         app.require_whole()?;
+        if app.register.storage().breakdown().is_some() {
+            return Err(ApiError::NotReady(Cause::Register.as_str()));
+        }
         let unaccounted = Unaccounted::new(&app.verdicts);
         let result = job(Arc::clone(&app)).await;
         match app.catch_up(now).await {

@@ -24,7 +24,9 @@ use crate::app::{App, AppError, Parts, Readers, Writers};
 use crate::http::{ApiError, Token, router};
 use crate::judge::{Gate, JudgeError};
 use crate::listener::Bounded;
-use crate::register::{self, Embedded, FolderError, Holder, PATIENCE, Register, Storage};
+use crate::register::{
+    self, Breakdown, Embedded, FolderError, Holder, PATIENCE, Register, Storage,
+};
 use crate::seen::{self, SeenError};
 use crate::verdicts::{Cause, Currency};
 use crate::watched::Watched;
@@ -37,6 +39,9 @@ const RENEWAL: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(20);
 /// How long of that bodies may take that are still being sent.
 const SENDING: Duration = Duration::from_secs(5);
+/// How long the service goes on answering after the register broke down, so that whoever asks
+/// whether it is ready is told why it is not.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a service is started with.
 pub struct ServeConfig {
@@ -106,10 +111,14 @@ pub enum ServeError {
     /// Not everything that was begun came to its end.
     #[error("stopped with requests unfinished after {} s; what was not acknowledged may be in the register or not", GRACE.as_secs())]
     Unfinished,
+    /// A write to the register failed, so that nobody knows what the disk has of it. What was
+    /// acknowledged it has; the next start finds out the rest, and goes on.
+    #[error("the register takes nothing more: {}", .0.why)]
+    Broken(Breakdown),
 }
 
-/// Serves until the process is told to stop (SIGTERM or SIGINT). Submissions that were begun are
-/// committed or refused before it returns.
+/// Serves until the process is told to stop (SIGTERM or SIGINT), or the register broke down.
+/// Submissions that were begun are committed or refused before it returns.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -183,9 +192,15 @@ pub async fn serve_until(
     let cosigning = tokio::spawn(cosign(Arc::clone(&app)));
     tracing::info!(%bound, "listening");
 
+    let mut broken = None;
     let ended = tokio::select! {
         ended = &mut server => Some(ended),
         () = stop => None,
+        breakdown = app.broken() => {
+            broken = Some(breakdown);
+            tokio::time::sleep(FAREWELL).await;
+            None
+        }
     };
     tracing::info!("stopping");
     let _ = tell.send(true);
@@ -214,6 +229,9 @@ pub async fn serve_until(
         Ok(())
     })
     .await;
+    if let Some(breakdown) = broken {
+        return Err(ServeError::Broken(breakdown));
+    }
     match ended {
         Ok(Ok(result)) => result.map_err(ServeError::Run)?,
         Ok(Err(error)) => return Err(ServeError::Run(io::Error::other(error))),

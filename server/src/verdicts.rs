@@ -104,6 +104,8 @@ pub enum Currency {
 /// Why nothing may be decided, whatever the entries of the register say.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Cause {
+    /// The register takes nothing more until it is opened anew.
+    Register,
     /// The register does not fit what was seen of it, or what was seen cannot be remembered.
     Seen,
     /// The trust file is another than the one that the service was started with.
@@ -116,6 +118,9 @@ impl Cause {
     /// What it is and what to do, in words.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Register => {
+                "the register takes nothing more and the service is ending, as its log says; its next start recovers by itself"
+            }
             Self::Seen => {
                 "the register cannot be held against what was seen of it before; the service's log says why"
             }

@@ -335,3 +335,46 @@ async fn a_register_that_went_back_does_not_start() {
     let fork = serve_until(config(home.path(), &trust), std::future::pending()).await;
     assert!(matches!(fork, Err(ServeError::Seen(server::seen::SeenError::Fork { size: 1, .. }))));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_index_lost_rows_ends_and_the_next_one_has_them() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let scene = common::revoked();
+    let envelope = &scene.submissions[0];
+    let body = submission(&envelope.envelope, &envelope.keys).to_string();
+    let running = start(config(home.path(), &trust)).await;
+    assert_eq!(send(running.address, "POST", "/v1/entries", body).await.0, 200);
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+
+    for (lost, ready) in [(b"e", 503), (b"x", 200)] {
+        let path = home.path().join("register/index");
+        // A thread of the service is still closing it.
+        let index = (0..100).find_map(|_| {
+            std::thread::sleep(SHORT);
+            sled::open(&path).ok()
+        });
+        let index = index.unwrap();
+        for row in index.scan_prefix(lost).keys() {
+            index.remove(row.unwrap()).unwrap();
+        }
+        drop(index);
+        let running = start(config(home.path(), &trust)).await;
+        let (status, why) = send(running.address, "GET", "/readyz", String::new()).await;
+        assert_eq!((status, why.contains("takes nothing more")), (ready, ready == 503), "{why}");
+        if ready == 200 {
+            running.stop.send(()).unwrap();
+            running.service.await.unwrap().unwrap();
+            continue;
+        }
+        // By itself.
+        let ended = running.service.await.unwrap();
+        assert!(matches!(ended, Err(ServeError::Broken(_))), "{ended:?}");
+    }
+    let running = start(config(home.path(), &trust)).await;
+    assert_eq!(send(running.address, "GET", "/v1/entries/0", String::new()).await.0, 200);
+    running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+}

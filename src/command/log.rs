@@ -3,6 +3,7 @@
 //! A proof is checked before it is shown, against the tree that the register signed. Whether the
 //! register itself is trusted is said beside it.
 
+mod archive;
 mod backup;
 mod erase;
 mod export;
@@ -49,6 +50,7 @@ enum LogCommand {
     Prove(ProveArgs),
     Submit(SubmitArgs),
     Witness(super::log_witness::WitnessArgs),
+    Archive(archive::ArchiveArgs),
     Backup(backup::BackupArgs),
     Erase(erase::EraseArgs),
     Export(export::ExportArgs),
@@ -112,6 +114,7 @@ pub fn log(args: &LogArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     match &args.command {
         LogCommand::Witness(args) => super::log_witness::witness(args, cx),
         LogCommand::Submit(args) => Ok(Box::new(args.submit(cx)?)),
+        LogCommand::Archive(args) => args.run(cx),
         LogCommand::Backup(args) => Ok(Box::new(args.run(cx)?)),
         LogCommand::Erase(args) => Ok(Box::new(args.run(cx)?)),
         LogCommand::Export(args) => Ok(Box::new(args.run(cx)?)),

@@ -126,6 +126,12 @@ impl Client {
         kept.newest = Some(newest);
     }
 
+    /// Asks for a page that needs no proof; its status and text.
+    pub(crate) fn ask(&self, url: &str, path: &str) -> (u16, String) {
+        let answer = self.agent.get(format!("{url}{path}")).call().unwrap();
+        (answer.status().as_u16(), answer.into_body().read_to_string().unwrap())
+    }
+
     fn get<T: DeserializeOwned>(&self, url: &str, proof: &str, query: &str) -> T {
         let answer = self.agent.get(format!("{url}/v1/proofs/{proof}?{query}")).call().unwrap();
         let status = answer.status();

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The command in a folder of its own, with words separated by spaces.
 pub(crate) fn assay(folder: &Path, words: &str) -> Command {
@@ -31,24 +33,31 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a service in `folder` and waits until it listens.
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::launch(assay(folder, SERVE), folder)
+            .unwrap_or_else(|said| panic!("the service did not start: {said}"))
+    }
+
+    /// Starts `command`, a service in `folder`, and waits until it listens; otherwise what it said.
+    pub(crate) fn launch(mut command: Command, folder: &Path) -> Result<Self, String> {
         let log = folder.join("service.log");
         let file = OpenOptions::new().append(true).create(true).open(&log).unwrap();
-        let mut child = assay(folder, "serve --listen 127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(url) = line.trim().strip_prefix("listening on ") else {
             let _ = (child.kill(), child.wait());
-            panic!("the service did not start: {line}{}", fs::read_to_string(&log).unwrap());
+            return Err(format!("{line}{}", fs::read_to_string(&log).unwrap()));
         };
-        Self { url: url.to_owned(), child, log }
+        Ok(Self { url: url.to_owned(), child, log })
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The file that it writes its log to.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.log.clone()
     }
 
     /// What it wrote to its log so far, and the ones before it.
@@ -60,6 +69,16 @@ impl Service {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it ends by itself; its exit status.
+    pub(crate) fn ends(mut self) -> Option<i32> {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.runs() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!self.runs(), "the service goes on: {}", self.log());
+        self.child.wait().unwrap().code()
     }
 
     /// Whether it still runs.
@@ -83,6 +102,8 @@ pub(crate) fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// The service, wherever there is a free port.
+pub(crate) const SERVE: &str = "serve --listen 127.0.0.1:0";
 /// Says something about the model; each time it is another entry.
 pub(crate) const REVIEW: &str =
     "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";

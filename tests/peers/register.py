@@ -32,8 +32,15 @@ class Register:
 
     def assay(self, *arguments, check=True):
         """Runs the command in the folder and gives its standard output."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        done = subprocess.run(
+        done = self.run(*arguments)
+        if check and done.returncode != 0:
+            raise AssertionError(f"assay {arguments} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def run(self, *arguments, **variables):
+        """Runs the command in the folder, with these environment variables, to its end."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **variables}
+        return subprocess.run(
             [ASSAY, *map(str, arguments)],
             cwd=self.folder,
             env=environment,
@@ -41,9 +48,6 @@ class Register:
             text=True,
             timeout=PATIENCE * 2,
         )
-        if check and done.returncode != 0:
-            raise AssertionError(f"assay {arguments} ended with {done.returncode}: {done.stderr}")
-        return done.stdout
 
     def serve(self, *arguments):
         """Starts the service over the folder and gives its URL."""

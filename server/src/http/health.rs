@@ -39,8 +39,8 @@ pub(super) const READY: Operation = Operation {
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
                   while an entry of the register could not be taken into account, a witness has seen another \
-                  history of it, or trust, policy or register are no longer what the service was started \
-                  with. Use it as a readiness probe.",
+                  history of it, a write to it failed (the service is ending then), or trust, policy or \
+                  register are no longer what the service was started with. Use it as a readiness probe.",
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),

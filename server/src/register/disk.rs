@@ -62,6 +62,13 @@ pub(super) trait DiskFile: Send + Sync {
     /// [`io::ErrorKind::StorageFull`] when there is no room; others as the file system reports.
     fn allocate(&self, length: u64) -> io::Result<()>;
 
+    /// Cuts the file off at `length` bytes and gives the room behind back to the disk. Lasting after
+    /// [`DiskFile::sync`].
+    ///
+    /// # Errors
+    /// As the file system reports them.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
@@ -157,6 +164,10 @@ impl DiskFile for File {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -8,7 +8,7 @@
 //! Nothing here waits for anything but the disk: the futures are ready when they are made.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use attest::Sha256;
 use attest::hash::Progress;
@@ -24,7 +24,9 @@ use super::reader::{Reader, Rebuilt, make_index, open_index};
 use super::record::{JournalId, Record, RecordBody, RecordLeaf};
 use super::recovery::{self, Recovery};
 use super::select::select;
-use super::storage::{Blob, CommitError, Head, Key, Measures, Page, Query, Storage, StorageError};
+use super::storage::{
+    Blob, Breakdown, CommitError, Head, Key, Measures, Page, Query, Storage, StorageError,
+};
 use super::tree::Tree;
 
 pub(super) const INDEX: &str = "index";
@@ -53,6 +55,8 @@ pub struct Embedded {
     head: RwLock<Option<Head>>,
     recovery: Recovery,
     rebuilt: Rebuilt,
+    /// Why nothing more is committed.
+    breakdown: OnceLock<Breakdown>,
     // Given back last, when the index is closed.
     lock: Option<Lock>,
 }
@@ -174,7 +178,8 @@ impl Embedded {
         }
         let writer = Writer { journal, published, poisoned: false };
         let head = RwLock::new(head_of(writer.journal.tip()));
-        Self { writer: Mutex::new(writer), reader, head, recovery, rebuilt, lock }
+        let (writer, breakdown) = (Mutex::new(writer), OnceLock::new());
+        Self { writer, reader, head, recovery, rebuilt, breakdown, lock }
     }
 
     /// The register's name: unique, and the same for ever.
@@ -208,6 +213,10 @@ impl Embedded {
     /// Overwrites a body with zeros, for good, wherever the journal's folder has it; whether it was
     /// ever here. That it was is not forgotten.
     pub(super) fn erase_body(&self, hash: &Sha256) -> Result<bool, StorageError> {
+        self.erase(hash).inspect_err(|error| self.look_for_breakdown(error))
+    }
+
+    fn erase(&self, hash: &Sha256) -> Result<bool, StorageError> {
         let mut writer = self.writer.lock().map_err(|_| StorageError::Poisoned)?;
         if writer.poisoned {
             return Err(StorageError::Poisoned);
@@ -225,6 +234,17 @@ impl Embedded {
         erasing.run(&self.reader.segments)?;
         writer.poisoned = false;
         Ok(true)
+    }
+
+    /// After `error` it may not be known what the disk has.
+    fn look_for_breakdown(&self, error: &StorageError) {
+        let is_broken = self
+            .writer
+            .lock()
+            .map_or(true, |writer| writer.poisoned || writer.journal.is_poisoned());
+        if is_broken {
+            self.breakdown.get_or_init(|| Breakdown::of(error));
+        }
     }
 
     fn current(&self) -> Option<Head> {
@@ -285,6 +305,10 @@ impl Embedded {
         let mut addition = Addition::after(self.reader.segments.identity().id, before);
         addition.push(batch, &record, tip);
         self.reader.held(self.reader.index.apply(addition).map_err(StorageError::from))?;
+        if self.reader.is_condemned() {
+            // The rows that were just written say that it is whole.
+            self.reader.index.condemn();
+        }
         writer.poisoned = false;
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head_of(&tip);
         Ok(())
@@ -317,7 +341,21 @@ impl Storage for Embedded {
     }
 
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
-        self.append(from, &batch)
+        self.append(from, &batch).inspect_err(|error| {
+            if let CommitError::Storage(error) = error {
+                self.look_for_breakdown(error);
+            }
+        })
+    }
+
+    fn breakdown(&self) -> Option<Breakdown> {
+        let because = |why: &str| Some(Breakdown { why: why.into(), is_full: false });
+        match self.breakdown.get() {
+            Some(breakdown) => Some(breakdown.clone()),
+            None if self.writer.is_poisoned() => because("a commit ended in a panic"),
+            None if self.reader.is_condemned() => because("the index turned out to be damaged"),
+            None => None,
+        }
     }
 
     fn measures(&self) -> Result<Option<Measures>, StorageError> {

@@ -135,6 +135,7 @@ mod tests {
 
     use super::super::batch::{Batch, Body, Covered, NewEntry};
     use super::super::contract::wait;
+    use super::super::disk::Disk as _;
     use super::super::embedded::{Embedded, Settings};
     use super::super::record::JournalId;
     use super::super::simulated::{Loss, SimulatedDisk};
@@ -210,16 +211,28 @@ mod tests {
         assert!(wait(storage.commit(Some(&head), two)).is_err());
         drop(storage);
         let storage = open(&disk);
+        let paths = [
+            "journal/00000000000000000001.seg",
+            "journal/00000000000000000002.seg",
+            "journal/aside-0-1-512.bin",
+        ];
         let count = |disk: &SimulatedDisk| {
-            let mut found = 0;
-            for path in ["journal/00000000000000000001.seg", "journal/00000000000000000002.seg"] {
-                disk.tamper(path, |bytes| {
-                    found += usize::from(bytes.windows(12).any(|part| part == b"secretsecret"));
-                });
-            }
-            found
+            let contents = disk.contents();
+            let holds = |path: &&&str| {
+                contents
+                    .get(**path)
+                    .is_some_and(|bytes| bytes.windows(12).any(|part| part == b"secretsecret"))
+            };
+            paths.iter().filter(holds).count()
         };
-        assert_eq!((storage.recovery().commits, count(&disk)), (1, 2));
+        assert_eq!((storage.recovery().commits, count(&disk)), (1, 1));
+        // What it was written anew from is gone at once, unless a version that did not cut it off
+        // left it there. What was put aside stays.
+        let copy = disk.contents()[paths[1]][512..].to_vec();
+        disk.tamper(paths[0], |bytes| bytes.extend_from_slice(&copy));
+        disk.create(paths[2]).unwrap();
+        disk.tamper(paths[2], |bytes| bytes.extend_from_slice(&copy));
+        assert_eq!(count(&disk), 3);
         storage.erase_body(&hash).unwrap();
         assert_eq!(count(&disk), 0);
     }

@@ -230,9 +230,9 @@ fn open_index(folder: &Path, segments: &Arc<Segments>) -> Result<(Reader, u64), 
     let id = segments.identity().id;
     let index = Index::open(folder, Settings::default().cache_bytes, id).map_err(unusable)?;
     match index.state().map_err(unusable)? {
-        State::New => Ok((Reader { segments: Arc::clone(segments), index }, 0)),
+        State::New => Ok((Reader::new(Arc::clone(segments), index), 0)),
         State::Complete(owner, tip) if owner == id => {
-            Ok((Reader { segments: Arc::clone(segments), index }, tip.sequence))
+            Ok((Reader::new(Arc::clone(segments), index), tip.sequence))
         }
         State::Complete(..) => Err(Fault::Index("it belongs to another register".into())),
         State::Unknown => Err(Fault::Index("it is of another version or damaged".into())),

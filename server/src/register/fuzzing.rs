@@ -33,7 +33,7 @@ pub struct Target {
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "record", read: record, seeds: records },
     Target { name: "segment", read: header, seeds: headers },
     Target { name: "published", read: slot, seeds: slots },
@@ -43,6 +43,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "checkpoint", read: checkpoint, seeds: checkpoints },
     Target { name: "holder", read: holder, seeds: holders },
     Target { name: "submission", read: submission, seeds: submissions },
+    Target { name: "archive", read: archive_list, seeds: archive_lists },
 ];
 
 /// Gives `bytes` to the target called `name`; for fuzz targets, which know it.
@@ -150,6 +151,10 @@ fn holder(bytes: &[u8]) -> bool {
     let written = serde_json::to_vec(&holder).unwrap_or_default();
     assert_eq!(serde_json::from_slice::<Holder>(&written).ok(), Some(holder));
     true
+}
+
+fn archive_list(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(super::archive::is_list)
 }
 
 fn submission(bytes: &[u8]) -> bool {
@@ -275,6 +280,13 @@ fn notes() -> Vec<Vec<u8>> {
 fn holders() -> Vec<Vec<u8>> {
     let holders = [Holder::command(), Holder::server("http://127.0.0.1:8080")];
     holders.iter().filter_map(|holder| serde_json::to_vec(holder).ok()).collect()
+}
+
+fn archive_lists() -> Vec<Vec<u8>> {
+    let hash = |number: u8| Sha256::of(&[number]).hex();
+    let one = format!("1 3 16777216 {} 7 {}\n", hash(1), hash(2));
+    let two = format!("{one}4 4 900 {} 8 {}\n", hash(3), hash(4));
+    vec![one.into_bytes(), two.into_bytes()]
 }
 
 fn submissions() -> Vec<Vec<u8>> {

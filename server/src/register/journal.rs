@@ -135,9 +135,9 @@ impl JournalError {
     pub(super) fn io(action: &'static str, path: &str) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Full { path: path.clone(), source }
-            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::Full { path: path.clone(), source },
             _ => Self::Io { action, path: path.clone(), source },
         }
     }
@@ -173,7 +173,7 @@ impl Journal {
         let segments = Segments::new(disk, Identity { id, origin: origin.into() })?;
         let end = Position { segment: 1, offset: HEADER_BYTES };
         let mut journal = Self::at(Arc::new(segments), Tip::empty(), end, segment_bytes);
-        journal.start_segment(&[])?;
+        journal.install(&[], segment_bytes)?;
         Ok(journal)
     }
 
@@ -189,6 +189,11 @@ impl Journal {
 
     pub(super) const fn segments(&self) -> &Arc<Segments> {
         &self.segments
+    }
+
+    /// Whether nothing is accepted until the journal was opened anew.
+    pub(super) const fn is_poisoned(&self) -> bool {
+        self.poisoned
     }
 
     /// The last record and the tree that it leads to.
@@ -251,10 +256,15 @@ impl Journal {
     }
 
     /// Starts a segment after the tip that holds `records`, which continue it; their tip is then
-    /// the caller's to set.
+    /// the caller's to set. Where there is no room for more than these it has none: the next
+    /// record then gets a segment of its own.
     pub(super) fn start_segment(&mut self, records: &[Vec<u8>]) -> Result<(), JournalError> {
         let used: u64 = records.iter().map(|record| record.len() as u64).sum();
-        self.install(records, self.segment_bytes.max(HEADER_BYTES + used))?;
+        let least = HEADER_BYTES + used;
+        match self.install(records, self.segment_bytes.max(least)) {
+            Err(JournalError::Full { .. }) if !self.poisoned => self.install(records, least)?,
+            other => other?,
+        }
         self.end.offset += used;
         Ok(())
     }

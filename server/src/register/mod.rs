@@ -7,6 +7,7 @@
 //! in and gives entries, proofs and answers out; [`open_or_create`] has the one in a folder.
 
 mod answer;
+mod archive;
 mod backup;
 mod batch;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod follow;
 mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod headers;
 mod import;
 mod index;
 mod journal;
@@ -57,6 +59,7 @@ mod walk;
 mod words;
 
 pub use answer::{Leaves, MAX_BUNDLES};
+pub use archive::{Archive, ArchiveError, Archived, Bucket, PlainHttp, Restored, archive, restore};
 pub use backup::{BackedUp, BackupError, WithKey, backup};
 pub use batch::{Batch, BatchError, Body, Covered, NewEntry};
 pub use embedded::{Embedded, Settings};
@@ -85,8 +88,8 @@ pub use recovery::Recovery;
 pub use rotation::{Finished, RotateError, Rotated, finish_rotation, rotate_key};
 pub use search::{Compared, Evidence, MAX_EVIDENCE_BYTES, Proofs, Proven, Search, Searched};
 pub use storage::{
-    Blob, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page, Query,
-    Storage, StorageError, Stored,
+    Blob, Breakdown, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page,
+    Query, Storage, StorageError, Stored,
 };
 pub use submit::{
     CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,

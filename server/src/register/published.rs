@@ -40,7 +40,7 @@ pub(super) const CHECKED_BYTES: usize = 144;
 const SLOT_SPACING: u64 = 4096;
 
 /// Where a record starts in the journal.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Position {
     /// Sequence of the first record of the segment.
     pub segment: u64,

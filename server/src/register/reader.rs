@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use attest::Sha256;
 use attest::hash::{Progress, Silent};
@@ -14,6 +15,7 @@ use verify::merkle::Frontier;
 
 use super::batch::{Batch, Body, Covered, NewEntry};
 use super::fields::Fields;
+use super::headers::Headers;
 use super::index::{Addition, BodyPlace, Index, IndexError, Place, State, within};
 use super::journal::JournalError;
 use super::published::Tip;
@@ -33,6 +35,9 @@ const BODIES_A_STEP: usize = 32 << 20;
 pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) index: Index,
+    headers: Headers,
+    /// Whether the index turned out to be damaged.
+    condemned: AtomicBool,
 }
 
 /// Bodies of records that are not in the index yet.
@@ -62,6 +67,17 @@ pub struct Rebuilt {
 }
 
 impl Reader {
+    /// Reads `segments` through `index`.
+    pub(super) fn new(segments: Arc<Segments>, index: Index) -> Self {
+        let (headers, condemned) = (Headers::default(), AtomicBool::new(false));
+        Self { segments, index, headers, condemned }
+    }
+
+    /// Whether the index turned out to be damaged: it is made anew at the next start.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
     /// Reads one thing. When the index turns out to be damaged, it is made anew at the next start.
     pub(super) fn read(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
         self.held(self.look(key))
@@ -70,6 +86,8 @@ impl Reader {
     /// Makes sure that an index which turned out to be damaged is not used again.
     pub(super) fn held<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         if let Err(StorageError::Index(IndexError::Row(_))) = result {
+            // Before its mark: a commit that writes over the mark sees it and puts it back.
+            self.condemned.store(true, Ordering::Release);
             self.index.condemn();
         }
         result
@@ -107,6 +125,7 @@ impl Reader {
         if verify::merkle::leaf_hash(leaf) != leaf_hash {
             return Err(damaged());
         }
+        self.headers.require(&self.segments, &place)?;
         Ok(Some(Stored { time: place.time, body, leaf: leaf.to_vec() }))
     }
 
@@ -166,6 +185,7 @@ impl Reader {
             return Err(IndexError::Row('e').into());
         }
         let bytes = self.segments.read(within(place.record, u64::from(start)), length)?;
+        self.headers.require(&self.segments, &place)?;
         if Sha256::of(&bytes) == *hash {
             Ok(Some(Blob::Bytes(bytes)))
         } else if bytes.iter().all(|byte| *byte == 0) {
@@ -280,12 +300,15 @@ pub(super) fn open_index(
     cache_bytes: u64,
 ) -> Result<(Reader, Rebuilt), StorageError> {
     let why = match Index::open(folder, cache_bytes, segments.identity().id) {
+        // One that is made anew takes more room, not less.
+        Err(error @ IndexError::Full(_)) => return Err(error.into()),
         Err(_) => "it could not be opened",
         Ok(index) => {
-            let reader = Reader { segments: Arc::clone(&segments), index };
+            let reader = Reader::new(Arc::clone(&segments), index);
             match usable(&reader, tip) {
                 Ok(from) => match reader.catch_up(&from, tip, &Silent) {
                     Ok(commits) => return Ok((reader, Rebuilt { why: None, commits })),
+                    Err(error) if error.is_full() => return Err(error),
                     // Damage of the journal stays damage with a new index.
                     Err(_) if from.sequence > 0 => "it could not be brought up to the journal",
                     Err(error) => return Err(error),
@@ -308,7 +331,7 @@ pub(super) fn make_index(
 ) -> Result<(Reader, Rebuilt), StorageError> {
     move_aside(folder)?;
     let index = Index::open(folder, cache_bytes, segments.identity().id)?;
-    let reader = Reader { segments, index };
+    let reader = Reader::new(segments, index);
     progress.start(tip.tree.size);
     let commits = reader.catch_up(&Tip::empty(), tip, progress);
     progress.finish();

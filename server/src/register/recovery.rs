@@ -4,7 +4,8 @@
 //! tree, is refused. What stands after it was never acknowledged. Whole records there are kept,
 //! but not believed to last (their sync may have failed): they are written anew to a segment of
 //! their own, synced, and only then published. Bytes that are no whole record are copied to a
-//! file for inspection and left behind. A damaged record with whole ones after it is no torn
+//! file for inspection. What both leave in the segment before is cut off, together with the room
+//! that it had: so a power cut takes no more room than what was written, however many there are. A damaged record with whole ones after it is no torn
 //! tail, it is corruption: refused, never skipped.
 //!
 //! Nothing is changed before the journal was found to be good.
@@ -21,6 +22,8 @@ use super::walk::{Step, Walk};
 
 /// How much is read at once when looking through what a crash left, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
+/// How many files with bytes that were put aside are kept; of older ones only the name is.
+const MAX_ASIDES: usize = 8;
 
 /// What opening a journal had to do.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -81,6 +84,10 @@ fn open_journal(
     }
     let mut journal = Journal::at(Arc::clone(&segments), tail.trusted, tail.end, segment_bytes);
     journal.start_segment(&tail.records)?;
+    // Before these records are published: whoever is cut off here finds them, and comes here again.
+    if tail.trusted.sequence > 0 {
+        segments.trim(Walk::after(&segments, &tail.trusted)?.next())?;
+    }
     let (tip, end) = last_of(&segments, tail.trusted)?;
     let journal = Journal::at(segments, tip, end, segment_bytes);
     published.write(tip)?;
@@ -228,6 +235,15 @@ fn set_aside(segments: &Segments, from: Position) -> Result<String, JournalError
     }
     file.sync().map_err(&write)?;
     segments.disk().sync_folder(FOLDER).map_err(JournalError::io("sync", FOLDER))?;
+    // Each new one takes the room of one before: whatever the power does, they do not fill a disk.
+    if let Some(number) = earlier.checked_sub(MAX_ASIDES) {
+        let start = format!("aside-{number}-");
+        for name in names.iter().filter(|name| name.starts_with(&start)) {
+            let path = format!("{FOLDER}/{name}");
+            let cut = segments.disk().open(&path).and_then(|file| file.truncate(0));
+            cut.map_err(JournalError::io("cut off", &path))?;
+        }
+    }
     Ok(path)
 }
 

@@ -1,9 +1,9 @@
 //! The journal's files: preallocated segments, each with a header, filled with records.
 //!
 //! A segment's name is the sequence of its first record, in 20 digits, and `.seg`. What a segment
-//! holds from the next segment's first sequence on was superseded and does not count. Files are
-//! never truncated and never removed here, and a byte of a published record is never written
-//! again, except to erase a body.
+//! holds from the next segment's first sequence on was superseded and does not count: recovery cuts
+//! it off once the next segment lasts. Files are never removed here, and a byte of a published
+//! record is never written again, except to erase a body.
 //!
 //! # Header, version 1 (final)
 //!
@@ -174,22 +174,42 @@ impl Segments {
         let path = path_of(first);
         let new = format!("{path}.new");
         let broken = JournalError::io("make", &new);
-        let nothing = |error| Failure::Nothing(broken(error));
-        let file = self.disk.create(&new).map_err(nothing)?;
-        file.allocate(length).map_err(nothing)?;
+        let file = self.disk.create(&new).map_err(|error| Failure::Nothing(broken(error)))?;
         let header = encode_header(&self.identity, tip).map_err(Failure::Nothing)?;
-        file.write_at(&header, 0).map_err(nothing)?;
-        let mut offset = HEADER_BYTES;
-        for record in records {
-            file.write_at(record, offset).map_err(nothing)?;
-            offset += record.len() as u64;
-        }
+        let fill = || -> std::io::Result<()> {
+            file.allocate(length)?;
+            file.write_at(&header, 0)?;
+            let mut offset = HEADER_BYTES;
+            for record in records {
+                file.write_at(record, offset)?;
+                offset += record.len() as u64;
+            }
+            Ok(())
+        };
+        fill().map_err(|error| {
+            // On a full disk it may have got some of the room, which nobody else then has.
+            let _ = file.truncate(0);
+            Failure::Nothing(broken(error))
+        })?;
         let unknown = |error| Failure::Unknown(broken(error));
         file.sync().map_err(unknown)?;
         self.disk.rename(&new, &path).map_err(unknown)?;
         self.disk.sync_folder(FOLDER).map_err(unknown)?;
         self.firsts.write().unwrap_or_else(PoisonError::into_inner).insert(first);
         self.keep(first, Arc::from(file));
+        Ok(())
+    }
+
+    /// Cuts a segment off at `end`, where nothing follows that counts. The caller has made sure
+    /// that the segment after it lasts.
+    pub(super) fn trim(&self, end: Position) -> Result<(), JournalError> {
+        let path = path_of(end.segment);
+        let broken = JournalError::io("cut off", &path);
+        let file = self.file(end.segment)?;
+        if file.length().map_err(&broken)? > end.offset {
+            file.truncate(end.offset).map_err(&broken)?;
+            file.sync().map_err(&broken)?;
+        }
         Ok(())
     }
 

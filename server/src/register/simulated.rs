@@ -491,6 +491,13 @@ impl DiskFile for SimulatedFile {
         })
     }
 
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.state.lock().unwrap().change(|state| {
+            state.files[self.id].now.truncate(length as usize);
+            Ok(())
+        })
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.state.lock().unwrap().look(|state| {
             let start = offset as usize;

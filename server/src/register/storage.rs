@@ -19,7 +19,8 @@ use super::batch::Batch;
 use super::facts::Term;
 use super::fields::{Fields, Short};
 use super::index::IndexError;
-use super::journal::JournalError;
+use super::journal::{JournalError, at};
+use super::published::Position;
 use super::tree::Tree;
 
 /// Most entries of one page of an answer.
@@ -191,6 +192,31 @@ pub trait Storage: Send + Sync {
     fn measures(&self) -> Result<Option<Measures>, StorageError> {
         Ok(None)
     }
+
+    /// Why nothing more is committed until the storage is opened anew, if that is so. Whoever
+    /// serves the register ends then: the next start recovers by itself.
+    fn breakdown(&self) -> Option<Breakdown> {
+        None
+    }
+}
+
+/// Why a storage has to be opened anew.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Breakdown {
+    /// What failed, and what caused it, in words.
+    pub why: String,
+    /// Whether there was no room on disk.
+    pub is_full: bool,
+}
+
+impl Breakdown {
+    /// What became of a storage that failed like this.
+    pub(super) fn of(error: &StorageError) -> Self {
+        let causes =
+            std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let why = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+        Self { why: why.collect::<Vec<_>>().join(": "), is_full: error.is_full() }
+    }
 }
 
 /// How much a storage with a journal keeps.
@@ -227,6 +253,13 @@ pub enum StorageError {
     Poisoned,
 }
 
+impl StorageError {
+    /// Whether there was no room on disk: for the disk as a whole, for its user or for the file.
+    pub(super) const fn is_full(&self) -> bool {
+        matches!(self, Self::Journal(JournalError::Full { .. }) | Self::Index(IndexError::Full(_)))
+    }
+}
+
 /// What is damaged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Damaged {
@@ -234,6 +267,8 @@ pub enum Damaged {
     Entry(u64),
     /// A body.
     Body(Sha256),
+    /// The record of an entry that was read.
+    Record(Position),
     /// The tree: its leaves do not lead to the root at this size.
     Root(u64),
 }
@@ -243,6 +278,7 @@ impl std::fmt::Display for Damaged {
         match self {
             Self::Entry(index) => write!(formatter, "entry {index}"),
             Self::Body(hash) => write!(formatter, "body {hash}"),
+            Self::Record(position) => write!(formatter, "the record at {}", at(position)),
             Self::Root(size) => write!(formatter, "tree of size {size}"),
         }
     }

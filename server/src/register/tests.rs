@@ -533,6 +533,8 @@ fn rows_of_the_index_that_were_lost_are_made_anew_at_the_next_start() {
         if let Ok(register) = wait(open(&folder, &Holder::command(), PATIENCE)) {
             let made = register.storage().rebuilt().why.is_some();
             assert_eq!(wait(register.entry(1)).is_ok(), made, "{}", char::from(kind));
+            // Whoever serves it is told to start again, and only then.
+            assert_eq!(register.storage().breakdown().is_none(), made, "{}", char::from(kind));
         }
         assert_eq!(answers(&open_folder(&folder)), want, "{}", char::from(kind));
     }

@@ -81,7 +81,7 @@ fn a_changed_byte_in_the_middle_is_missed_or_refused_and_never_skipped() {
             copy.disk.tamper(&first, |bytes| bytes[place] ^= 1 << dice.below(8));
             let what = format!("byte {place}, index {keeps_index}");
             if right_or_refused(&copy, &client, &what) {
-                // Only what nothing hangs on may go unnoticed: a record, not its leaves, or padding.
+                // Only what nothing hangs on may go unnoticed: padding.
                 let mut client = client.clone();
                 let register = copy.open().unwrap();
                 client.check(&register);

@@ -22,6 +22,10 @@ fn survives(breaks: impl Fn(&SimulatedDisk), what: &str, dice: &mut Dice) -> boo
             if let Ok(signed) = wait(register.signed()) {
                 client.see(signed.checkpoint.clone());
             }
+            machine.disk.repair();
+            // Whoever serves it is told to start again exactly when nothing more is taken.
+            let is_broken = register.storage().breakdown().is_some();
+            assert_eq!(client.submit(&register, 1).is_err(), is_broken, "{what}");
         }
     }
     machine.disk.repair();

@@ -74,7 +74,10 @@ pub enum IndexError {
     #[error(
         "the index of the register cannot be used: run `assay log rebuild-index`, or start again"
     )]
-    Database(#[from] sled::Error),
+    Database(#[source] sled::Error),
+    /// No room on disk.
+    #[error("no room on disk for the index of the register: free some space and start again")]
+    Full(#[source] sled::Error),
     /// The database gave up while it was opened.
     #[error(
         "the index of the register cannot be opened: run `assay log rebuild-index`, or start again"
@@ -88,6 +91,24 @@ pub enum IndexError {
         "the index of the register is damaged (row `{0}`): start again, then it is made anew from the journal"
     )]
     Row(char),
+}
+
+impl From<sled::Error> for IndexError {
+    fn from(error: sled::Error) -> Self {
+        use std::io::ErrorKind;
+
+        match &error {
+            sled::Error::Io(source)
+                if matches!(
+                    source.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+                ) =>
+            {
+                Self::Full(error)
+            }
+            _ => Self::Database(error),
+        }
+    }
 }
 
 /// What an index says of itself.

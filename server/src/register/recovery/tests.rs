@@ -289,6 +289,85 @@ fn no_room_for_a_segment_leaves_the_journal_usable() {
     assert_eq!(goes_on(&disk, 2), Recovery::default());
 }
 
+/// Bytes of all files together.
+fn used(disk: &SimulatedDisk) -> usize {
+    disk.contents().values().map(Vec::len).sum()
+}
+
+#[test]
+fn power_cuts_take_no_more_room_than_what_was_written() {
+    let mut disk = SimulatedDisk::default();
+    let mut rig = Rig::create(&disk).unwrap();
+    rig.append(600, true).unwrap();
+    for cut in 0..40_usize {
+        // Published, then not published, whole or torn.
+        rig.append(600, true).unwrap();
+        let Position { segment, offset } = rig.append(600, false).unwrap().position;
+        disk = disk.power_cut(Loss::None);
+        if cut % 2 == 1 {
+            disk.tamper(&path_of(segment), |bytes| bytes[offset as usize + 300] ^= 1);
+        }
+        rig = Rig::open(&disk).unwrap();
+        let aside = rig.recovery.aside.iter().map(|path| disk.contents()[path].len());
+        let asides: usize = aside.sum();
+        assert!(asides <= 1024);
+        // A header and at most two records of 1024 bytes a cut; eight that were put aside.
+        let written = 2 * (cut + 2) * 1024 + (cut + 2) * 512 + 8 * 1024;
+        assert!(used(&disk) <= written + SMALL as usize + 2 * 4096, "{cut}: {}", used(&disk));
+    }
+    let asides = |bytes: fn(usize) -> bool| {
+        let contents = disk.contents();
+        contents.iter().filter(|(name, held)| name.contains("aside") && bytes(held.len())).count()
+    };
+    assert_eq!((asides(|bytes| bytes > 0), asides(|bytes| bytes == 0)), (8, 12));
+    // Where a segment fills up without a cut, its end stays as it is: nothing is in doubt there.
+    assert!(rig.size() >= 60);
+}
+
+#[test]
+fn what_a_recovery_left_behind_is_cut_off_and_nothing_that_counts() {
+    for (torn, size) in [(false, 3), (true, 2)] {
+        let (disk, tip, _) = with_tail(2);
+        if torn {
+            disk.tamper(&path_of(1), |bytes| bytes[tip.position.offset as usize + 300] ^= 1);
+        }
+        Rig::open(&disk).unwrap();
+        let contents = disk.contents();
+        assert_eq!(contents[&path_of(1)].len() as u64, tip.position.offset, "{torn}");
+        assert_eq!(contents[&path_of(3)].len() as u64, SMALL, "{torn}");
+        assert_eq!(goes_on(&disk, size), Recovery::default());
+    }
+    // A tail that a segment starts with: that segment is replaced, and the one before it is full.
+    let disk = SimulatedDisk::default();
+    let mut rig = Rig::create(&disk).unwrap();
+    for _ in 0..3 {
+        rig.append(600, true).unwrap();
+    }
+    assert_eq!(rig.journal.end().offset, HEADER_BYTES + 3 * 1024);
+    rig.append(600, false).unwrap();
+    assert_eq!(goes_on(&disk, 4), Recovery { commits: 1, aside: None });
+}
+
+#[test]
+fn a_full_disk_has_room_for_a_recovery_or_says_that_it_has_none() {
+    let (disk, ..) = with_tail(2);
+    // Not even for the record once more.
+    disk.leave_room(1000);
+    let error = Rig::open(&disk).map(|rig| rig.size()).unwrap_err();
+    assert!(matches!(error, JournalError::Full { .. }), "{error}");
+    // For the record, and not for a segment.
+    disk.leave_room(2000);
+    let mut rig = Rig::open(&disk).unwrap();
+    assert_eq!((rig.size(), rig.recovery.commits), (3, 1));
+    // What was cut off makes room again, but not enough.
+    disk.leave_room(0);
+    assert!(matches!(rig.append(50, true), Err(JournalError::Full { .. })));
+    disk.repair();
+    rig.append(50, true).unwrap();
+    drop(rig);
+    assert_eq!(goes_on(&disk, 4), Recovery::default());
+}
+
 #[test]
 fn no_acknowledged_record_is_lost_wherever_power_fails() {
     let fixed = [Loss::All, Loss::None, Loss::Torn(0), Loss::Torn(1)];
@@ -336,7 +415,7 @@ fn drive(disk: &SimulatedDisk) -> (u64, u64) {
 
 /// Power fails again at each operation of the recovery itself and of what follows.
 fn recovers_through_power_cuts(disk: &SimulatedDisk, size: u64) {
-    for operation in 1..9 {
+    for operation in 1..14 {
         let disk = disk.restart();
         disk.fail(operation, false);
         let opened = Rig::open(&disk).and_then(|mut rig| rig.append(10, true));

@@ -305,10 +305,6 @@ impl Embedded {
         let mut addition = Addition::after(self.reader.segments.identity().id, before);
         addition.push(batch, &record, tip);
         self.reader.held(self.reader.index.apply(addition).map_err(StorageError::from))?;
-        if self.reader.is_condemned() {
-            // The rows that were just written say that it is whole.
-            self.reader.index.condemn();
-        }
         writer.poisoned = false;
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head_of(&tip);
         Ok(())
@@ -353,7 +349,9 @@ impl Storage for Embedded {
         match self.breakdown.get() {
             Some(breakdown) => Some(breakdown.clone()),
             None if self.writer.is_poisoned() => because("a commit ended in a panic"),
-            None if self.reader.is_condemned() => because("the index turned out to be damaged"),
+            None if self.reader.index.is_condemned() => {
+                because("the index turned out to be damaged")
+            }
             None => None,
         }
     }

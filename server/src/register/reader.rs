@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use attest::Sha256;
 use attest::hash::{Progress, Silent};
@@ -36,8 +35,6 @@ pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) index: Index,
     headers: Headers,
-    /// Whether the index turned out to be damaged.
-    condemned: AtomicBool,
 }
 
 /// Bodies of records that are not in the index yet.
@@ -69,13 +66,7 @@ pub struct Rebuilt {
 impl Reader {
     /// Reads `segments` through `index`.
     pub(super) fn new(segments: Arc<Segments>, index: Index) -> Self {
-        let (headers, condemned) = (Headers::default(), AtomicBool::new(false));
-        Self { segments, index, headers, condemned }
-    }
-
-    /// Whether the index turned out to be damaged: it is made anew at the next start.
-    pub(super) fn is_condemned(&self) -> bool {
-        self.condemned.load(Ordering::Acquire)
+        Self { segments, index, headers: Headers::default() }
     }
 
     /// Reads one thing. When the index turns out to be damaged, it is made anew at the next start.
@@ -86,8 +77,6 @@ impl Reader {
     /// Makes sure that an index which turned out to be damaged is not used again.
     pub(super) fn held<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         if let Err(StorageError::Index(IndexError::Row(_))) = result {
-            // Before its mark: a commit that writes over the mark sees it and puts it back.
-            self.condemned.store(true, Ordering::Release);
             self.index.condemn();
         }
         result

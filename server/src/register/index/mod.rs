@@ -267,6 +267,11 @@ impl Index {
         }
     }
 
+    /// Whether something in it turned out not to be as it was written.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
     fn listed(&self) -> Result<Option<Listed>, IndexError> {
         let Some(row) = self.database.get(STATE)? else { return Ok(None) };
         Ok(Listed::decode(&row).ok())
@@ -484,8 +489,7 @@ impl Index {
         for run in runs {
             run.encode(&mut state);
         }
-        let is_condemned = self.condemned.load(Ordering::Acquire);
-        rows.insert(STATE, if is_condemned { CONDEMNED.to_vec() } else { state });
+        rows.insert(STATE, if self.is_condemned() { CONDEMNED.to_vec() } else { state });
     }
 
     /// Where an entry is; `None` beyond the end.

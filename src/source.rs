@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use server::monitor::Split;
 use server::register::{
-    Embedded, FolderError, Holder, LockError, Measured, PATIENCE, Proofs, Query, ReadError,
+    Embedded, FolderError, Holder, LockError, Measured, Order, PATIENCE, Proofs, Query, ReadError,
     Receipt, Register, RegisterFollowError, Search, Term, open, open_or_create, served_by,
 };
 use server::seen::{Mark, Seen, SeenError};
@@ -288,9 +288,10 @@ fn pairs(search: &Search) -> Vec<(&'static str, String)> {
     pairs.extend(measured.iter().map(|one| ("metric", one.to_string())));
     pairs.extend(query.from.map(|time| ("from", time.to_string())));
     pairs.extend(query.until.map(|time| ("until", time.to_string())));
-    if query.start > 0 {
-        pairs.push(("start", query.start.to_string()));
+    if query.order == Order::NewestFirst {
+        pairs.push(("reverse", true.to_string()));
     }
+    pairs.extend(query.start.map(|start| ("start", start.to_string())));
     pairs.push(("limit", query.limit.to_string()));
     if *proofs == Proofs::With {
         pairs.push(("proofs", true.to_string()));

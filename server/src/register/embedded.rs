@@ -24,7 +24,9 @@ use super::reader::{Reader, Rebuilt, make_index, open_index};
 use super::record::{JournalId, Record, RecordBody, RecordLeaf};
 use super::recovery::{self, Recovery};
 use super::select::select;
-use super::storage::{Blob, CommitError, Head, Key, Measures, Page, Query, Storage, StorageError};
+use super::storage::{
+    Blob, CommitError, Head, Key, Measures, Order, Page, Query, Storage, StorageError,
+};
 use super::tree::Tree;
 
 pub(super) const INDEX: &str = "index";
@@ -297,8 +299,13 @@ impl Embedded {
         };
         let low = query.from.map_or(Ok(0), bound)?;
         let high = query.until.map_or(Ok(complete_to.size), bound)?.min(complete_to.size);
-        let (indices, next) =
-            select(query, low, high, |term, start| Ok(self.reader.index.next(term, start)?))?;
+        let index = &self.reader.index;
+        let (indices, next) = select(query, low, high, |term, from| {
+            Ok(match query.order {
+                Order::OldestFirst => index.next(term, from)?,
+                Order::NewestFirst => index.previous(term, from)?,
+            })
+        })?;
         Ok(Page { indices, next, complete_to })
     }
 }

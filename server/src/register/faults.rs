@@ -219,7 +219,7 @@ fn answers_like_a_scan<S: Storage>(register: &Register<S>) {
             assert_eq!(page.complete_to.size, size);
             found.extend(page.entries.iter().map(|entry| entry.index));
             match page.next {
-                Some(next) => query.start = next,
+                Some(next) => query.start = Some(next),
                 None => break,
             }
         }

@@ -473,6 +473,19 @@ impl Index {
         self.next_of(b"term", &term.digest(), start)
     }
 
+    /// The last entry with `term` at `end` or before it.
+    pub(super) fn previous(&self, term: &Term, end: u64) -> Result<Option<u64>, IndexError> {
+        let fingerprint = fingerprint(self.journal, b"term", &term.digest());
+        let runs = self.runs();
+        let until = runs.partition_point(|run| run.first <= end);
+        for run in runs.get(..until).unwrap_or_default().iter().rev() {
+            if let Some(index) = run.previous(&self.database, fingerprint, end)? {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
     fn next_of(&self, kind: &[u8], digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
         self.next_with(fingerprint(self.journal, kind, digest), start)
     }

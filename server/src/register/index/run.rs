@@ -108,6 +108,38 @@ impl Run {
         Ok(None)
     }
 
+    /// The last entry with `fingerprint` at `end` or before it. Reads one block, as blocks are only
+    /// read from their start.
+    pub(super) fn previous(
+        &self,
+        database: &sled::Db,
+        fingerprint: u64,
+        end: u64,
+    ) -> Result<Option<u64>, IndexError> {
+        if end < self.first || self.blocks == 0 || !self.may_have(database, fingerprint)? {
+            return Ok(None);
+        }
+        let to = Posting { fingerprint, index: end };
+        // What is looked for is in the last block that starts at it or before it.
+        let before = match self.blocks {
+            1 => 1,
+            _ => self.fences(database)?.partition_point(|fence| *fence <= to),
+        };
+        let Some(number) = before.checked_sub(1) else { return Ok(None) };
+        let row = self.block(database, u32::try_from(number).unwrap_or(u32::MAX))?;
+        let mut last = None;
+        for posting in Postings::new(&row, self.first) {
+            let posting = posting.map_err(|Short| IndexError::Row('p'))?;
+            if posting > to {
+                break;
+            }
+            if posting.fingerprint == fingerprint {
+                last = Some(posting.index);
+            }
+        }
+        Ok(last)
+    }
+
     fn may_have(&self, database: &sled::Db, fingerprint: u64) -> Result<bool, IndexError> {
         let blocks = u32::try_from(self.filter.len()).unwrap_or(u32::MAX);
         let number = block_of(fingerprint, blocks);

@@ -84,10 +84,13 @@ proptest! {
             for start in [0, list[0], list[0] + 1, list[list.len() / 2], size] {
                 let want = list.iter().find(|at| **at >= start).copied();
                 prop_assert_eq!(index.next(&term(*number), start).unwrap(), want);
+                let want = list.iter().rfind(|at| **at <= start).copied();
+                prop_assert_eq!(index.previous(&term(*number), start).unwrap(), want);
             }
         }
         for absent in 10_000..10_200 {
             prop_assert_eq!(index.next(&term(absent), 0).unwrap(), None);
+            prop_assert_eq!(index.previous(&term(absent), u64::MAX).unwrap(), None);
         }
         for at in (0..size).step_by(7) {
             prop_assert_eq!(index.index_of(&Sha256::of(&at.to_be_bytes())).unwrap(), Some(at));
@@ -148,6 +151,7 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
         let leaf = Sha256::of(&1000_u64.to_be_bytes());
         let answers = [
             index.next(&term(1000), 0).map(|found| found == Some(1000)),
+            index.previous(&term(1000), u64::MAX).map(|found| found == Some(1000)),
             index.index_of(&leaf).map(|found| found == Some(1000)),
             index.first_at(Timestamp::UNIX_EPOCH).map(|found| found == Some(0)),
         ];

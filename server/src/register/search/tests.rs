@@ -10,7 +10,7 @@ use verify::merkle::{leaf_hash, verify_inclusion};
 
 use super::super::contract::wait;
 use super::super::{
-    Body, Covered, Embedded, Holder, MAX_QUERY_TERMS, Memory, NewEntry, StorageError, Term,
+    Body, Covered, Embedded, Holder, MAX_QUERY_TERMS, Memory, NewEntry, Order, StorageError, Term,
     open_or_create, words,
 };
 use super::*;
@@ -257,7 +257,7 @@ fn all<S: Storage>(register: &Register<S>, mut search: Search) -> (Vec<u64>, u64
         found.extend(page.found.entries.iter().map(|entry| entry.index));
         compared += page.compared.map_or(0, |compared| compared.entries);
         match page.found.next {
-            Some(next) => search.query.start = next,
+            Some(next) => search.query.start = Some(next),
             None => return (found, compared),
         }
     }
@@ -280,10 +280,19 @@ fn agrees<S: Storage>(register: &Register<S>, made: &[Made], chosen: &[Vec<usize
         let matches = |it: &Made| chosen.iter().all(|one| parts[*one].1(it));
         let want: Vec<u64> =
             (0_u64..).zip(made).filter(|(_, it)| matches(it)).map(|(index, _)| index).collect();
-        assert_eq!(all(register, search.clone()).0, want, "{search:?}");
-        search.query.start = 5;
-        let rest: Vec<u64> = want.into_iter().filter(|index| *index >= 5).collect();
-        assert_eq!(all(register, search.clone()).0, rest, "{search:?}");
+        let upward = |index: &u64| *index >= 5;
+        let downward = |index: &u64| *index <= 5;
+        let back: Vec<u64> = want.iter().rev().copied().collect();
+        for (order, want, rest) in [
+            (Order::OldestFirst, &want, upward as fn(&u64) -> bool),
+            (Order::NewestFirst, &back, downward),
+        ] {
+            (search.query.order, search.query.start) = (order, None);
+            assert_eq!(all(register, search.clone()).0, *want, "{search:?}");
+            search.query.start = Some(5);
+            let rest: Vec<u64> = want.iter().copied().filter(rest).collect();
+            assert_eq!(all(register, search.clone()).0, rest, "{search:?}");
+        }
     }
 }
 
@@ -355,7 +364,12 @@ fn a_page_with_proofs_ends_before_it_is_too_large() {
     let search = Search { query, proofs: Proofs::With, ..Search::default() };
     let page = wait(register.search(&search)).unwrap();
     assert_eq!((page.found.entries.len(), page.found.next), (2, Some(2)));
-    assert_eq!(all(&register, search).0, [0, 1, 2, 3, 4]);
+    assert_eq!(all(&register, search.clone()).0, [0, 1, 2, 3, 4]);
+    let query = Query { order: Order::NewestFirst, ..search.query };
+    let search = Search { query, ..search };
+    let page = wait(register.search(&search)).unwrap();
+    assert_eq!((page.found.entries.len(), page.found.next), (2, Some(2)));
+    assert_eq!(all(&register, search).0, [4, 3, 2, 1, 0]);
 }
 
 #[test]

@@ -285,6 +285,11 @@ impl Error {
                     .into()
             }
             #[cfg(feature = "server")]
+            Self::Busy { asked, .. } => {
+                let seconds = asked.as_secs().max(1);
+                format!("wait {seconds} s or longer and try again: nothing was registered")
+            }
+            #[cfg(feature = "server")]
             Self::Refused { status: 401, .. } => TOKEN.into(),
             #[cfg(feature = "server")]
             Self::Refused { next, .. } => return next.clone(),

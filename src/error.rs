@@ -7,6 +7,8 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "server")]
+use std::time::Duration;
 
 use attest::content::ContentError;
 use attest::json::JsonError;
@@ -311,6 +313,19 @@ pub enum Error {
         url: String,
         /// Why.
         source: Box<ureq::Error>,
+    },
+    /// A service had too much to do, however often it was asked.
+    #[cfg(feature = "server")]
+    #[error("`{url}` has too much to do (429); it was asked {attempts} times in {} s", waited.as_secs())]
+    Busy {
+        /// The service.
+        url: String,
+        /// How often it was asked.
+        attempts: u32,
+        /// How long was waited in all.
+        waited: Duration,
+        /// How long it wanted to be left alone.
+        asked: Duration,
     },
     /// A service refused, and says why.
     #[cfg(feature = "server")]

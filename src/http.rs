@@ -1,7 +1,10 @@
 //! Talking to a service over HTTP: JSON in, JSON out, with bounds and time-outs.
 //!
 //! Plain `http` goes to this machine only: a verdict or a token that crosses a network does so
-//! under TLS. No redirect is followed, and no answer is read beyond a limit.
+//! under TLS. No redirect is followed, and no answer is read beyond a limit. A service that has too
+//! much to do (429) registered nothing and is asked again, within bounds ([`patience`]).
+
+mod patience;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,13 +12,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::Uri;
+use ureq::http::{Response, StatusCode, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
+use self::patience::{Patience, retry_after};
 use crate::error::Error;
 use crate::home;
+use crate::render::Printer;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -41,6 +46,7 @@ const CERTIFICATES: [&str; 5] = [
 pub struct Service {
     agent: Agent,
     base: String,
+    printer: Printer,
 }
 
 /// What a service says when it refuses (RFC 9457).
@@ -53,8 +59,9 @@ struct Problem {
 }
 
 impl Service {
-    /// The service at `url`. Nothing is sent yet.
-    pub fn at(url: &str) -> Result<Self, Error> {
+    /// The service at `url`. Nothing is sent yet. Whoever reads what `printer` notes learns why it
+    /// takes long.
+    pub fn at(url: &str, printer: Printer) -> Result<Self, Error> {
         let wrong = |why| Error::ServerUrl { url: url.into(), why };
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
         let host = uri.host().ok_or_else(|| wrong("it has no host"))?;
@@ -72,7 +79,7 @@ impl Service {
             _ => return Err(wrong("it starts with neither https:// nor http://")),
         };
         let base = url.trim_end_matches('/').to_owned();
-        Ok(Self { agent: config.build().into(), base })
+        Ok(Self { agent: config.build().into(), base, printer })
     }
 
     /// The URL that all its paths start with, without a slash at the end.
@@ -82,24 +89,20 @@ impl Service {
 
     /// Asks for a text.
     pub fn text(&self, path: &str) -> Result<String, Error> {
-        let answer = self.agent.get(format!("{}{path}", self.base)).call();
-        let bytes = self.read(answer)?;
+        let bytes = self.read(self.ask(|| self.agent.get(self.base.clone() + path).call())?)?;
         String::from_utf8(bytes).map_err(|_| self.unreadable("it is not UTF-8".into()))
     }
 
     /// Asks for a file of at most `limit` bytes; `None` when the service has none.
     pub fn bytes(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        let unreachable =
-            |source| Error::Unreachable { url: self.base.clone(), source: Box::new(source) };
-        let mut answer =
-            self.agent.get(format!("{}{path}", self.base)).call().map_err(unreachable)?;
+        let mut answer = self.ask(|| self.agent.get(self.base.clone() + path).call())?;
         match answer.status().as_u16() {
             200 => {}
             404 | 410 => return Ok(None),
             status => return Err(self.unreadable(format!("status {status}"))),
         }
         let body = answer.body_mut().with_config().limit(limit);
-        body.read_to_vec().map(Some).map_err(unreachable)
+        body.read_to_vec().map(Some).map_err(|source| self.unreachable(source))
     }
 
     /// Asks for a JSON document.
@@ -108,31 +111,61 @@ impl Service {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<T, Error> {
-        let request = self.agent.get(format!("{}{path}", self.base));
-        let query = query.iter().map(|(name, value)| (*name, value.as_str()));
-        self.parse(self.read(request.query_pairs(query).call())?)
+        let answer = self.ask(|| {
+            let query = query.iter().map(|(name, value)| (*name, value.as_str()));
+            self.agent.get(self.base.clone() + path).query_pairs(query).call()
+        })?;
+        self.parse(self.read(answer)?)
     }
 
     /// Sends a JSON document and reads the one that comes back.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        let mut request = self.agent.post(format!("{}{path}", self.base));
-        if let Some(token) = token()? {
-            let value = Zeroizing::new(format!("Bearer {}", token.trim()));
-            request = request.header("authorization", value.as_str());
-        }
-        self.parse(self.read(request.send_json(body))?)
+        let token = token()?.map(|token| Zeroizing::new(format!("Bearer {}", token.trim())));
+        let answer = self.ask(|| {
+            let request = self.agent.post(self.base.clone() + path);
+            match &token {
+                Some(token) => request.header("authorization", token.as_str()).send_json(body),
+                None => request.send_json(body),
+            }
+        })?;
+        self.parse(self.read(answer)?)
     }
 
-    fn read(
+    /// Asks, and asks again while the service has too much to do: it did nothing then.
+    fn ask(
         &self,
-        answer: Result<ureq::http::Response<Body>, ureq::Error>,
-    ) -> Result<Vec<u8>, Error> {
-        let unreachable =
-            |source| Error::Unreachable { url: self.base.clone(), source: Box::new(source) };
-        let mut answer = answer.map_err(unreachable)?;
+        call: impl Fn() -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Error> {
+        let mut patience = Patience::new();
+        // Ends with the patience.
+        loop {
+            let answer = call().map_err(|source| self.unreachable(source))?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                return Ok(answer);
+            }
+            let asked = retry_after(answer.headers());
+            let Some(wait) = patience.wait(asked) else {
+                let Patience { attempts, waited, .. } = patience;
+                return Err(Error::Busy { url: self.base.clone(), attempts, waited, asked });
+            };
+            self.printer.note(&format!(
+                "`{}` has too much to do; asking again in {:.1} s ({})",
+                self.base,
+                wait.as_secs_f32(),
+                patience.progress()
+            ));
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn unreachable(&self, source: ureq::Error) -> Error {
+        Error::Unreachable { url: self.base.clone(), source: Box::new(source) }
+    }
+
+    fn read(&self, mut answer: Response<Body>) -> Result<Vec<u8>, Error> {
         let status = answer.status();
-        let bytes =
-            answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(unreachable)?;
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER);
+        let bytes = body.read_to_vec().map_err(|source| self.unreachable(source))?;
         if status.is_success() {
             return Ok(bytes);
         }
@@ -209,6 +242,7 @@ fn tls() -> Result<TlsConfig, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::Color;
 
     #[test]
     fn plain_http_goes_to_this_machine_only() {
@@ -224,7 +258,8 @@ mod tests {
             ("", false),
         ];
         for (url, want) in cases {
-            assert_eq!(Service::at(url).is_ok(), want, "{url}");
+            let printer = Printer::new(Color::Never, false, true);
+            assert_eq!(Service::at(url, printer).is_ok(), want, "{url}");
         }
     }
 }

@@ -65,7 +65,7 @@ impl Source {
     /// there.
     pub fn at(server: Option<&str>, cx: &Context<'_>) -> Result<Self, Error> {
         if let Some(url) = server {
-            return Ok(Self::Service(Service::at(url)?));
+            return Ok(Self::Service(Service::at(url, cx.printer)?));
         }
         let path = cx.home()?.register();
         Self::of_folder(&path, cx.printer, |path, runtime| {
@@ -77,7 +77,7 @@ impl Source {
     pub fn open_or_create(home: &Home, cx: &Context<'_>) -> Result<Self, Error> {
         if let Some(url) = &cx.global.server {
             setup::trust(home, None, cx)?;
-            return Ok(Self::Service(Service::at(url)?));
+            return Ok(Self::Service(Service::at(url, cx.printer)?));
         }
         let path = home.register();
         let existed = path.join("journal").is_dir();
@@ -103,7 +103,7 @@ impl Source {
         opened: impl FnOnce(&Path, &Runtime) -> Result<Register<Embedded>, FolderError>,
     ) -> Result<Self, Error> {
         if let Ok(Some(Holder { url: Some(url), .. })) = served_by(path) {
-            return Ok(Self::Service(Service::at(&url)?));
+            return Ok(Self::Service(Service::at(&url, printer)?));
         }
         let runtime = Builder::new_current_thread().build().map_err(Error::Runtime)?;
         match opened(path, &runtime) {
@@ -112,7 +112,7 @@ impl Source {
                 Ok(Self::Folder(Box::new(Folder { runtime, register })))
             }
             Err(FolderError::Lock(LockError::Served { url: Some(url), .. })) => {
-                Ok(Self::Service(Service::at(&url)?))
+                Ok(Self::Service(Service::at(&url, printer)?))
             }
             Err(error) if error.is_not_found() => Err(Error::NoRegister(path.into())),
             Err(source) => Err(Error::Register { path: path.into(), source: Box::new(source) }),
@@ -140,7 +140,7 @@ impl Source {
 /// Refuses options that name no service, before anything is done that takes long.
 pub fn require_server(cx: &Context<'_>) -> Result<(), Error> {
     match &cx.global.server {
-        Some(url) => Service::at(url).map(drop),
+        Some(url) => Service::at(url, cx.printer).map(drop),
         None => Ok(()),
     }
 }

@@ -54,7 +54,7 @@ pub struct MonitorArgs {
 }
 
 pub fn monitor(args: &MonitorArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    let service = Service::at(&args.url)?;
+    let service = Service::at(&args.url, cx.printer)?;
     let home = match cx.found_home()? {
         Some(home) => home,
         None => Home::make(cx.global.dir.as_deref())?,
@@ -65,7 +65,7 @@ pub fn monitor(args: &MonitorArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
             Ok(answer) if answer.exit() == Exit::Success => drop(cx.printer.answer(&*answer)),
             Ok(alarm) => return Ok(alarm),
             // A log that is away for a while is not gone, and nothing was remembered.
-            Err(error @ (Error::Monitor(_) | Error::Unreachable { .. })) => {
+            Err(error @ (Error::Monitor(_) | Error::Unreachable { .. } | Error::Busy { .. })) => {
                 cx.printer.warn(&error.message());
             }
             Err(error) => return Err(error),

@@ -155,6 +155,14 @@ impl Sought {
     }
 }
 
+/// The search that the query of a URL asks for; for fuzzers.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn search_of(query: &str) -> Option<Search> {
+    let uri = format!("/v1/find?{query}").parse().ok()?;
+    let axum::extract::Query(sought) = axum::extract::Query::<Sought>::try_from_uri(&uri).ok()?;
+    sought.search().ok()
+}
+
 fn wrong(name: &'static str, reason: impl fmt::Display) -> ApiError {
     ApiError::Parameter { name, reason: reason.to_string() }
 }

@@ -25,6 +25,8 @@
 mod block;
 mod compare;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod hashes;
 mod merge;
 mod places;
@@ -403,15 +405,7 @@ impl Index {
     }
 
     fn list(&self, rows: &mut sled::Batch, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) {
-        let mut state = Vec::with_capacity(1024);
-        state.extend_from_slice(&VERSION.to_be_bytes());
-        state.extend_from_slice(&self.journal.0);
-        tip.encode(&mut state);
-        put_number(&mut state, next_id);
-        for run in runs {
-            run.encode(&mut state);
-        }
-        rows.insert(STATE, state);
+        rows.insert(STATE, list(self.journal, tip, next_id, runs));
     }
 
     /// Where an entry is; `None` beyond the end.
@@ -528,6 +522,19 @@ impl Index {
         let first = low * places::ENTRIES_A_ROW;
         Ok((first < size).then_some(first))
     }
+}
+
+/// The state row.
+fn list(journal: JournalId, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) -> Vec<u8> {
+    let mut state = Vec::with_capacity(1024);
+    state.extend_from_slice(&VERSION.to_be_bytes());
+    state.extend_from_slice(&journal.0);
+    tip.encode(&mut state);
+    put_number(&mut state, next_id);
+    for run in runs {
+        run.encode(&mut state);
+    }
+    state
 }
 
 /// What the state row says.

@@ -199,3 +199,27 @@ fn an_index_without_its_state_row_is_unknown_unless_new() {
     assert!(matches!(index.place(0), Err(IndexError::Row('e'))));
     assert_eq!(index.place(64).unwrap(), None);
 }
+
+#[test]
+fn a_run_that_claims_to_be_huge_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (index, mut frontier) = (open(folder.path()), Frontier::new());
+    let run = |blocks: u32, postings: u64| {
+        let mut bytes = Vec::new();
+        for number in [0, 2000, blocks.into(), postings, postings] {
+            put_number(&mut bytes, number);
+        }
+        Run::decode(&mut bytes.as_slice(), 0).unwrap()
+    };
+    let huge = run(u32::MAX, u64::MAX);
+    for found in [huge.next(&index.database, 7, 0), huge.previous(&index.database, 7, 9)] {
+        assert!(matches!(found, Err(IndexError::Row('f'))), "{found:?}");
+    }
+    // What is there is read.
+    let entries: Vec<Vec<u64>> = (0..2000).map(|number| vec![number]).collect();
+    index.apply(addition(&mut frontier, &entries)).unwrap();
+    let wanted = fingerprint(JOURNAL, b"term", &term(1000).digest());
+    let written = index.runs().first().map(Arc::clone).unwrap();
+    let same = run(written.blocks, written.fingerprints);
+    assert_eq!(same.next(&index.database, wanted, 0).unwrap(), Some(1000));
+}

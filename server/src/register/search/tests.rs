@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use verify::merkle::{leaf_hash, verify_inclusion};
 
 use super::super::contract::wait;
+use super::super::fuzzing::certificate;
 use super::super::{
     Body, Covered, Embedded, Holder, MAX_QUERY_TERMS, Memory, NewEntry, Order, StorageError, Term,
     open_or_create, words,
@@ -33,44 +34,11 @@ fn in_folder(folder: &std::path::Path) -> Register<Embedded> {
     wait(open_or_create(folder, &Holder::command(), patience)).unwrap()
 }
 
-/// A value of DER with its tag and length.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let content = parts.concat();
-    let length = content.len();
-    let head = match length {
-        0..128 => vec![tag, length as u8],
-        128..256 => vec![tag, 0x81, length as u8],
-        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
-    };
-    [head, content].concat()
-}
-
 /// The leaf of a keyless signature: its certificate, which nobody signed, names `name` and
 /// `issuer`.
 pub(in super::super) fn certified(name: &str, issuer: &str) -> Vec<u8> {
     let key = SigningKey::generate(Algorithm::P256).unwrap();
-    let algorithm = tlv(0x30, &[&tlv(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
-    let version = tlv(0xa0, &[&tlv(2, &[&[2]])]);
-    let time = tlv(0x17, &[b"260101000000Z"]);
-    let validity = tlv(0x30, &[&time, &time]);
-    let (nobody, serial) = (tlv(0x30, &[]), tlv(2, &[&[1]]));
-    let extension = |id: &[u8], value: &[u8]| tlv(0x30, &[&tlv(6, &[id]), &tlv(4, &[value])]);
-    let names = tlv(0x30, &[&tlv(0x81, &[name.as_bytes()])]);
-    let names = extension(&[0x55, 0x1d, 0x11], &names);
-    let issuer = tlv(0x0c, &[issuer.as_bytes()]);
-    let issuer = extension(&[0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 8], &issuer);
-    let extensions = tlv(0xa3, &[&tlv(0x30, &[&names, &issuer])]);
-    let parts: [&[u8]; 8] = [
-        &version,
-        &serial,
-        &algorithm,
-        &nobody,
-        &validity,
-        &nobody,
-        key.public().der(),
-        &extensions,
-    ];
-    let certificate = tlv(0x30, &[&tlv(0x30, &parts), &algorithm, &tlv(3, &[&[0, 0]])]);
+    let certificate = certificate(name, issuer, key.public());
     let digest = STANDARD.encode(Sha256::of(name.as_bytes()).as_bytes());
     let certificate = STANDARD.encode(certificate);
     let leaf = format!(

@@ -75,6 +75,12 @@ impl NewEntry {
         Self { leaf_hash: leaf.hash(), leaf: leaf.bytes().to_vec(), covered, terms }
     }
 
+    /// The same entry, found by something else than it says.
+    #[cfg(test)]
+    pub(super) fn with_terms(self, terms: Vec<Term>) -> Self {
+        Self { terms, ..self }
+    }
+
     /// Hash of the leaf (RFC 6962, section 2.1).
     pub const fn leaf_hash(&self) -> Sha256 {
         self.leaf_hash

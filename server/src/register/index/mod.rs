@@ -31,6 +31,7 @@ mod hashes;
 mod merge;
 mod places;
 mod run;
+mod sample;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -47,6 +48,7 @@ use self::hashes::Hashes;
 use self::merge::{Merge, Progress, due, work_for};
 pub(super) use self::places::{BodyPlace, Place};
 use self::run::{ROW_KINDS, Run, Writer};
+pub(super) use self::sample::Sample;
 use super::batch::Batch;
 use super::facts::Term;
 use super::fields::{Fields, Short};

@@ -20,6 +20,7 @@ use server::wire::{
 };
 use tokio::runtime::{Builder, Runtime};
 
+use crate::command::log::known_trust;
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::Home;
@@ -434,36 +435,44 @@ impl Source {
         followed.map_err(|source| Error::Follow(Box::new(source)))
     }
 
-    /// Holds the register against what was seen of it before, and the clock against when.
-    pub fn accept(&self, cx: &Context<'_>) -> Result<(), Error> {
+    /// Holds the register against what was seen of it before, and the clock against when. Gives
+    /// the checkpoint that a service shows, if the trust file names its register.
+    pub fn accept(&self, cx: &Context<'_>) -> Result<Option<Checkpoint>, Error> {
         // Without a folder there is nowhere to remember anything, and nothing was seen.
-        let Some(home) = cx.found_home()? else { return Ok(()) };
+        let Some(home) = cx.found_home()? else { return Ok(None) };
         let path = home.seen();
         let seen = match self {
             Self::Folder(folder) => {
                 if let Some(evidence) = server::witness::unsettled(&home.register()) {
                     return Err(Error::Forked(evidence));
                 }
-                folder.wait(server::seen::accept(&path, folder.register(), cx.now)).map(|_| ())
+                folder.wait(server::seen::accept(&path, folder.register(), cx.now)).map(|_| None)
             }
-            Self::Service(service) => return self.accept_of(service, &home, cx),
+            Self::Service(service) => {
+                require_clock(cx)?;
+                if !home.trust().exists() {
+                    return Ok(None);
+                }
+                return self.accept_shown(service.text("/checkpoint")?, cx);
+            }
         };
         seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
     }
 }
 
 impl Source {
-    /// Holds what a service shows of its register against what was seen of it before. What the
-    /// trust file does not name is not remembered: anybody can make it.
-    fn accept_of(&self, service: &Service, home: &Home, cx: &Context<'_>) -> Result<(), Error> {
-        require_clock(cx)?;
-        if !home.trust().exists() {
-            return Ok(());
-        }
-        let note = service.text("/checkpoint")?;
-        let trust = cx.trust(None)?;
+    /// Holds a checkpoint that a service shows of its register against what was seen of it before.
+    /// What the trust file does not name is not remembered: anybody can make it.
+    pub fn accept_shown(
+        &self,
+        note: String,
+        cx: &Context<'_>,
+    ) -> Result<Option<Checkpoint>, Error> {
+        let (Some(home), Some(trust)) = (cx.found_home()?, known_trust(cx)?) else {
+            return Ok(None);
+        };
         let Some(log) = trust.log(Checkpoint::claimed_origin(&note).unwrap_or_default()) else {
-            return Ok(());
+            return Ok(None);
         };
         let (now, _) = log.open(&note).map_err(|source| Error::Log(Box::new(source)))?;
         let path = home.seen();
@@ -486,7 +495,7 @@ impl Source {
             if !grown {
                 let what = if now.size < before.size { "rollback" } else { "fork" };
                 let split = Split { now: now.clone(), note, before };
-                let kept = crate::command::monitor::keep_evidence(home, what, &split)?;
+                let kept = crate::command::monitor::keep_evidence(&home, what, &split)?;
                 let [one, other] = kept.map(|path| path.display().to_string());
                 cx.printer.warn(&format!("both notes are kept: `{one}` and `{other}`"));
                 let Checkpoint { origin, size, root } = now;
@@ -497,10 +506,11 @@ impl Source {
                 }));
             }
             if now.size < before.size {
-                return Ok(());
+                return Ok(Some(now));
             }
         }
-        server::seen::remember(&home.seen(), &now, cx.now).map_err(failed)
+        server::seen::remember(&home.seen(), &now, cx.now).map_err(failed)?;
+        Ok(Some(now))
     }
 }
 

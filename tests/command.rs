@@ -490,18 +490,25 @@ fn a_proof_leads_to_the_checkpoint_that_it_comes_with() {
     }
 }
 
+/// The checkpoint of a log that no trust file names.
+const ELSEWHERE: &str = "elsewhere\n0\n";
+
+/// The checkpoint that a folder's register signed last.
+fn checkpoint(folder: &Path) -> String {
+    fs::read_to_string(folder.join(".assay/register/checkpoint")).unwrap()
+}
+
 fn ask_key(folder: &Path) -> attest::VerifierKey {
     let head = expect(&assay(folder, "--json log head"), 0, "assay/head/v1");
     let head: serde_json::Value = serde_json::from_str(&head).unwrap();
     head["key"].as_str().unwrap().parse().unwrap()
 }
 
-/// A service that gives one answer to what is sent to it, and its URL. Its checkpoint is of a log
-/// that no trust file names.
-fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) {
+/// A service that shows a checkpoint and gives one answer to what is sent to it, and its URL.
+fn answering(checkpoint: &str, body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) {
     use std::io::{Read as _, Write as _};
 
-    let body = body.to_string();
+    let (checkpoint, body) = (checkpoint.to_owned(), body.to_string());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answering = std::thread::spawn(move || {
@@ -515,7 +522,7 @@ fn answering(body: &serde_json::Value) -> (String, std::thread::JoinHandle<()>) 
                 assert!(count > 0, "the request ends early");
                 request.extend_from_slice(&part[..count]);
             }
-            let answer = if asks(&request) { "elsewhere\n0\n" } else { &body };
+            let answer = if asks(&request) { &checkpoint } else { &body };
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
             let length = answer.len();
             write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{answer}").unwrap();
@@ -536,7 +543,7 @@ fn a_receipt_for_something_else_loses_nothing() {
     let receipt = serde_json::json!({
         "index": earlier["index"], "duplicate": false, "bundle": earlier["bundle"],
     });
-    let (url, answering) = answering(&serde_json::json!({"entries": [receipt]}));
+    let (url, answering) = answering(ELSEWHERE, &serde_json::json!({"entries": [receipt]}));
     let said = assay(folder, &format!("{REVIEW} --server {url}"));
     answering.join().unwrap();
     expect(&said, 2, "for another attestation");
@@ -561,6 +568,7 @@ fn a_report_that_is_no_answer_decides_nothing() {
     let folder = folder.path();
     fs::write(folder.join("policy.yaml"), REVIEWED).unwrap();
     let output = assay(folder, &format!("{POLICY} --json"));
+    let note = checkpoint(folder);
     let mut report: serde_json::Value =
         serde_json::from_str(&expect(&output, 0, "assay/report/v1")).unwrap();
     report["advisory"] = false.into();
@@ -568,8 +576,14 @@ fn a_report_that_is_no_answer_decides_nothing() {
         "rule": "revocation", "code": "revoked.artifact", "outcome": "fail", "message": "revoked",
         "evidence": [], "artifacts": [],
     });
-    let cases: [(&str, Change, i32, &str); 8] = [
+    let cases: [(&str, Change, i32, &str); 9] = [
         ("as it was made", |_| {}, 0, "assay/report/v1"),
+        (
+            "by less than was shown",
+            |one| one["completeness"]["size"] = 1.into(),
+            2,
+            "not by all of the 2 entries",
+        ),
         ("another version", |one| one["version"] = "assay/report/v2".into(), 2, "version"),
         (
             "another artifact",
@@ -589,7 +603,7 @@ fn a_report_that_is_no_answer_decides_nothing() {
         ("not admitted", |one| one["admitted"] = false.into(), 2, "does not follow"),
     ];
     let ask = |name: &str, report: &serde_json::Value, status: i32, words: &str| {
-        let (url, answering) = answering(report);
+        let (url, answering) = answering(&note, report);
         let question = format!("check model.bin --stage staging --json --server {url}");
         let said = expect(&assay(folder, &question), status, words);
         answering.join().unwrap();
@@ -600,6 +614,11 @@ fn a_report_that_is_no_answer_decides_nothing() {
         change(&mut changed);
         ask(name, &changed, status, words);
     }
+    // A register that shows nothing could have been anything before.
+    let (url, answering) = answering(ELSEWHERE, &report);
+    let question = format!("check model.bin --stage staging --json --server {url}");
+    expect(&assay(folder, &question), 2, "it shows no checkpoint of");
+    answering.join().unwrap();
     report["findings"] = serde_json::json!([finding]);
     ask("a finding", &report, 2, "does not follow");
 }
@@ -610,6 +629,7 @@ fn a_promotion_that_is_none_promotes_nothing() {
     let folder = folder.path();
     fs::write(folder.join("policy.yaml"), REVIEWED).unwrap();
     let words = "promote model.bin --stage staging --policy policy.yaml --json";
+    let note = checkpoint(folder);
     let promoted: serde_json::Value = serde_json::from_slice(&assay(folder, words).stdout).unwrap();
     let review = assay(folder, "log entry 0 --output review.bundle.json");
     expect(&review, 0, "review");
@@ -617,7 +637,7 @@ fn a_promotion_that_is_none_promotes_nothing() {
         serde_json::from_slice(&fs::read(folder.join("review.bundle.json")).unwrap()).unwrap();
     let answer = serde_json::json!({"report": promoted["report"], "entry": promoted["entry"]});
     let ask = |name: &str, answer: &serde_json::Value, status: i32, words: &str| {
-        let (url, answering) = answering(answer);
+        let (url, answering) = answering(&note, answer);
         let question = format!("promote model.bin --stage staging --json --server {url}");
         let said = expect(&assay(folder, &question), status, words);
         answering.join().unwrap();

@@ -7,8 +7,8 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use ::attest::KeyId;
 use ::attest::predicate::BuildKind;
+use ::attest::{Checkpoint, KeyId};
 use clap::Args;
 use serde::Serialize;
 use server::register::{MAX_PAGE, Measured, Order, Proofs, Query, Search, Term, words};
@@ -136,7 +136,8 @@ pub fn find(args: &FindArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error>
 
 impl FindArgs {
     /// Asks for pages until there are enough entries, or no more. With proofs, each page is
-    /// checked, and each tree has to begin with that of the page before.
+    /// checked, and each tree has to begin with that of the page before, that of a service's first
+    /// one with what was seen of its register.
     fn gather(
         &self,
         mut search: Search,
@@ -144,18 +145,26 @@ impl FindArgs {
         cx: &Context<'_>,
     ) -> Result<(Found, Option<Head>), Error> {
         let (mut entries, mut evidence) = (Vec::<EntryView>::new(), Vec::<Evidence>::new());
-        let (mut last, mut compared): (Option<Head>, Option<Compared>) = (None, None);
+        let (mut head, mut compared): (Option<Head>, Option<Compared>) = (None, None);
+        let mut before: Option<Checkpoint> = None;
         // What was registered since the newest were shown is on no later page.
         let mut first: Option<(Complete, Option<String>)> = None;
         for _ in 0..MAX_PAGES {
             search.query.limit = self.limit.get().saturating_sub(entries.len()).clamp(1, MAX_PAGE);
             let page = source.find(&search)?;
             if search.proofs == Proofs::With {
-                let head = proven::check(&page, &search, source, cx)?;
-                if let Some(last) = &last {
-                    to_signed(last.size, &last.root, &head, source)?;
+                let now = proven::check(&page, &search, source, cx)?;
+                match &before {
+                    Some(before) => drop(to_signed(before.size, &before.root, &now, source)?),
+                    None if source.url().is_some() => {
+                        source.accept_shown(now.note.clone(), cx)?;
+                    }
+                    // Whoever reads the register itself wants to see it as it is.
+                    None => {}
                 }
-                last = Some(head);
+                let Head { origin, size, root, .. } = &now;
+                before = Some(Checkpoint { origin: origin.clone(), size: *size, root: *root });
+                head = Some(now);
             }
             entries.extend(page.entries);
             evidence.extend(page.evidence);
@@ -171,7 +180,7 @@ impl FindArgs {
                     let (complete_to, checkpoint) = shown;
                     let found =
                         Found { entries, next, complete_to, compared, checkpoint, evidence };
-                    return Ok((found, last));
+                    return Ok((found, head));
                 }
             }
         }

@@ -157,7 +157,8 @@ pub struct Head {
     key: Option<String>,
     /// Whether the trust file names the log, and its key signed this.
     pub trusted: bool,
-    note: String,
+    /// The signed note.
+    pub note: String,
 }
 
 impl Head {

@@ -95,7 +95,8 @@ impl MonitorArgs {
             (None, Some(trust)) => {
                 // Which log of the trust file it is, the log says; whether it is, the key does.
                 let note = fetch("checkpoint", ::attest::note::MAX_BYTES);
-                let note = note.map_err(|error| failed(error.into()))?.unwrap_or_default();
+                let note = note.map_err(|error| failed(error.into()))?;
+                let note = note.ok_or_else(|| failed(MonitorError::NoCheckpoint))?;
                 let note = String::from_utf8(note).unwrap_or_default();
                 let origin = Checkpoint::claimed_origin(&note).unwrap_or_default().to_owned();
                 let log = trust.log(&origin).ok_or(Error::UnknownLog(origin))?;

@@ -18,7 +18,7 @@ use verify::{FollowError, Followed, Trust};
 
 use crate::admission::{NamespaceError, Namespaces};
 use crate::clock::{Clock, ClockBehind, Watch};
-use crate::http::{ApiError, FORKED, Requests, Token};
+use crate::http::{ApiError, Requests, Token};
 use crate::judge::{Gate, Grounds};
 use crate::keeper::{KeepError, Keeper, Keeping, Unaccounted};
 use crate::register::{Receipt, Register, Storage};
@@ -54,6 +54,15 @@ pub enum Readers {
     Writers,
     /// Everybody who can reach it: the register is declared public.
     Everybody,
+}
+
+/// What a request is about to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// To say what is so by all that the register has.
+    Deciding,
+    /// To add to the register.
+    Adding,
 }
 
 /// What a service is made of.
@@ -170,6 +179,19 @@ impl<S> App<S> {
     }
 }
 
+impl<S> App<S> {
+    /// Says that nothing may be decided, for as long as `cause` stands, or that it no longer does.
+    pub(crate) fn suspend(&self, cause: Cause, stands: bool) {
+        if self.verdicts.suspend(cause, stands) {
+            if stands {
+                tracing::error!("verdicts do not count: {cause}");
+            } else {
+                tracing::info!("verdicts count again; no longer so: {cause}");
+            }
+        }
+    }
+}
+
 impl<S: Storage> App<S> {
     /// Puts the parts together. Nothing is judged yet: [`App::catch_up`] does that.
     ///
@@ -221,7 +243,7 @@ impl<S: Storage> App<S> {
     /// Holds every verdict up while there is a fork that nobody has settled.
     pub(crate) fn look_for_forks(&self) {
         let forked = self.cosigning.as_ref().is_some_and(|cosigning| cosigning.fork().is_some());
-        self.verdicts.set_forked(forked);
+        self.suspend(Cause::Fork, forked);
     }
 
     /// Says that the register was held against as many of its witnesses as answered.
@@ -230,14 +252,19 @@ impl<S: Storage> App<S> {
         self.compared.store(true, Ordering::Release);
     }
 
-    /// Refuses to decide anything while the register is forked, or may be.
-    pub(crate) fn require_whole(&self) -> Result<(), ApiError> {
+    /// Refuses what may not be done while the register may be forked, or something else suspends
+    /// the service.
+    pub(crate) fn require_sound(&self, purpose: Purpose) -> Result<(), ApiError> {
         if !self.compared.load(Ordering::Acquire) {
             return Err(ApiError::NotReady("the register is being held against its witnesses"));
         }
+        let stops = |cause: Cause| match purpose {
+            Purpose::Deciding => true,
+            Purpose::Adding => cause.stops_adding(),
+        };
         match self.verdicts.currency() {
-            Currency::Forked => Err(ApiError::NotReady(FORKED)),
-            Currency::Cold | Currency::Current | Currency::Behind | Currency::Suspended(_) => {
+            Currency::Suspended(cause) if stops(cause) => Err(ApiError::NotReady(cause.as_str())),
+            Currency::Suspended(_) | Currency::Cold | Currency::Behind | Currency::Current => {
                 Ok(())
             }
         }
@@ -273,7 +300,7 @@ impl<S: Storage> App<S> {
         let size = self.register.signed().await?.checkpoint.size;
         let met = cosigning.require(&self.register, size).await;
         self.look_for_forks();
-        self.require_whole()?;
+        self.require_sound(Purpose::Adding)?;
         match met {
             Ok(true) => Ok(true),
             Ok(false) => Err(ApiError::NotWitnessed),
@@ -329,26 +356,6 @@ impl<S: Storage + 'static> App<S> {
     /// Ends when bodies are no longer waited for.
     pub(crate) async fn hurries(&self) {
         let _ = self.hurrying.subscribe().wait_for(|hurrying| *hurrying).await;
-    }
-
-    /// Says that nothing may be decided, for as long as `cause` stands, or that it no longer does.
-    pub(crate) fn suspend(&self, cause: Cause, stands: bool) {
-        if self.verdicts.suspend(cause, stands) {
-            if stands {
-                tracing::error!("verdicts do not count: {cause}");
-            } else {
-                tracing::info!("verdicts count again; no longer so: {cause}");
-            }
-        }
-    }
-
-    /// Refuses to decide anything while the service is suspended.
-    pub(crate) fn require_sound(&self) -> Result<(), ApiError> {
-        match self.verdicts.currency() {
-            Currency::Suspended(cause) => Err(ApiError::NotReady(cause.as_str())),
-            Currency::Forked => Err(ApiError::NotReady(FORKED)),
-            Currency::Cold | Currency::Behind | Currency::Current => Ok(()),
-        }
     }
 
     /// Runs what reads the register, on a thread that may block.
@@ -456,8 +463,7 @@ where
     F: Future<Output = Result<T, ApiError>>,
 {
     async move |app: Arc<App<S>>| {
-        // What is added to a forked register makes the fork worse.
-        app.require_whole()?;
+        app.require_sound(Purpose::Adding)?;
         let unaccounted = Unaccounted::new(&app.verdicts);
         let result = job(Arc::clone(&app)).await;
         match app.catch_up(now).await {

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::home::Home;
 use crate::keys::{self, KeyFile};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
@@ -73,10 +72,7 @@ fn generate(args: &GenerateArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         Some(path) => path.clone(),
         None if !keys::is_name(&args.name) => return Err(Error::KeyName(args.name.clone())),
         None => {
-            let home = match cx.found_home()? {
-                Some(home) => home,
-                None => Home::make(cx.global.dir.as_deref())?,
-            };
+            let home = cx.home_or_new()?;
             crate::home::private_folder(&home.keys())?;
             home.keys().join(format!("{}.pem", args.name))
         }

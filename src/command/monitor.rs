@@ -55,10 +55,7 @@ pub struct MonitorArgs {
 
 pub fn monitor(args: &MonitorArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let service = Service::at(&args.url, cx.printer)?;
-    let home = match cx.found_home()? {
-        Some(home) => home,
-        None => Home::make(cx.global.dir.as_deref())?,
-    };
+    let home = cx.home_or_new()?;
     let Some(seconds) = args.interval else { return args.once(&service, &home, cx) };
     loop {
         match args.once(&service, &home, cx) {

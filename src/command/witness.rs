@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use server::witness::{WitnessConfig, serve_witness};
 
-use super::serve::{Listening, Stopped, log_to_standard_error};
+use super::serve::{Listening, run};
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
@@ -94,10 +94,7 @@ pub fn witness(args: &WitnessArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
 impl Who {
     /// The folder, and the one who cosigns.
     fn cosigner(&self, cx: &Context<'_>) -> Result<(Home, Cosigner), Error> {
-        let home = match cx.found_home()? {
-            Some(home) => home,
-            None => Home::make(cx.global.dir.as_deref())?,
-        };
+        let home = cx.home_or_new()?;
         let path = home.keys().join(format!("{WITNESS}.pem"));
         if self.key.is_none() && !path.exists() {
             let passphrase = keys::environment_passphrase();
@@ -138,12 +135,7 @@ impl ServeArgs {
                 printer.answer(&Listening::at(address));
             }),
         };
-        log_to_standard_error(cx.global.color);
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
-        let served = runtime.block_on(serve_witness(config));
-        served.map_err(|source| Error::Witness(Box::new(source)))?;
-        Ok(Box::new(Stopped))
+        run(serve_witness(config), |source| Error::Witness(Box::new(source)), cx)
     }
 }
 

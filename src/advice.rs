@@ -206,6 +206,11 @@ impl Error {
             #[cfg(feature = "server")]
             Self::NoWords(_) => "write a part of a name, such as `model.bin`".into(),
             #[cfg(feature = "server")]
+            Self::NoType(_) => {
+                let words: Vec<&str> = crate::predicate_name::words().collect();
+                format!("write it whole (it has a `/` or a `:`), or as one of {}", words.join(", "))
+            }
+            #[cfg(feature = "server")]
             Self::NotAParameter(_) => "write it as `NAME=VALUE`".into(),
             #[cfg(not(feature = "server"))]
             Self::NoBundles => "name them with `--bundle`".into(),

@@ -478,6 +478,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("`{0}` has no letter and no digit to search for")]
     NoWords(String),
+    /// A word that stands for no type; nothing would be found by a word that was mistyped.
+    #[cfg(feature = "server")]
+    #[error("there is no type `{0}`")]
+    NoType(String),
     /// A query that cannot be asked.
     #[cfg(feature = "server")]
     #[error("`{0}` is not a parameter with its value")]

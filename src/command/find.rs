@@ -89,7 +89,7 @@ pub struct FindArgs {
     result: Option<String>,
 
     /// With this parameter; may be given several times
-    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    #[arg(long = "parameter", alias = "param", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
 
     /// Measured this: `accuracy`, `accuracy>=0.95`, `accuracy[age=young]>=0.95`; may be given several times
@@ -213,8 +213,13 @@ impl FindArgs {
         }
         terms.extend(self.identity.clone().map(Term::Identity));
         terms.extend(self.issuer.clone().map(Term::Issuer));
-        let predicate_type = self.predicate_type.as_deref().map(predicate_name::full);
-        terms.extend(predicate_type.map(Term::Type));
+        if let Some(text) = &self.predicate_type {
+            let predicate_type = predicate_name::full(text);
+            if !predicate_type.contains(['/', ':']) {
+                return Err(Error::NoType(text.clone()));
+            }
+            terms.push(Term::Type(predicate_type));
+        }
         terms.extend(self.kind.map(Term::Kind));
         terms.extend(self.result.clone().map(Term::Result));
         terms.extend(self.step.clone().map(Term::Step));

@@ -368,3 +368,29 @@ fn numbers_that_were_compared_are_counted_and_metrics_are_terms() {
         assert_eq!(refused, !fits, "{count}");
     }
 }
+
+/// What is committed between two pages belongs to neither, unless it is proven: then the page is
+/// complete to the checkpoint that it shows, and the entry comes with the next question.
+#[test]
+fn pages_of_the_newest_are_complete_to_the_tree_of_the_first() {
+    for proofs in [Proofs::Without, Proofs::With] {
+        let register = in_memory();
+        let one = |number: u8| entry(&key(1), "text/plain", &[number]);
+        wait(register.append((0..5).map(one).collect(), at(1))).unwrap();
+        let query = Query { limit: 2, order: Order::NewestFirst, ..Query::default() };
+        let mut search = Search { query, proofs, ..Search::default() };
+        let (mut found, mut first) = (Vec::new(), None);
+        for number in 5..10 {
+            let page = wait(register.search(&search)).unwrap().found;
+            let complete_to = first.get_or_insert(page.complete_to.size);
+            assert!(page.complete_to.size >= *complete_to);
+            found.extend(page.entries.iter().map(|entry| entry.index));
+            search.query.start = page.next;
+            if page.next.is_none() {
+                break;
+            }
+            wait(register.append(vec![one(number)], at(2))).unwrap();
+        }
+        assert_eq!((found, first), (vec![4, 3, 2, 1, 0], Some(5)));
+    }
+}

@@ -19,10 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use faults_client::service::{REVIEW, Service, assay, folder, said};
+use service::{REVIEW, Service, assay, folder, said};
 
+#[path = "faults_client/service.rs"]
 #[allow(dead_code, reason = "shared with tests that kill the service")]
-mod faults_client;
+mod service;
 
 /// Stands in front of a service.
 struct Front {

@@ -2,7 +2,7 @@
 //!
 //! Plain `http` goes to this machine only: a verdict or a token that crosses a network does so
 //! under TLS. No redirect is followed, and no answer is read beyond a limit. A service that has too
-//! much to do (429) registered nothing and is asked again, within bounds ([`patience`]).
+//! much to do (429) registered nothing and is asked again, within bounds (`patience`).
 
 mod patience;
 

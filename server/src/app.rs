@@ -2,7 +2,7 @@
 //! write and who may read tiles.
 //!
 //! The storage works with blocking calls, so that whatever needs it runs on threads for that
-//! purpose, a bounded number at a time ([`jobs`]). Admission needs none of it: it reads the
+//! purpose, a bounded number at a time (`jobs`). Admission needs none of it: it reads the
 //! verdicts, and nothing else.
 
 mod jobs;

@@ -275,40 +275,10 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Runtime(_) => "check the limits of this user (`ulimit -a`)".into(),
             #[cfg(feature = "server")]
-            Self::ServerUrl { .. } => {
-                "give a URL such as `https://assay.example`, or `http://127.0.0.1:8080` on this \
-                 machine"
-                    .into()
-            }
-            #[cfg(feature = "server")]
-            Self::NoCertificates => {
-                "install the package `ca-certificates`, or set `SSL_CERT_FILE`".into()
-            }
-            #[cfg(feature = "server")]
-            Self::Unreachable { .. } => {
-                "check that the service runs there (`assay serve`) and that its address is right"
-                    .into()
-            }
-            #[cfg(feature = "server")]
-            Self::Busy { asked, .. } => {
-                let seconds = asked.as_secs().max(1);
-                format!("wait {seconds} s or longer and try again: nothing was registered")
-            }
-            #[cfg(feature = "server")]
-            Self::Refused { status: 401, .. } => TOKEN.into(),
-            #[cfg(feature = "server")]
-            Self::Refused { next, .. } => return next.clone(),
-            #[cfg(feature = "server")]
-            Self::Unreadable { .. } => {
-                "check that this is an Assay service of the same version".into()
-            }
+            Self::Service(error) => return error.hint(),
         })
     }
 }
-
-#[cfg(feature = "server")]
-const TOKEN: &str =
-    "name the file with the service's token in `ASSAY_TOKEN_FILE`; its operator has it";
 
 fn for_system(action: Action, kind: io::ErrorKind) -> Option<String> {
     Some(match (kind, action) {

@@ -7,8 +7,6 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "server")]
-use std::time::Duration;
 
 use attest::content::ContentError;
 use attest::json::JsonError;
@@ -292,63 +290,10 @@ pub enum Error {
         /// The artifacts that it may mean.
         choices: Vec<ArtifactId>,
     },
-    /// The URL of a service cannot be used.
+    /// A service was not asked, or did not answer.
     #[cfg(feature = "server")]
-    #[error("cannot use the server `{url}`: {why}")]
-    ServerUrl {
-        /// The URL as given.
-        url: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The system's certificates cannot be found.
-    #[cfg(feature = "server")]
-    #[error("no certificates to check servers with")]
-    NoCertificates,
-    /// A service did not answer.
-    #[cfg(feature = "server")]
-    #[error("no answer from `{url}`")]
-    Unreachable {
-        /// The service.
-        url: String,
-        /// Why.
-        source: Box<ureq::Error>,
-    },
-    /// A service had too much to do, however often it was asked.
-    #[cfg(feature = "server")]
-    #[error("`{url}` has too much to do (429); it was asked {attempts} times in {} s", waited.as_secs())]
-    Busy {
-        /// The service.
-        url: String,
-        /// How often it was asked.
-        attempts: u32,
-        /// How long was waited in all.
-        waited: Duration,
-        /// How long it wanted to be left alone.
-        asked: Duration,
-    },
-    /// A service refused, and says why.
-    #[cfg(feature = "server")]
-    #[error("`{url}` refuses ({status}): {detail}")]
-    Refused {
-        /// The service.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// What the service says.
-        detail: String,
-        /// What the service says to do.
-        next: Option<String>,
-    },
-    /// A service answered something else than the interface says.
-    #[cfg(feature = "server")]
-    #[error("cannot read the answer of `{url}`: {why}")]
-    Unreadable {
-        /// The service.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    Service(#[from] crate::http::ServiceError),
     /// The folder has no register.
     #[cfg(feature = "server")]
     #[error("there is no register in `{}`", .0.display())]

@@ -4,6 +4,7 @@
 //! under TLS. No redirect is followed, and no answer is read beyond a limit. A service that has too
 //! much to do (429) registered nothing and is asked again, within bounds (`patience`).
 
+mod error;
 mod patience;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
+pub use self::error::ServiceError;
 use self::patience::{Patience, retry_after};
 use crate::error::Error;
 use crate::home;
@@ -62,7 +64,7 @@ impl Service {
     /// The service at `url`. Nothing is sent yet. Whoever reads what `printer` notes learns why it
     /// takes long.
     pub fn at(url: &str, printer: Printer) -> Result<Self, Error> {
-        let wrong = |why| Error::ServerUrl { url: url.into(), why };
+        let wrong = |why| Error::from(ServiceError::Url { url: url.into(), why });
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
         let host = uri.host().ok_or_else(|| wrong("it has no host"))?;
         let config = Agent::config_builder()
@@ -146,7 +148,8 @@ impl Service {
             let asked = retry_after(answer.headers());
             let Some(wait) = patience.wait(asked) else {
                 let Patience { attempts, waited, .. } = patience;
-                return Err(Error::Busy { url: self.base.clone(), attempts, waited, asked });
+                let url = self.base.clone();
+                return Err(ServiceError::Busy { url, attempts, waited, asked }.into());
             };
             self.printer.note(&format!(
                 "`{}` has too much to do; asking again in {:.1} s ({})",
@@ -159,7 +162,7 @@ impl Service {
     }
 
     fn unreachable(&self, source: ureq::Error) -> Error {
-        Error::Unreachable { url: self.base.clone(), source: Box::new(source) }
+        ServiceError::Unreachable { url: self.base.clone(), source: Box::new(source) }.into()
     }
 
     fn read(&self, mut answer: Response<Body>) -> Result<Vec<u8>, Error> {
@@ -171,12 +174,13 @@ impl Service {
         }
         let problem: Problem = attest::json::parse_as(&bytes).unwrap_or_default();
         let text = [problem.detail, problem.title].into_iter().find(|text| !text.is_empty());
-        Err(Error::Refused {
+        Err(ServiceError::Refused {
             url: self.base.clone(),
             status: status.as_u16(),
             detail: text.unwrap_or_else(|| "it gives no reason".into()),
             next: problem.next,
-        })
+        }
+        .into())
     }
 
     fn parse<T: DeserializeOwned>(&self, bytes: Vec<u8>) -> Result<T, Error> {
@@ -185,7 +189,7 @@ impl Service {
 
     /// An answer that is not what the interface says.
     pub fn unreadable(&self, why: String) -> Error {
-        Error::Unreadable { url: self.base.clone(), why }
+        ServiceError::Unreadable { url: self.base.clone(), why }.into()
     }
 }
 
@@ -196,7 +200,7 @@ pub fn agent() -> Result<Agent, Error> {
     let config = config.timeout_connect(Some(CONNECT)).timeout_global(Some(WHOLE));
     match tls() {
         Ok(tls) => Ok(config.tls_config(tls).build().into()),
-        Err(Error::NoCertificates) => Ok(config.build().into()),
+        Err(Error::Service(ServiceError::NoCertificates)) => Ok(config.build().into()),
         Err(error) => Err(error),
     }
 }
@@ -223,7 +227,7 @@ fn tls() -> Result<TlsConfig, Error> {
     let path = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let path = path
         .or_else(|| CERTIFICATES.iter().map(PathBuf::from).find(|path| path.is_file()))
-        .ok_or(Error::NoCertificates)?;
+        .ok_or(ServiceError::NoCertificates)?;
     let certificates: Vec<_> = parse_pem(&home::read(&path)?)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -231,7 +235,7 @@ fn tls() -> Result<TlsConfig, Error> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(Error::NoCertificates);
+        return Err(ServiceError::NoCertificates.into());
     }
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(certificates)))

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::home::{self, Existing, Home, Readers};
-use crate::http::Service;
+use crate::http::{Service, ServiceError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -62,7 +62,12 @@ pub fn monitor(args: &MonitorArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
             Ok(answer) if answer.exit() == Exit::Success => drop(cx.printer.answer(&*answer)),
             Ok(alarm) => return Ok(alarm),
             // A log that is away for a while is not gone, and nothing was remembered.
-            Err(error @ (Error::Monitor(_) | Error::Unreachable { .. } | Error::Busy { .. })) => {
+            Err(
+                error @ (Error::Monitor(_)
+                | Error::Service(
+                    ServiceError::Unreachable { .. } | ServiceError::Busy { .. },
+                )),
+            ) => {
                 cx.printer.warn(&error.message());
             }
             Err(error) => return Err(error),

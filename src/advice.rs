@@ -40,35 +40,14 @@ impl Error {
             }
             Self::TooLarge { .. } => "check that this is the file you mean; of large evidence, attest the digest".into(),
             Self::NotText(_) => "check that this is the file you mean".into(),
-            Self::Key { source, .. } => return for_key(source),
-            Self::NoKey { known, .. } if known.is_empty() => {
-                "make one with `assay key generate`".into()
-            }
-            Self::NoKey { known, .. } => {
-                format!("the keys here are {}; a file is named with its ending", list(known))
-            }
-            Self::WhichKey { known } => {
-                format!("name one with `--key` or `ASSAY_KEY`: {}", list(known))
-            }
-            Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
             #[cfg(feature = "server")]
             Self::OutputInStep { .. } => "name another file with `--output`".into(),
-            #[cfg(feature = "server")]
-            Self::NoSigner(_) => "`assay trust list` shows the keys and their identities".into(),
+            Self::Keys(error) => return error.hint(),
             Self::NotAnObject(_) => "a predicate is written `{…}`; nothing was signed".into(),
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()
             }
-            Self::KeyEnding(_) => {
-                "give the key another ending, such as `.pem`; its public half goes beside it".into()
-            }
-            Self::KeyName(_) => {
-                "use letters, digits, `-`, `_`, `.` and `@`, or `--output FILE`".into()
-            }
-            Self::Prompt(_) => "set `ASSAY_KEY_PASSPHRASE`".into(),
-            Self::PassphrasesDiffer => "run the command again".into(),
-            Self::EmptyPassphrase => "leave `--passphrase` out for a key without one".into(),
             Self::Trust { .. } => {
                 "correct the file; `assay trust add` writes entries of the right shape".into()
             }
@@ -419,7 +398,8 @@ fn for_addition(error: &TrustError) -> Option<String> {
     })
 }
 
-fn for_key(error: &KeyError) -> Option<String> {
+/// What to do about a key that cannot be used.
+pub fn for_key(error: &KeyError) -> Option<String> {
     Some(match error {
         KeyError::PassphraseNeeded => {
             "set `ASSAY_KEY_PASSPHRASE`, or run it on a terminal to be asked".into()
@@ -435,6 +415,7 @@ fn for_key(error: &KeyError) -> Option<String> {
     })
 }
 
-fn list(items: &[impl ToString]) -> String {
+/// Names, in backticks.
+pub fn list(items: &[impl ToString]) -> String {
     items.iter().map(|item| format!("`{}`", item.to_string())).collect::<Vec<_>>().join(", ")
 }

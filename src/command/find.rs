@@ -18,7 +18,7 @@ use super::log::{Head, known_trust, short_time, signer_name, to_signed};
 use super::proven;
 use crate::context::Context;
 use crate::error::Error;
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -256,7 +256,7 @@ fn key_id(signer: &str, cx: &Context<'_>) -> Result<KeyId, Error> {
         return Ok(file.public(cx.printer)?.id());
     }
     if !Path::new(signer).is_file() {
-        return Err(Error::NoSigner(signer.into()));
+        return Err(Error::Keys(KeysError::NoSigner(signer.into())));
     }
     Ok(keys::read_public(signer.as_ref())?.id())
 }

@@ -15,7 +15,7 @@ use super::check::{names, policy, require_tree};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 use crate::source::Source;
@@ -154,8 +154,9 @@ fn says_so(statement: &Statement, report: &Report) -> bool {
 
 impl PromoteArgs {
     fn gate(&self, trust: &Trust, cx: &Context<'_>) -> Result<Gate, Error> {
-        let file = KeyFile::find(&cx.home()?, self.key.as_deref())?
-            .ok_or_else(|| Error::NoKey { name: keys::LOCAL.into(), known: Vec::new() })?;
+        let file = KeyFile::find(&cx.home()?, self.key.as_deref())?.ok_or_else(|| {
+            Error::Keys(KeysError::NotFound { name: keys::LOCAL.into(), known: Vec::new() })
+        })?;
         Gate::new(file.open(cx.printer)?, trust).map_err(Error::judge)
     }
 }

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Home};
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -104,7 +104,8 @@ impl Who {
             cx.printer.note(&format!("made key `{}`", path.display()));
         }
         let name = self.key.as_deref().unwrap_or(WITNESS);
-        let missing = || Error::NoKey { name: name.into(), known: keys::names(&home) };
+        let missing =
+            || Error::Keys(KeysError::NotFound { name: name.into(), known: keys::names(&home) });
         let file = KeyFile::find(&home, Some(name))?.ok_or_else(missing)?;
         let cosigner = Cosigner::new(&self.name, file.open(cx.printer)?).map_err(|source| {
             Error::Cosigner { name: self.name.clone(), path: file.path().into(), source }

@@ -14,7 +14,7 @@ BUILT   := $(or $(CARGO_TARGET_DIR),target)
 BINARY  := $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/assay
 LOG     := target/test.log
 
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 8
 COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   --cfg fuzzing -Ccodegen-units=1

@@ -40,35 +40,14 @@ impl Error {
             }
             Self::TooLarge { .. } => "check that this is the file you mean; of large evidence, attest the digest".into(),
             Self::NotText(_) => "check that this is the file you mean".into(),
-            Self::Key { source, .. } => return for_key(source),
-            Self::NoKey { known, .. } if known.is_empty() => {
-                "make one with `assay key generate`".into()
-            }
-            Self::NoKey { known, .. } => {
-                format!("the keys here are {}; a file is named with its ending", list(known))
-            }
-            Self::WhichKey { known } => {
-                format!("name one with `--key` or `ASSAY_KEY`: {}", list(known))
-            }
-            Self::KeyExists(_) => "choose another name; a key is never overwritten".into(),
             #[cfg(feature = "server")]
             Self::OutputInStep { .. } => "name another file with `--output`".into(),
-            #[cfg(feature = "server")]
-            Self::NoSigner(_) => "`assay trust list` shows the keys and their identities".into(),
+            Self::Keys(error) => return error.hint(),
             Self::NotAnObject(_) => "a predicate is written `{…}`; nothing was signed".into(),
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()
             }
-            Self::KeyEnding(_) => {
-                "give the key another ending, such as `.pem`; its public half goes beside it".into()
-            }
-            Self::KeyName(_) => {
-                "use letters, digits, `-`, `_`, `.` and `@`, or `--output FILE`".into()
-            }
-            Self::Prompt(_) => "set `ASSAY_KEY_PASSPHRASE`".into(),
-            Self::PassphrasesDiffer => "run the command again".into(),
-            Self::EmptyPassphrase => "leave `--passphrase` out for a key without one".into(),
             Self::Trust { .. } => {
                 "correct the file; `assay trust add` writes entries of the right shape".into()
             }
@@ -234,6 +213,11 @@ impl Error {
             #[cfg(feature = "server")]
             Self::NoWords(_) => "write a part of a name, such as `model.bin`".into(),
             #[cfg(feature = "server")]
+            Self::NoType(_) => {
+                let words: Vec<&str> = crate::predicate_name::words().collect();
+                format!("write it whole (it has a `/` or a `:`), or as one of {}", words.join(", "))
+            }
+            #[cfg(feature = "server")]
             Self::NotAParameter(_) => "write it as `NAME=VALUE`".into(),
             #[cfg(not(feature = "server"))]
             Self::NoBundles => "name them with `--bundle`".into(),
@@ -304,35 +288,10 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Runtime(_) => "check the limits of this user (`ulimit -a`)".into(),
             #[cfg(feature = "server")]
-            Self::ServerUrl { .. } => {
-                "give a URL such as `https://assay.example`, or `http://127.0.0.1:8080` on this \
-                 machine"
-                    .into()
-            }
-            #[cfg(feature = "server")]
-            Self::NoCertificates => {
-                "install the package `ca-certificates`, or set `SSL_CERT_FILE`".into()
-            }
-            #[cfg(feature = "server")]
-            Self::Unreachable { .. } => {
-                "check that the service runs there (`assay serve`) and that its address is right"
-                    .into()
-            }
-            #[cfg(feature = "server")]
-            Self::Refused { status: 401, .. } => TOKEN.into(),
-            #[cfg(feature = "server")]
-            Self::Refused { next, .. } => return next.clone(),
-            #[cfg(feature = "server")]
-            Self::Unreadable { .. } => {
-                "check that this is an Assay service of the same version".into()
-            }
+            Self::Service(error) => return error.hint(),
         })
     }
 }
-
-#[cfg(feature = "server")]
-const TOKEN: &str =
-    "name the file with the service's token in `ASSAY_TOKEN_FILE`; its operator has it";
 
 fn for_system(action: Action, kind: io::ErrorKind) -> Option<String> {
     Some(match (kind, action) {
@@ -513,7 +472,8 @@ fn for_addition(error: &TrustError) -> Option<String> {
     })
 }
 
-fn for_key(error: &KeyError) -> Option<String> {
+/// What to do about a key that cannot be used.
+pub fn for_key(error: &KeyError) -> Option<String> {
     Some(match error {
         KeyError::PassphraseNeeded => {
             "set `ASSAY_KEY_PASSPHRASE`, or run it on a terminal to be asked".into()
@@ -529,6 +489,7 @@ fn for_key(error: &KeyError) -> Option<String> {
     })
 }
 
-fn list(items: &[impl ToString]) -> String {
+/// Names, in backticks.
+pub fn list(items: &[impl ToString]) -> String {
     items.iter().map(|item| format!("`{}`", item.to_string())).collect::<Vec<_>>().join(", ")
 }

@@ -36,6 +36,14 @@ impl Context<'_> {
         Home::find(self.global.dir.as_deref())
     }
 
+    /// The `.assay` folder; where there is none, it is made.
+    pub fn home_or_new(&self) -> Result<Home, Error> {
+        match self.found_home()? {
+            Some(home) => Ok(home),
+            None => Home::make(self.global.dir.as_deref()),
+        }
+    }
+
     /// The artifact that is meant. Which of several kinds a bare digest stands for, the register
     /// is asked.
     pub fn resolve(&self, target: &Target) -> Result<ArtifactId, Error> {

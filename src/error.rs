@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use attest::content::ContentError;
 use attest::json::JsonError;
-use attest::{ArtifactId, BundleError, KeyError, LogProofError, StatementError};
+use attest::{ArtifactId, BundleError, LogProofError, StatementError};
 use policy::PolicyError;
 use verify::TrustError;
 
@@ -85,31 +85,9 @@ pub enum Error {
     /// A document is not UTF-8.
     #[error("`{}` is not UTF-8 text", .0.display())]
     NotText(PathBuf),
-    /// A key file is not a key, or does not open.
-    #[error("cannot use key `{}`", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: KeyError,
-    },
-    /// No key has this name.
-    #[error("no key `{name}`")]
-    NoKey {
-        /// What was asked for.
-        name: String,
-        /// The keys that there are.
-        known: Vec<String>,
-    },
-    /// Several keys, and none was named.
-    #[error("there are several keys and none is called `local`")]
-    WhichKey {
-        /// The keys that there are.
-        known: Vec<String>,
-    },
-    /// A key would be overwritten.
-    #[error("key `{}` exists already", .0.display())]
-    KeyExists(PathBuf),
+    /// There is no such key, or it cannot be used.
+    #[error(transparent)]
+    Keys(#[from] crate::keys::KeysError),
     /// The bundle would be written over what the step reads or writes.
     #[cfg(feature = "server")]
     #[error("the bundle cannot be written to `{}`: `{}` is part of the step", output.display(), path.display())]
@@ -119,31 +97,12 @@ pub enum Error {
         /// The material or product.
         path: PathBuf,
     },
-    /// A signer that nobody here knows.
-    #[cfg(feature = "server")]
-    #[error("no key `{0}`: neither in the trust file, nor in the folder, nor as a file")]
-    NoSigner(String),
     /// A predicate that is a list, a text or a number.
     #[error("`{}` is not a JSON object", .0.display())]
     NotAnObject(PathBuf),
     /// The type of a predicate is none.
     #[error("`{0}` is no type of a predicate")]
     NotAType(String),
-    /// A key that would lie where its public half goes.
-    #[error("`{}` ends as a public half does", .0.display())]
-    KeyEnding(PathBuf),
-    /// A name for a key that cannot be a file's.
-    #[error("`{0}` cannot be the name of a key")]
-    KeyName(String),
-    /// The terminal gave no passphrase.
-    #[error("cannot ask for the passphrase")]
-    Prompt(#[source] io::Error),
-    /// The passphrase was not typed the same way twice.
-    #[error("the two passphrases differ")]
-    PassphrasesDiffer,
-    /// An empty passphrase protects nothing.
-    #[error("the passphrase is empty")]
-    EmptyPassphrase,
     /// The trust file is not one.
     #[error("cannot use trust file `{}`", path.display())]
     Trust {
@@ -304,50 +263,10 @@ pub enum Error {
         /// The artifacts that it may mean.
         choices: Vec<ArtifactId>,
     },
-    /// The URL of a service cannot be used.
+    /// A service was not asked, or did not answer.
     #[cfg(feature = "server")]
-    #[error("cannot use the server `{url}`: {why}")]
-    ServerUrl {
-        /// The URL as given.
-        url: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The system's certificates cannot be found.
-    #[cfg(feature = "server")]
-    #[error("no certificates to check servers with")]
-    NoCertificates,
-    /// A service did not answer.
-    #[cfg(feature = "server")]
-    #[error("no answer from `{url}`")]
-    Unreachable {
-        /// The service.
-        url: String,
-        /// Why.
-        source: Box<ureq::Error>,
-    },
-    /// A service refused, and says why.
-    #[cfg(feature = "server")]
-    #[error("`{url}` refuses ({status}): {detail}")]
-    Refused {
-        /// The service.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// What the service says.
-        detail: String,
-        /// What the service says to do.
-        next: Option<String>,
-    },
-    /// A service answered something else than the interface says.
-    #[cfg(feature = "server")]
-    #[error("cannot read the answer of `{url}`: {why}")]
-    Unreadable {
-        /// The service.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    Service(#[from] crate::http::ServiceError),
     /// The folder has no register.
     #[cfg(feature = "server")]
     #[error("there is no register in `{}`", .0.display())]
@@ -502,6 +421,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("`{0}` has no letter and no digit to search for")]
     NoWords(String),
+    /// A word that stands for no type; nothing would be found by a word that was mistyped.
+    #[cfg(feature = "server")]
+    #[error("there is no type `{0}`")]
+    NoType(String),
     /// A query that cannot be asked.
     #[cfg(feature = "server")]
     #[error("`{0}` is not a parameter with its value")]

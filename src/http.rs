@@ -1,7 +1,11 @@
 //! Talking to a service over HTTP: JSON in, JSON out, with bounds and time-outs.
 //!
 //! Plain `http` goes to this machine only: a verdict or a token that crosses a network does so
-//! under TLS. No redirect is followed, and no answer is read beyond a limit.
+//! under TLS. No redirect is followed, and no answer is read beyond a limit. A service that has too
+//! much to do (429) registered nothing and is asked again, within bounds (`patience`).
+
+mod error;
+mod patience;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +14,16 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use server::register::PlainHttp;
-use ureq::http::Uri;
+use ureq::http::{Response, StatusCode, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
+pub use self::error::ServiceError;
+use self::patience::{Patience, retry_after};
 use crate::error::Error;
 use crate::home;
+use crate::render::Printer;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -44,6 +51,7 @@ const CERTIFICATES: [&str; 5] = [
 pub struct Service {
     agent: Agent,
     base: String,
+    printer: Printer,
 }
 
 /// What a service says when it refuses (RFC 9457).
@@ -56,9 +64,10 @@ struct Problem {
 }
 
 impl Service {
-    /// The service at `url`. Nothing is sent yet.
-    pub fn at(url: &str) -> Result<Self, Error> {
-        let wrong = |why| Error::ServerUrl { url: url.into(), why };
+    /// The service at `url`. Nothing is sent yet. Whoever reads what `printer` notes learns why it
+    /// takes long.
+    pub fn at(url: &str, printer: Printer) -> Result<Self, Error> {
+        let wrong = |why| Error::from(ServiceError::Url { url: url.into(), why });
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
         let host = uri.host().ok_or_else(|| wrong("it has no host"))?;
         let config = Agent::config_builder()
@@ -75,7 +84,7 @@ impl Service {
             _ => return Err(wrong("it starts with neither https:// nor http://")),
         };
         let base = url.trim_end_matches('/').to_owned();
-        Ok(Self { agent: config.build().into(), base })
+        Ok(Self { agent: config.build().into(), base, printer })
     }
 
     /// The URL that all its paths start with, without a slash at the end.
@@ -85,24 +94,20 @@ impl Service {
 
     /// Asks for a text.
     pub fn text(&self, path: &str) -> Result<String, Error> {
-        let answer = self.agent.get(format!("{}{path}", self.base)).call();
-        let bytes = self.read(answer)?;
+        let bytes = self.read(self.ask(|| self.agent.get(self.base.clone() + path).call())?)?;
         String::from_utf8(bytes).map_err(|_| self.unreadable("it is not UTF-8".into()))
     }
 
     /// Asks for a file of at most `limit` bytes; `None` when the service has none.
     pub fn bytes(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        let unreachable =
-            |source| Error::Unreachable { url: self.base.clone(), source: Box::new(source) };
-        let mut answer =
-            self.agent.get(format!("{}{path}", self.base)).call().map_err(unreachable)?;
+        let mut answer = self.ask(|| self.agent.get(self.base.clone() + path).call())?;
         match answer.status().as_u16() {
             200 => {}
             404 | 410 => return Ok(None),
             status => return Err(self.unreadable(format!("status {status}"))),
         }
         let body = answer.body_mut().with_config().limit(limit);
-        body.read_to_vec().map(Some).map_err(unreachable)
+        body.read_to_vec().map(Some).map_err(|source| self.unreachable(source))
     }
 
     /// Asks for a JSON document.
@@ -111,42 +116,74 @@ impl Service {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<T, Error> {
-        let request = self.agent.get(format!("{}{path}", self.base));
-        let query = query.iter().map(|(name, value)| (*name, value.as_str()));
-        self.parse(self.read(request.query_pairs(query).call())?)
+        let answer = self.ask(|| {
+            let query = query.iter().map(|(name, value)| (*name, value.as_str()));
+            self.agent.get(self.base.clone() + path).query_pairs(query).call()
+        })?;
+        self.parse(self.read(answer)?)
     }
 
     /// Sends a JSON document and reads the one that comes back.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        let mut request = self.agent.post(format!("{}{path}", self.base));
-        if let Some(token) = token()? {
-            let value = Zeroizing::new(format!("Bearer {}", token.trim()));
-            request = request.header("authorization", value.as_str());
-        }
-        self.parse(self.read(request.send_json(body))?)
+        let token = token()?.map(|token| Zeroizing::new(format!("Bearer {}", token.trim())));
+        let answer = self.ask(|| {
+            let request = self.agent.post(self.base.clone() + path);
+            match &token {
+                Some(token) => request.header("authorization", token.as_str()).send_json(body),
+                None => request.send_json(body),
+            }
+        })?;
+        self.parse(self.read(answer)?)
     }
 
-    fn read(
+    /// Asks, and asks again while the service has too much to do: it did nothing then.
+    fn ask(
         &self,
-        answer: Result<ureq::http::Response<Body>, ureq::Error>,
-    ) -> Result<Vec<u8>, Error> {
-        let unreachable =
-            |source| Error::Unreachable { url: self.base.clone(), source: Box::new(source) };
-        let mut answer = answer.map_err(unreachable)?;
+        call: impl Fn() -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Error> {
+        let mut patience = Patience::new();
+        // Ends with the patience.
+        loop {
+            let answer = call().map_err(|source| self.unreachable(source))?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                return Ok(answer);
+            }
+            let asked = retry_after(answer.headers());
+            let Some(wait) = patience.wait(asked) else {
+                let Patience { attempts, waited, .. } = patience;
+                let url = self.base.clone();
+                return Err(ServiceError::Busy { url, attempts, waited, asked }.into());
+            };
+            self.printer.note(&format!(
+                "`{}` has too much to do; asking again in {:.1} s ({})",
+                self.base,
+                wait.as_secs_f32(),
+                patience.progress()
+            ));
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn unreachable(&self, source: ureq::Error) -> Error {
+        ServiceError::Unreachable { url: self.base.clone(), source: Box::new(source) }.into()
+    }
+
+    fn read(&self, mut answer: Response<Body>) -> Result<Vec<u8>, Error> {
         let status = answer.status();
-        let bytes =
-            answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(unreachable)?;
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER);
+        let bytes = body.read_to_vec().map_err(|source| self.unreachable(source))?;
         if status.is_success() {
             return Ok(bytes);
         }
         let problem: Problem = attest::json::parse_as(&bytes).unwrap_or_default();
         let text = [problem.detail, problem.title].into_iter().find(|text| !text.is_empty());
-        Err(Error::Refused {
+        Err(ServiceError::Refused {
             url: self.base.clone(),
             status: status.as_u16(),
             detail: text.unwrap_or_else(|| "it gives no reason".into()),
             next: problem.next,
-        })
+        }
+        .into())
     }
 
     fn parse<T: DeserializeOwned>(&self, bytes: Vec<u8>) -> Result<T, Error> {
@@ -155,7 +192,7 @@ impl Service {
 
     /// An answer that is not what the interface says.
     pub fn unreadable(&self, why: String) -> Error {
-        Error::Unreadable { url: self.base.clone(), why }
+        ServiceError::Unreadable { url: self.base.clone(), why }.into()
     }
 }
 
@@ -166,7 +203,7 @@ pub fn agent() -> Result<Agent, Error> {
     let config = config.timeout_connect(Some(CONNECT)).timeout_global(Some(WHOLE));
     match tls() {
         Ok(tls) => Ok(config.tls_config(tls).build().into()),
-        Err(Error::NoCertificates) => Ok(config.build().into()),
+        Err(Error::Service(ServiceError::NoCertificates)) => Ok(config.build().into()),
         Err(error) => Err(error),
     }
 }
@@ -223,7 +260,7 @@ fn tls() -> Result<TlsConfig, Error> {
     let path = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let path = path
         .or_else(|| CERTIFICATES.iter().map(PathBuf::from).find(|path| path.is_file()))
-        .ok_or(Error::NoCertificates)?;
+        .ok_or(ServiceError::NoCertificates)?;
     let certificates: Vec<_> = parse_pem(&home::read(&path)?)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -231,7 +268,7 @@ fn tls() -> Result<TlsConfig, Error> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(Error::NoCertificates);
+        return Err(ServiceError::NoCertificates.into());
     }
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(certificates)))
@@ -242,6 +279,7 @@ fn tls() -> Result<TlsConfig, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::Color;
 
     #[test]
     fn plain_http_goes_to_this_machine_only() {
@@ -257,7 +295,8 @@ mod tests {
             ("", false),
         ];
         for (url, want) in cases {
-            assert_eq!(Service::at(url).is_ok(), want, "{url}");
+            let printer = Printer::new(Color::Never, false, true);
+            assert_eq!(Service::at(url, printer).is_ok(), want, "{url}");
             let store = |plain| store_agent(Some(url), plain).is_ok();
             assert_eq!(store(PlainHttp::ThisMachine), want, "{url}");
             assert_eq!(store(PlainHttp::Anywhere), url.starts_with("http"), "{url}");

@@ -4,6 +4,8 @@
 //! in `keys/NAME.pub`. A passphrase comes from the environment or from the terminal, and is
 //! never shown. Nothing here keeps a key open longer than its caller needs it.
 
+mod error;
+
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use attest::{Algorithm, KeyError, PublicKey, SigningKey};
 use zeroize::Zeroizing;
 
+pub use self::error::KeysError;
 #[cfg(feature = "server")]
 use crate::error::Action;
 use crate::error::Error;
@@ -50,13 +53,13 @@ impl KeyFile {
             if path.is_file() {
                 return Ok(Some(Self { path }));
             }
-            return Err(Error::NoKey { name: name.into(), known });
+            return Err(Error::Keys(KeysError::NotFound { name: name.into(), known }));
         }
         let name = match known.as_slice() {
             [] => return Ok(None),
             [only] => only.clone(),
             several if several.iter().any(|name| name == LOCAL) => LOCAL.to_owned(),
-            _ => return Err(Error::WhichKey { known }),
+            _ => return Err(Error::Keys(KeysError::Several { known })),
         };
         Ok(Some(Self { path: home.keys().join(format!("{name}.pem")) }))
     }
@@ -73,7 +76,7 @@ impl KeyFile {
 
     /// Opens the key. Asks for its passphrase on the terminal when the environment has none.
     pub fn open(&self, printer: Printer) -> Result<SigningKey, Error> {
-        let failed = |source| Error::Key { path: self.path.clone(), source };
+        let failed = |source| Error::Keys(KeysError::Unusable { path: self.path.clone(), source });
         if let Ok(found) = fs::metadata(&self.path)
             && found.permissions().mode() & 0o077 != 0
         {
@@ -98,7 +101,7 @@ impl KeyFile {
     /// the file is read (THREATS, rule 4).
     ///
     /// # Errors
-    /// [`Error::Key`] with [`KeyError::PassphraseNeeded`]; [`Error::Io`] when the file cannot be
+    /// [`KeysError::Unusable`] with [`KeyError::PassphraseNeeded`]; [`Error::Io`] when the file cannot be
     /// read.
     #[cfg(feature = "server")]
     pub fn require_passphrase(&self) -> Result<(), Error> {
@@ -110,7 +113,10 @@ impl KeyFile {
         file.take(ENCRYPTED.len() as u64).read_to_end(&mut label).map_err(failed)?;
         if label == ENCRYPTED && environment_passphrase().is_none() && !io::stdin().is_terminal() {
             let path = self.path.clone();
-            return Err(Error::Key { path, source: KeyError::PassphraseNeeded });
+            return Err(Error::Keys(KeysError::Unusable {
+                path,
+                source: KeyError::PassphraseNeeded,
+            }));
         }
         Ok(())
     }
@@ -128,14 +134,15 @@ impl KeyFile {
 /// Reads a public key in PEM.
 pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
     let pem = home::read_text(path)?;
-    PublicKey::from_pem(&pem).map_err(|source| Error::Key { path: path.into(), source })
+    PublicKey::from_pem(&pem)
+        .map_err(|source| Error::Keys(KeysError::Unusable { path: path.into(), source }))
 }
 
 /// Where the public half of the key at `path` goes.
 pub fn public_half(path: &Path) -> Result<PathBuf, Error> {
     let half = path.with_extension("pub");
     // The public half, written second, would take the place of the key.
-    if half == path { Err(Error::KeyEnding(half)) } else { Ok(half) }
+    if half == path { Err(Error::Keys(KeysError::Ending(half))) } else { Ok(half) }
 }
 
 /// Writes a fresh key and its public half beside it; an existing key is never touched.
@@ -145,10 +152,10 @@ pub fn make(
     passphrase: Option<&str>,
 ) -> Result<PublicKey, Error> {
     if path.exists() {
-        return Err(Error::KeyExists(path.into()));
+        return Err(Error::Keys(KeysError::Exists(path.into())));
     }
     let half = public_half(path)?;
-    let failed = |source| Error::Key { path: path.into(), source };
+    let failed = |source| Error::Keys(KeysError::Unusable { path: path.into(), source });
     let key = SigningKey::generate(algorithm).map_err(failed)?;
     let pem = key.to_pem(passphrase).map_err(failed)?;
     home::write(path, pem.as_bytes(), Readers::Owner, Existing::Kept)?;
@@ -165,19 +172,24 @@ pub fn passphrase(prompt: &str) -> Result<Option<Zeroizing<String>>, Error> {
     if !io::stdin().is_terminal() {
         return Ok(None);
     }
-    rpassword::prompt_password(prompt).map(|text| Some(Zeroizing::new(text))).map_err(Error::Prompt)
+    rpassword::prompt_password(prompt)
+        .map(|text| Some(Zeroizing::new(text)))
+        .map_err(|error| Error::Keys(KeysError::Prompt(error)))
 }
 
 /// A passphrase for a new key, typed twice.
 pub fn new_passphrase() -> Result<Zeroizing<String>, Error> {
-    let ask =
-        |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(Error::Prompt);
+    let ask = |prompt| {
+        rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
+            .map_err(|error| Error::Keys(KeysError::Prompt(error)))
+    };
     let passphrase = ask("New passphrase: ")?;
     if passphrase.is_empty() {
-        return Err(Error::EmptyPassphrase);
+        return Err(Error::Keys(KeysError::EmptyPassphrase));
     }
     if ask("The same again: ")? != passphrase {
-        return Err(Error::PassphrasesDiffer);
+        return Err(Error::Keys(KeysError::PassphrasesDiffer));
     }
     Ok(passphrase)
 }
@@ -261,7 +273,10 @@ mod tests {
         let path = home.keys().join("alice.pem");
         let before = fs::read(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(matches!(make(&path, Algorithm::P256, None), Err(Error::KeyExists(_))));
+        assert!(matches!(
+            make(&path, Algorithm::P256, None),
+            Err(Error::Keys(KeysError::Exists(_)))
+        ));
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 

@@ -64,6 +64,12 @@ pub fn full(text: &str) -> String {
     text.to_owned()
 }
 
+/// The words that stand for types.
+#[cfg(feature = "server")]
+pub fn words() -> impl Iterator<Item = &'static str> {
+    WORDS.into_iter().map(|(word, _)| word).chain(OWN)
+}
+
 /// Whether a text can be the type of a predicate: a URI, with its scheme (RFC 3986, section 3).
 pub fn is_type(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };

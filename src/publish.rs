@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::error::Action;
 use crate::error::Error;
 use crate::home::{self, Existing, Readers};
-use crate::keys::KeyFile;
+use crate::keys::{KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::predicate_name;
 use crate::render::{Answer, Stream, to_json};
@@ -139,7 +139,7 @@ fn signed(payload: Vec<u8>, key: &KeyFile, cx: &Context<'_>) -> Result<(Envelope
 
 fn sign(payload: Vec<u8>, key: &KeyFile, opened: &attest::SigningKey) -> Result<Envelope, Error> {
     Envelope::sign(IN_TOTO, payload, &[opened])
-        .map_err(|source| Error::Key { path: key.path().into(), source })
+        .map_err(|source| Error::Keys(KeysError::Unusable { path: key.path().into(), source }))
 }
 
 fn hint(envelope: &Envelope) -> Option<String> {

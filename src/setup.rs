@@ -12,7 +12,7 @@ use verify::{Custody, May, Trust, Window};
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Existing, Home, Readers};
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 
 /// The id under which the key `local` gives its verdicts.
 pub const LOCAL_VERIFIER: &str = "https://assay.example/verifier/local";
@@ -43,7 +43,9 @@ pub fn key(name: Option<&str>, cx: &Context<'_>) -> Result<(Home, KeyFile), Erro
     cx.printer.note(&format!("made key `{}`", path.display()));
     match KeyFile::find(&home, Some(keys::LOCAL))? {
         Some(file) => Ok((home, file)),
-        None => Err(Error::NoKey { name: keys::LOCAL.into(), known: Vec::new() }),
+        None => {
+            Err(Error::Keys(KeysError::NotFound { name: keys::LOCAL.into(), known: Vec::new() }))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use server::monitor::Split;
 use server::notes::Notes;
 use server::register::{
-    Embedded, FolderError, Holder, LockError, Measured, PATIENCE, Proofs, Query, ReadError,
+    Embedded, FolderError, Holder, LockError, Measured, Order, PATIENCE, Proofs, Query, ReadError,
     Receipt, Register, RegisterFollowError, Search, Term, open, open_or_create, served_by,
 };
 use server::seen::{Mark, Seen, SeenError};
@@ -21,6 +21,7 @@ use server::wire::{
 };
 use tokio::runtime::{Builder, Runtime};
 
+use crate::command::log::known_trust;
 use crate::context::Context;
 use crate::error::{Action, Error};
 use crate::home::Home;
@@ -66,7 +67,7 @@ impl Source {
     /// there.
     pub fn at(server: Option<&str>, cx: &Context<'_>) -> Result<Self, Error> {
         if let Some(url) = server {
-            return Ok(Self::Service(Service::at(url)?));
+            return Ok(Self::Service(Service::at(url, cx.printer)?));
         }
         let path = cx.home()?.register();
         Self::of_folder(&path, cx.printer, |path, runtime| {
@@ -78,7 +79,7 @@ impl Source {
     pub fn open_or_create(home: &Home, cx: &Context<'_>) -> Result<Self, Error> {
         if let Some(url) = &cx.global.server {
             setup::trust(home, None, cx)?;
-            return Ok(Self::Service(Service::at(url)?));
+            return Ok(Self::Service(Service::at(url, cx.printer)?));
         }
         let path = home.register();
         let existed = path.join("journal").is_dir();
@@ -104,7 +105,7 @@ impl Source {
         opened: impl FnOnce(&Path, &Runtime) -> Result<Register<Embedded>, FolderError>,
     ) -> Result<Self, Error> {
         if let Ok(Some(Holder { url: Some(url), .. })) = served_by(path) {
-            return Ok(Self::Service(Service::at(&url)?));
+            return Ok(Self::Service(Service::at(&url, printer)?));
         }
         let runtime = Builder::new_current_thread().build().map_err(Error::Runtime)?;
         match opened(path, &runtime) {
@@ -113,7 +114,7 @@ impl Source {
                 Ok(Self::Folder(Box::new(Folder { runtime, register })))
             }
             Err(FolderError::Lock(LockError::Served { url: Some(url), .. })) => {
-                Ok(Self::Service(Service::at(&url)?))
+                Ok(Self::Service(Service::at(&url, printer)?))
             }
             Err(error) if error.is_not_found() => Err(Error::NoRegister(path.into())),
             Err(source) => Err(Error::Register { path: path.into(), source: Box::new(source) }),
@@ -141,7 +142,7 @@ impl Source {
 /// Refuses options that name no service, before anything is done that takes long.
 pub fn require_server(cx: &Context<'_>) -> Result<(), Error> {
     match &cx.global.server {
-        Some(url) => Service::at(url).map(drop),
+        Some(url) => Service::at(url, cx.printer).map(drop),
         None => Ok(()),
     }
 }
@@ -289,9 +290,10 @@ fn pairs(search: &Search) -> Vec<(&'static str, String)> {
     pairs.extend(measured.iter().map(|one| ("metric", one.to_string())));
     pairs.extend(query.from.map(|time| ("from", time.to_string())));
     pairs.extend(query.until.map(|time| ("until", time.to_string())));
-    if query.start > 0 {
-        pairs.push(("start", query.start.to_string()));
+    if query.order == Order::NewestFirst {
+        pairs.push(("reverse", true.to_string()));
     }
+    pairs.extend(query.start.map(|start| ("start", start.to_string())));
     pairs.push(("limit", query.limit.to_string()));
     if *proofs == Proofs::With {
         pairs.push(("proofs", true.to_string()));
@@ -434,10 +436,11 @@ impl Source {
         followed.map_err(|source| Error::Follow(Box::new(source)))
     }
 
-    /// Holds the register against what was seen of it before, and the clock against when.
-    pub fn accept(&self, cx: &Context<'_>) -> Result<(), Error> {
+    /// Holds the register against what was seen of it before, and the clock against when. Gives
+    /// the checkpoint that a service shows, if the trust file names its register.
+    pub fn accept(&self, cx: &Context<'_>) -> Result<Option<Checkpoint>, Error> {
         // Without a folder there is nowhere to remember anything, and nothing was seen.
-        let Some(home) = cx.found_home()? else { return Ok(()) };
+        let Some(home) = cx.found_home()? else { return Ok(None) };
         let path = home.seen();
         let seen = match self {
             Self::Folder(folder) => {
@@ -445,31 +448,38 @@ impl Source {
                     return Err(Error::Forked(evidence));
                 }
                 let accepted = server::seen::accept(&path, folder.register(), cx.now);
-                folder.wait(accepted).map(|_| ()).inspect_err(|error| {
+                folder.wait(accepted).map(|_| None).inspect_err(|error| {
                     if matches!(error, SeenError::Fork { .. } | SeenError::Shorter { .. }) {
                         let kept = Notes::beside(&path).folder().display().to_string();
                         cx.printer.warn(&format!("both notes are kept in `{kept}`"));
                     }
                 })
             }
-            Self::Service(service) => return self.accept_of(service, &home, cx),
+            Self::Service(service) => {
+                require_clock(cx)?;
+                if !home.trust().exists() {
+                    return Ok(None);
+                }
+                return self.accept_shown(service.text("/checkpoint")?, cx);
+            }
         };
         seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
     }
 }
 
 impl Source {
-    /// Holds what a service shows of its register against what was seen of it before. What the
-    /// trust file does not name is not remembered: anybody can make it.
-    fn accept_of(&self, service: &Service, home: &Home, cx: &Context<'_>) -> Result<(), Error> {
-        require_clock(cx)?;
-        if !home.trust().exists() {
-            return Ok(());
-        }
-        let note = service.text("/checkpoint")?;
-        let trust = cx.trust(None)?;
+    /// Holds a checkpoint that a service shows of its register against what was seen of it before.
+    /// What the trust file does not name is not remembered: anybody can make it.
+    pub fn accept_shown(
+        &self,
+        note: String,
+        cx: &Context<'_>,
+    ) -> Result<Option<Checkpoint>, Error> {
+        let (Some(home), Some(trust)) = (cx.found_home()?, known_trust(cx)?) else {
+            return Ok(None);
+        };
         let Some(log) = trust.log(Checkpoint::claimed_origin(&note).unwrap_or_default()) else {
-            return Ok(());
+            return Ok(None);
         };
         let (now, _) = log.open(&note).map_err(|source| Error::Log(Box::new(source)))?;
         let path = home.seen();
@@ -484,7 +494,7 @@ impl Source {
             }
         }
         if before.is_some_and(|before| now.size < before.size) {
-            return Ok(());
+            return Ok(Some(now));
         }
         server::seen::remember(&path, &now, cx.now).map_err(failed)?;
         if before != Some(Mark { size: now.size, root: now.root }) {
@@ -492,7 +502,7 @@ impl Source {
             let kept = notes.keep(&now.origin, &note);
             kept.map_err(|source| Error::io(Action::Write, notes.folder(), source))?;
         }
-        Ok(())
+        Ok(Some(now))
     }
 
     /// Whether the larger of two trees of the register has the smaller one in it, as the service

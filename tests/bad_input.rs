@@ -267,7 +267,7 @@ fn a_policy_that_nothing_would_read() {
                 drop(good.folder.write("own.yaml", "apiVersion: assay/v1\nkind: PromotionPolicy\nmetadata: {name: x, version: 1, uri2: y}\n"))
             },
             words: "check ARTIFACT --stage production --policy own.yaml",
-            says: "line 3, column 33",
+            says: "line 3 column 33",
         },
         Bad {
             name: "a key twice",

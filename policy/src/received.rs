@@ -8,7 +8,7 @@ use attest::{ArtifactId, Sha256, StageName};
 
 use crate::decision::{admitted, held};
 use crate::model::Mode;
-use crate::report::{REPORT_VERSION, Report};
+use crate::report::{CompletenessKind, REPORT_VERSION, Report};
 
 /// Why a report is no answer to what was asked.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -57,6 +57,29 @@ pub enum ReceivedError {
     Passed {
         /// What the report says.
         passed: bool,
+    },
+    /// It was made from less of the register than the register had shown before it was asked.
+    #[error(
+        "the report is not by all of the {size} entries of `{origin}` that the service showed before, but by {}",
+        found.map_or("nothing that says how many".to_owned(), |found| format!("{found} entries"))
+    )]
+    Older {
+        /// The register.
+        origin: String,
+        /// How many entries it had shown.
+        size: u64,
+        /// How many the report is by, if it says so of the same register.
+        found: Option<u64>,
+    },
+    /// It was made from another tree than the one that was signed.
+    #[error(
+        "the report is by another tree of {size} entries of `{origin}` than the one that is signed"
+    )]
+    Tree {
+        /// The register.
+        origin: String,
+        /// The size of both trees.
+        size: u64,
     },
     /// Whether the artifact is admitted is not what follows from the verdict.
     #[error("the report says `admitted: {admitted}`, which does not follow from its verdict where the stage's mode is `{}`", mode.as_str())]
@@ -107,6 +130,25 @@ impl Report {
         }
         Ok(())
     }
+
+    /// Demands that the report takes into account all that the register `origin` had in the tree
+    /// of `size` entries, which it had shown and signed before it was asked.
+    ///
+    /// # Errors
+    /// [`ReceivedError::Older`], [`ReceivedError::Tree`].
+    pub fn require_tree(&self, origin: &str, size: u64, root: Sha256) -> Result<(), ReceivedError> {
+        let own = &self.completeness;
+        let is_of_it =
+            own.kind == CompletenessKind::Followed && own.origin.as_deref() == Some(origin);
+        let found = own.size.filter(|_| is_of_it);
+        let origin = || origin.to_owned();
+        match found {
+            Some(found) if found > size => Ok(()),
+            Some(found) if found == size && own.root == Some(root) => Ok(()),
+            Some(found) if found == size => Err(ReceivedError::Tree { origin: origin(), size }),
+            _ => Err(ReceivedError::Older { origin: origin(), size, found }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +158,7 @@ mod tests {
     use super::*;
     use crate::code::Code;
     use crate::decision::{Finding, Outcome, RuleResult};
-    use crate::report::{Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport};
+    use crate::report::{Basis, CompletenessReport, Holds, PolicyReport};
 
     fn artifact(content: &[u8]) -> ArtifactId {
         ArtifactId::new(Kind::OciManifest, Sha256::of(content))
@@ -172,6 +214,33 @@ mod tests {
             evidence: Vec::new(),
             artifacts: Vec::new(),
             next: None,
+        }
+    }
+
+    #[test]
+    fn a_report_is_by_no_less_than_was_shown() {
+        let root = Sha256::of(b"root");
+        let by = |kind, origin: &str, size, root| {
+            let (origin, size, root) = (Some(origin.to_owned()), Some(size), Some(root));
+            CompletenessReport { kind, origin, size, root }
+        };
+        let (followed, claimed) = (CompletenessKind::Followed, CompletenessKind::Claimed);
+        let cases = [
+            ("all of it", by(followed, "log", 7, root), None),
+            ("more", by(followed, "log", 8, Sha256::of(b"later")), None),
+            ("an entry less", by(followed, "log", 6, root), Some("by 6 entries")),
+            ("another tree", by(followed, "log", 7, Sha256::of(b"x")), Some("another tree of 7")),
+            ("another register", by(followed, "other", 7, root), Some("nothing that says")),
+            ("a claim", by(claimed, "log", 7, root), Some("nothing that says")),
+            ("nothing", passing().completeness, Some("nothing that says")),
+        ];
+        for (name, completeness, want) in cases {
+            let report = Report { completeness, ..passing() };
+            let said = report.require_tree("log", 7, root).map_err(|error| error.to_string());
+            match want {
+                None => assert_eq!(said, Ok(()), "{name}"),
+                Some(want) => assert!(said.unwrap_err().contains(want), "{name}"),
+            }
         }
     }
 

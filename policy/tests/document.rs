@@ -346,7 +346,7 @@ fn an_error_has_line_and_column() {
     assert_eq!(place.column, line.find("anyOf").unwrap() as u64 + 1);
     let key = "anyOff".to_owned();
     assert_eq!(*error.problem(), Problem::UnknownKey { key, nearest: Some("anyOf".into()) });
-    assert!(error.to_string().starts_with("line 8, column "), "{error}");
+    assert!(error.to_string().starts_with("line 8 column "), "{error}");
 }
 
 #[test]

@@ -302,7 +302,7 @@ async fn promoted<S: Storage>(
                 return Ok(all);
             }
             // Every page starts after the one before it.
-            Some(next) => query.start = next,
+            Some(next) => query.start = Some(next),
         }
     }
 }

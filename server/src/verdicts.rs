@@ -80,7 +80,6 @@ struct Table {
     /// Which subjects a change to an artifact touches: every artifact of their lineages.
     touching: HashMap<ArtifactId, BTreeSet<Subject>>,
     currency: Currency,
-    forked: bool,
     /// Why none of it counts.
     suspended: BTreeSet<Cause>,
 }
@@ -95,17 +94,17 @@ pub enum Currency {
     Current,
     /// There are entries that could not be taken into account, since the start or ever.
     Behind,
-    /// A witness of the register has seen another history of it, and no operator has settled it.
-    Forked,
-    /// What they were judged by is no longer what it was.
+    /// Nothing counts: what they were judged by is no longer what it was.
     Suspended(Cause),
 }
 
-/// Why nothing may be decided, whatever the entries of the register say.
+/// Why nothing may be decided, whatever the entries of the register say. What weighs most is first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Cause {
     /// The register takes nothing more until it is opened anew.
     Register,
+    /// A witness of the register has seen another history of it, and no operator has settled it.
+    Fork,
     /// The register does not fit what was seen of it, or what was seen cannot be remembered.
     Seen,
     /// The trust file is another than the one that the service was started with.
@@ -121,11 +120,23 @@ impl Cause {
             Self::Register => {
                 "the register takes nothing more and the service is ending, as its log says; its next start recovers by itself"
             }
+            Self::Fork => {
+                "a witness has seen another history of the register; an operator has to settle it"
+            }
             Self::Seen => {
                 "the register cannot be held against what was seen of it before; the service's log says why"
             }
             Self::Trust => "the trust file has changed; start the service again",
             Self::Policy => "the policy has changed; start the service again",
+        }
+    }
+
+    /// Whether nothing may be added to the register either: what is added to a forked one makes
+    /// the fork worse.
+    pub const fn stops_adding(self) -> bool {
+        match self {
+            Self::Fork | Self::Register => true,
+            Self::Seen | Self::Trust | Self::Policy => false,
         }
     }
 }
@@ -145,9 +156,6 @@ impl Verdicts {
     /// How far the verdicts are to be believed.
     pub fn currency(&self) -> Currency {
         let table = self.read();
-        if table.forked {
-            return Currency::Forked;
-        }
         table.suspended.first().map_or(table.currency, |cause| Currency::Suspended(*cause))
     }
 
@@ -159,11 +167,6 @@ impl Verdicts {
     /// Whether no verdict is ready.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Whatever else is known, no verdict counts while the register is forked.
-    pub(crate) fn set_forked(&self, forked: bool) {
-        self.write().forked = forked;
     }
 
     pub(crate) fn set_currency(&self, currency: Currency) {
@@ -314,6 +317,9 @@ pub(crate) mod tests {
         verdicts.set_currency(Currency::Current);
         assert_eq!(verdicts.currency(), Currency::Current);
         assert!(verdicts.suspend(Cause::Policy, true) && verdicts.suspend(Cause::Seen, true));
+        verdicts.suspend(Cause::Fork, true);
+        assert_eq!(verdicts.currency(), Currency::Suspended(Cause::Fork));
+        verdicts.suspend(Cause::Fork, false);
         assert!(!verdicts.suspend(Cause::Seen, true), "that is not new");
         verdicts.set_currency(Currency::Current);
         assert_eq!(verdicts.currency(), Currency::Suspended(Cause::Seen));

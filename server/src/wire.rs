@@ -281,12 +281,13 @@ impl From<register::Bundles> for ArtifactBundles {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
-    /// In the order of their positions.
+    /// In the order of their positions, or the newest first.
     pub entries: Vec<EntryView>,
     /// Where the next page starts, if there may be more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
-    /// No entry up to here that matches is missing from the pages.
+    /// No entry of this tree that matches is missing between where the page began and where the
+    /// next one does; with the newest first, all pages are complete to the tree of the first.
     pub complete_to: Complete,
     /// How many entries were looked into, if numbers were compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

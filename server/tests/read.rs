@@ -78,21 +78,36 @@ async fn every_tree_is_proven_to_have_only_grown() {
 async fn pages_together_are_everything() {
     let scene = revoked();
     let service = Service::of(&scene).await;
-    let mut found = Vec::new();
-    let mut path = "/v1/find?limit=2".to_owned();
-    for _ in 0..20 {
-        let page = service.get(&path).await.good();
-        assert!(page["entries"].as_array().unwrap().len() <= 2);
-        assert_eq!(page["completeTo"]["size"], scene.submissions.len());
-        found.extend(
-            page["entries"].as_array().unwrap().iter().map(|one| one["index"].as_u64().unwrap()),
-        );
-        match page.get("next").and_then(Value::as_u64) {
-            Some(next) => path = format!("/v1/find?limit=2&start={next}"),
-            None => break,
+    let size = scene.submissions.len() as u64;
+    let upward: Vec<u64> = (0..size).collect();
+    let downward: Vec<u64> = (0..size).rev().collect();
+    let from_the_middle: Vec<u64> = (0..=size / 2).rev().collect();
+    let cases = [
+        ("", &upward),
+        ("&reverse=false", &upward),
+        ("&reverse=true", &downward),
+        ("&reverse=true&proofs=true", &downward),
+        (&format!("&reverse=true&start={}", size / 2), &from_the_middle),
+        ("&reverse=true&start=18446744073709551615", &downward),
+    ];
+    for (asked, want) in cases {
+        let mut found = Vec::new();
+        let first = format!("/v1/find?limit=2{asked}");
+        let mut path = first.clone();
+        for _ in 0..20 {
+            let page = service.get(&path).await.good();
+            let entries = page["entries"].as_array().unwrap();
+            assert!(entries.len() <= 2);
+            assert_eq!(page["completeTo"]["size"], size);
+            let proven = if asked.contains("proofs") { entries.len() } else { 0 };
+            assert_eq!(page["evidence"].as_array().map_or(0, Vec::len), proven);
+            found.extend(entries.iter().map(|one| one["index"].as_u64().unwrap()));
+            let Some(next) = page.get("next").and_then(Value::as_u64) else { break };
+            let asked = first.split("&start").next().unwrap();
+            path = format!("{asked}&start={next}");
         }
+        assert_eq!(found, *want, "{asked}");
     }
-    assert_eq!(found, (0..scene.submissions.len() as u64).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -7,18 +7,18 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use ::attest::KeyId;
 use ::attest::predicate::BuildKind;
+use ::attest::{Checkpoint, KeyId};
 use clap::Args;
 use serde::Serialize;
-use server::register::{MAX_PAGE, Measured, Proofs, Query, Search, Term, words};
+use server::register::{MAX_PAGE, Measured, Order, Proofs, Query, Search, Term, words};
 use server::wire::{Compared, Complete, EntryView, Evidence, Found};
 
 use super::log::{Head, known_trust, short_time, signer_name, to_signed};
 use super::proven;
 use crate::context::Context;
 use crate::error::Error;
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -34,6 +34,7 @@ const MAX_PAGES: usize = 1_000;
 #[command(after_help = "\
 Examples:
   assay find --step train --since 7d
+  assay find --reverse --limit 10
   assay find --subject model.bin --type promotion
   assay find --kind training --parameter epochs=3
   assay find --words 'resnet 2.1' --metric 'accuracy>=0.95'
@@ -88,7 +89,7 @@ pub struct FindArgs {
     result: Option<String>,
 
     /// With this parameter; may be given several times
-    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    #[arg(long = "parameter", alias = "param", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
 
     /// Measured this: `accuracy`, `accuracy>=0.95`, `accuracy[age=young]>=0.95`; may be given several times
@@ -107,9 +108,13 @@ pub struct FindArgs {
     #[arg(long, value_name = "COUNT", default_value = "100")]
     limit: NonZeroUsize,
 
+    /// The newest first
+    #[arg(long)]
+    reverse: bool,
+
     /// Where to go on: what the page before gave as next
-    #[arg(long, value_name = "INDEX", default_value_t = 0)]
-    cursor: u64,
+    #[arg(long, value_name = "INDEX")]
+    cursor: Option<u64>,
 
     /// Check that each entry is in the register; with --json, give the proofs too
     #[arg(long)]
@@ -124,12 +129,15 @@ pub fn find(args: &FindArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error>
     let signer = |entry: &EntryView| signer_name(entry.signer.as_ref(), trust.as_ref());
     let signers = found.entries.iter().map(signer).collect();
     let trusted = head.as_ref().map(|head| head.trusted);
-    Ok(Box::new(Listing { version: "assay/found/v1", found, trusted, signers }))
+    let way = if args.reverse { "back" } else { "on" };
+    let from = args.cursor.map(|cursor| (cursor, way));
+    Ok(Box::new(Listing { version: "assay/found/v1", found, from, trusted, signers }))
 }
 
 impl FindArgs {
     /// Asks for pages until there are enough entries, or no more. With proofs, each page is
-    /// checked, and each tree has to begin with that of the page before.
+    /// checked, and each tree has to begin with that of the page before, that of a service's first
+    /// one with what was seen of its register.
     fn gather(
         &self,
         mut search: Search,
@@ -137,27 +145,42 @@ impl FindArgs {
         cx: &Context<'_>,
     ) -> Result<(Found, Option<Head>), Error> {
         let (mut entries, mut evidence) = (Vec::<EntryView>::new(), Vec::<Evidence>::new());
-        let (mut last, mut compared): (Option<Head>, Option<Compared>) = (None, None);
+        let (mut head, mut compared): (Option<Head>, Option<Compared>) = (None, None);
+        let mut before: Option<Checkpoint> = None;
+        // What was registered since the newest were shown is on no later page.
+        let mut first: Option<(Complete, Option<String>)> = None;
         for _ in 0..MAX_PAGES {
             search.query.limit = self.limit.get().saturating_sub(entries.len()).clamp(1, MAX_PAGE);
             let page = source.find(&search)?;
             if search.proofs == Proofs::With {
-                let head = proven::check(&page, &search, source, cx)?;
-                if let Some(last) = &last {
-                    to_signed(last.size, &last.root, &head, source)?;
+                let now = proven::check(&page, &search, source, cx)?;
+                match &before {
+                    Some(before) => drop(to_signed(before.size, &before.root, &now, source)?),
+                    None if source.url().is_some() => {
+                        source.accept_shown(now.note.clone(), cx)?;
+                    }
+                    // Whoever reads the register itself wants to see it as it is.
+                    None => {}
                 }
-                last = Some(head);
+                let Head { origin, size, root, .. } = &now;
+                before = Some(Checkpoint { origin: origin.clone(), size: *size, root: *root });
+                head = Some(now);
             }
             entries.extend(page.entries);
             evidence.extend(page.evidence);
             compared = page.compared.map(|page| page.with(compared));
+            let this = (page.complete_to, page.checkpoint);
+            let shown = match search.query.order {
+                Order::OldestFirst => this,
+                Order::NewestFirst => first.get_or_insert(this).clone(),
+            };
             match page.next {
-                Some(next) if entries.len() < self.limit.get() => search.query.start = next,
+                Some(next) if entries.len() < self.limit.get() => search.query.start = Some(next),
                 next => {
-                    let Found { complete_to, checkpoint, .. } = page;
+                    let (complete_to, checkpoint) = shown;
                     let found =
                         Found { entries, next, complete_to, compared, checkpoint, evidence };
-                    return Ok((found, last));
+                    return Ok((found, head));
                 }
             }
         }
@@ -190,8 +213,13 @@ impl FindArgs {
         }
         terms.extend(self.identity.clone().map(Term::Identity));
         terms.extend(self.issuer.clone().map(Term::Issuer));
-        let predicate_type = self.predicate_type.as_deref().map(predicate_name::full);
-        terms.extend(predicate_type.map(Term::Type));
+        if let Some(text) = &self.predicate_type {
+            let predicate_type = predicate_name::full(text);
+            if !predicate_type.contains(['/', ':']) {
+                return Err(Error::NoType(text.clone()));
+            }
+            terms.push(Term::Type(predicate_type));
+        }
         terms.extend(self.kind.map(Term::Kind));
         terms.extend(self.result.clone().map(Term::Result));
         terms.extend(self.step.clone().map(Term::Step));
@@ -205,6 +233,7 @@ impl FindArgs {
             terms,
             from: self.since.and_then(|moment| moment.before(cx.now)),
             until: self.until.and_then(|moment| moment.before(cx.now)),
+            order: if self.reverse { Order::NewestFirst } else { Order::OldestFirst },
             start: self.cursor,
             limit: self.limit.get(),
         })
@@ -227,7 +256,7 @@ fn key_id(signer: &str, cx: &Context<'_>) -> Result<KeyId, Error> {
         return Ok(file.public(cx.printer)?.id());
     }
     if !Path::new(signer).is_file() {
-        return Err(Error::NoSigner(signer.into()));
+        return Err(Error::Keys(KeysError::NoSigner(signer.into())));
     }
     Ok(keys::read_public(signer.as_ref())?.id())
 }
@@ -239,6 +268,9 @@ struct Listing {
     version: &'static str,
     #[serde(flatten)]
     found: Found,
+    /// Where the answer begins, if not at an end, and which way it goes.
+    #[serde(skip)]
+    from: Option<(u64, &'static str)>,
     /// With proofs: whether the trust file names the register.
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted: Option<bool>,
@@ -258,6 +290,9 @@ impl Answer for Listing {
         let count = entries.len();
         let plural = if count == 1 { "entry" } else { "entries" };
         page.put(Tone::Faint, format_args!("{count} {plural}; complete to {size} of {origin}"));
+        if let Some((from, way)) = self.from {
+            page.put(Tone::Faint, format_args!(", from entry {from} {way}"));
+        }
         if let Some(Compared { entries, erased }) = compared {
             page.put(Tone::Faint, format_args!("; {entries} compared"));
             if *erased > 0 {

@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::home::Home;
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -65,18 +64,16 @@ pub fn key(args: &KeyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
 }
 
 fn generate(args: &GenerateArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    let algorithm: Algorithm = args
-        .algorithm
-        .parse()
-        .map_err(|source| Error::Key { path: args.name.clone().into(), source })?;
+    let algorithm: Algorithm = args.algorithm.parse().map_err(|source| {
+        Error::Keys(KeysError::Unusable { path: args.name.clone().into(), source })
+    })?;
     let path = match &args.output {
         Some(path) => path.clone(),
-        None if !keys::is_name(&args.name) => return Err(Error::KeyName(args.name.clone())),
+        None if !keys::is_name(&args.name) => {
+            return Err(Error::Keys(KeysError::Name(args.name.clone())));
+        }
         None => {
-            let home = match cx.found_home()? {
-                Some(home) => home,
-                None => Home::make(cx.global.dir.as_deref())?,
-            };
+            let home = cx.home_or_new()?;
             crate::home::private_folder(&home.keys())?;
             home.keys().join(format!("{}.pem", args.name))
         }
@@ -84,7 +81,7 @@ fn generate(args: &GenerateArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
     let half = keys::public_half(&path)?;
     // Said before a passphrase is asked for. A public half may be the last copy of its key's.
     if let Some(found) = [&path, &half].into_iter().find(|path| path.exists()) {
-        return Err(Error::KeyExists(found.clone()));
+        return Err(Error::Keys(KeysError::Exists(found.clone())));
     }
     let passphrase = match keys::environment_passphrase() {
         Some(found) => Some(found),
@@ -107,8 +104,9 @@ fn show(args: &WhichArgs, cx: &Context<'_>, shown: Shown) -> Result<Box<dyn Answ
         Some(file) if file.ends_with(".pub") => keys::read_public(file.as_ref())?,
         name => {
             let home = cx.home()?;
-            let file = KeyFile::find(&home, name.as_deref())?
-                .ok_or_else(|| Error::NoKey { name: keys::LOCAL.into(), known: Vec::new() })?;
+            let file = KeyFile::find(&home, name.as_deref())?.ok_or_else(|| {
+                Error::Keys(KeysError::NotFound { name: keys::LOCAL.into(), known: Vec::new() })
+            })?;
             file.public(cx.printer)?
         }
     };

@@ -166,7 +166,8 @@ pub struct Head {
     /// Whether the trust file names the log at all.
     #[serde(skip)]
     named: bool,
-    note: String,
+    /// The signed note.
+    pub note: String,
 }
 
 impl Head {

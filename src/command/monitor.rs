@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::{Action, Error};
 use crate::exit::Exit;
 use crate::home::Home;
-use crate::http::Service;
+use crate::http::{Service, ServiceError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -55,18 +55,20 @@ pub struct MonitorArgs {
 }
 
 pub fn monitor(args: &MonitorArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    let service = Service::at(&args.url)?;
-    let home = match cx.found_home()? {
-        Some(home) => home,
-        None => Home::make(cx.global.dir.as_deref())?,
-    };
+    let service = Service::at(&args.url, cx.printer)?;
+    let home = cx.home_or_new()?;
     let Some(seconds) = args.interval else { return args.once(&service, &home, cx) };
     loop {
         match args.once(&service, &home, cx) {
             Ok(answer) if answer.exit() == Exit::Success => drop(cx.printer.answer(&*answer)),
             Ok(alarm) => return Ok(alarm),
             // A log that is away for a while is not gone, and nothing was remembered.
-            Err(error @ (Error::Monitor(_) | Error::Unreachable { .. })) => {
+            Err(
+                error @ (Error::Monitor(_)
+                | Error::Service(
+                    ServiceError::Unreachable { .. } | ServiceError::Busy { .. },
+                )),
+            ) => {
                 cx.printer.warn(&error.message());
             }
             Err(error) => return Err(error),
@@ -96,7 +98,8 @@ impl MonitorArgs {
             (None, Some(trust)) => {
                 // Which log of the trust file it is, the log says; whether it is, the key does.
                 let note = fetch("checkpoint", ::attest::note::MAX_BYTES);
-                let note = note.map_err(|error| failed(error.into()))?.unwrap_or_default();
+                let note = note.map_err(|error| failed(error.into()))?;
+                let note = note.ok_or_else(|| failed(MonitorError::NoCheckpoint))?;
                 let note = String::from_utf8(note).unwrap_or_default();
                 let origin = Checkpoint::claimed_origin(&note).unwrap_or_default().to_owned();
                 let log = trust.log(&origin).ok_or(Error::UnknownLog(origin))?;

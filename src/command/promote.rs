@@ -11,11 +11,11 @@ use serde::Serialize;
 use server::judge::{self, Gate, Grounds, IfDenied};
 use server::wire::{Promoted, PromotionRequest, ReceiptDocument};
 
-use super::check::{names, policy};
+use super::check::{names, policy, require_tree};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 use crate::source::Source;
@@ -78,12 +78,14 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         Source::Service(_) if args.policy.is_some() => return Err(Error::PolicyOfAService),
         Source::Service(_) if args.trust.is_some() => return Err(Error::TrustOfAService),
         Source::Service(service) => {
-            source.accept(cx)?;
+            let shown = source.accept(cx)?;
             let question = PromotionRequest { artifact, stage: args.stage.clone() };
             let trust = super::log::known_trust(cx)?;
             let promoted: Promoted = service.post("/v1/promote", &question)?;
             let answered = require_promotion(&promoted, &artifact, &args.stage, trust.as_ref(), cx);
             answered.map_err(|why| service.unreadable(why))?;
+            require_tree(&promoted.report, shown.as_ref(), cx)?
+                .map_err(|why| service.unreadable(why))?;
             promoted
         }
     };
@@ -152,8 +154,9 @@ fn says_so(statement: &Statement, report: &Report) -> bool {
 
 impl PromoteArgs {
     fn gate(&self, trust: &Trust, cx: &Context<'_>) -> Result<Gate, Error> {
-        let file = KeyFile::find(&cx.home()?, self.key.as_deref())?
-            .ok_or_else(|| Error::NoKey { name: keys::LOCAL.into(), known: Vec::new() })?;
+        let file = KeyFile::find(&cx.home()?, self.key.as_deref())?.ok_or_else(|| {
+            Error::Keys(KeysError::NotFound { name: keys::LOCAL.into(), known: Vec::new() })
+        })?;
         Gate::new(file.open(cx.printer)?, trust).map_err(Error::judge)
     }
 }

@@ -10,7 +10,7 @@ use ::attest::{Checkpoint, Envelope, Leaf, LogProof, Sha256, Statement};
 use ::verify::merkle::{leaf_hash, verify_inclusion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use server::register::{Body, Covered, Entry, EntryBody, NewEntry, Search, Term};
+use server::register::{Body, Covered, Entry, EntryBody, NewEntry, Order, Query, Search, Term};
 use server::wire::{BodyState, EntryView, Evidence, Found};
 
 use super::log::Head;
@@ -41,13 +41,13 @@ fn require(page: &Found, search: &Search, note: &str, signed: &Checkpoint) -> Re
     if Checkpoint::from(complete_to.clone()) != *signed {
         return Err(Error::NotSigned { size: complete_to.size });
     }
-    let mut least = search.query.start;
+    let mut last = None;
     for (entry, evidence) in entries.iter().zip(evidence) {
         let other = |why| Error::OtherEvidence { index: entry.index, why };
-        if entry.index < least {
+        if !in_order(last, entry.index, &search.query) {
             return Err(other("it is out of order"));
         }
-        least = entry.index.saturating_add(1);
+        last = Some(entry.index);
         let told = Told::of(evidence).ok_or_else(|| other("it cannot be read"))?;
         if told.checkpoint != note || told.index != entry.index {
             return Err(other("it is under another checkpoint, or of another entry"));
@@ -58,6 +58,19 @@ fn require(page: &Found, search: &Search, note: &str, signed: &Checkpoint) -> Re
         told.shows(entry, search).map_err(other)?;
     }
     Ok(())
+}
+
+/// Whether an entry may come after `last` in an answer to `query`.
+fn in_order(last: Option<u64>, index: u64, query: &Query) -> bool {
+    let from = query.start;
+    match query.order {
+        Order::OldestFirst => {
+            last.is_none_or(|last| last < index) && from.is_none_or(|from| from <= index)
+        }
+        Order::NewestFirst => {
+            last.is_none_or(|last| last > index) && from.is_none_or(|from| from >= index)
+        }
+    }
 }
 
 /// What a piece of evidence says.
@@ -147,7 +160,7 @@ mod tests {
     use ::attest::envelope::IN_TOTO;
     use ::attest::predicate::EVALUATION;
     use ::attest::{NoteSigner, Proposal, Proposed, SigningKey, Timestamp};
-    use server::register::{Memory, Proofs, Query, Register};
+    use server::register::{Memory, Proofs, Register};
 
     use super::*;
 
@@ -274,6 +287,21 @@ mod tests {
             change(&mut page);
             let found = passes(&register, &page, &search);
             assert_eq!(found.is_ok(), want, "{name}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn entries_come_in_the_order_and_from_where_they_were_asked_for() {
+        let register = register();
+        let both = [Order::OldestFirst, Order::NewestFirst];
+        for (asked, start) in both.into_iter().flat_map(|order| [(order, None), (order, Some(2))]) {
+            let mut search = search(Vec::new(), None);
+            (search.query.order, search.query.start) = (asked, start);
+            let page = Found::from(wait(register.search(&search)).unwrap());
+            assert_eq!(page.entries.len(), start.map_or(4, |_| 3 - usize::from(asked == both[0])));
+            passes(&register, &page, &search).unwrap();
+            search.query.order = if asked == both[0] { both[1] } else { both[0] };
+            assert!(passes(&register, &page, &search).is_err(), "{asked:?} {start:?}");
         }
     }
 

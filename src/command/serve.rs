@@ -81,20 +81,26 @@ impl FromStr for Namespace {
 }
 
 pub fn serve(args: &ServeArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    let home = match cx.found_home()? {
-        Some(home) => home,
-        None => Home::make(cx.global.dir.as_deref())?,
-    };
+    let home = cx.home_or_new()?;
     if !home.register().join("journal").is_dir() {
         // Made as any first use makes it, so that the trust file knows the register.
         let (home, _) = setup::key(args.key.as_deref(), cx)?;
         drop(Source::open_or_create(&home, cx)?);
     }
     let config = args.config(&home, cx)?;
+    run(server::serve(config), |source| Error::Serve(Box::new(source)), cx)
+}
+
+/// Runs a service until it is stopped; what happens to it is said on standard error.
+pub fn run<E>(
+    service: impl Future<Output = Result<(), E>>,
+    failed: impl FnOnce(E) -> Error,
+    cx: &Context<'_>,
+) -> Result<Box<dyn Answer>, Error> {
     log_to_standard_error(cx.global.color);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
-    runtime.block_on(server::serve(config)).map_err(|source| Error::Serve(Box::new(source)))?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
+    runtime.block_on(service).map_err(failed)?;
     Ok(Box::new(Stopped))
 }
 
@@ -183,7 +189,7 @@ impl Answer for Listening {
 }
 
 /// A service that was told to stop.
-pub struct Stopped;
+struct Stopped;
 
 impl Answer for Stopped {
     fn draw(&self, page: &mut Page) {
@@ -196,7 +202,7 @@ impl Answer for Stopped {
 }
 
 /// What happens goes to standard error; `ASSAY_LOG` says how much of it.
-pub fn log_to_standard_error(color: Color) {
+fn log_to_standard_error(color: Color) {
     use tracing_subscriber::EnvFilter;
 
     let ansi = match color {

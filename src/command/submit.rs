@@ -17,6 +17,7 @@ use crate::command::log::known_trust;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::http::ServiceError;
 use crate::keys;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
@@ -114,7 +115,7 @@ fn is_final(error: &Error) -> bool {
                 | SubmitError::Statement(_)
                 | SubmitError::TooManyTerms(_)
         ),
-        Error::Refused { status, .. } => matches!(status, 400 | 413 | 422),
+        Error::Service(ServiceError::Refused { status, .. }) => matches!(status, 400 | 413 | 422),
         _ => false,
     }
 }

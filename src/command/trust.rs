@@ -185,10 +185,7 @@ impl AddArgs {
     }
 
     fn home(&self, cx: &Context<'_>) -> Result<Home, Error> {
-        match cx.found_home()? {
-            Some(home) => Ok(home),
-            None => Home::make(cx.global.dir.as_deref()),
-        }
+        cx.home_or_new()
     }
 
     fn end(&self, until: Moment, cx: &Context<'_>) -> Result<Timestamp, Error> {

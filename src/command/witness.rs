@@ -11,12 +11,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use server::witness::{WitnessConfig, serve_witness};
 
-use super::serve::{Listening, Stopped, log_to_standard_error};
+use super::serve::{Listening, run};
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Home};
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -94,10 +94,7 @@ pub fn witness(args: &WitnessArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
 impl Who {
     /// The folder, and the one who cosigns.
     fn cosigner(&self, cx: &Context<'_>) -> Result<(Home, Cosigner), Error> {
-        let home = match cx.found_home()? {
-            Some(home) => home,
-            None => Home::make(cx.global.dir.as_deref())?,
-        };
+        let home = cx.home_or_new()?;
         let path = home.keys().join(format!("{WITNESS}.pem"));
         if self.key.is_none() && !path.exists() {
             let passphrase = keys::environment_passphrase();
@@ -107,7 +104,8 @@ impl Who {
             cx.printer.note(&format!("made key `{}`", path.display()));
         }
         let name = self.key.as_deref().unwrap_or(WITNESS);
-        let missing = || Error::NoKey { name: name.into(), known: keys::names(&home) };
+        let missing =
+            || Error::Keys(KeysError::NotFound { name: name.into(), known: keys::names(&home) });
         let file = KeyFile::find(&home, Some(name))?.ok_or_else(missing)?;
         let cosigner = Cosigner::new(&self.name, file.open(cx.printer)?).map_err(|source| {
             Error::Cosigner { name: self.name.clone(), path: file.path().into(), source }
@@ -138,12 +136,7 @@ impl ServeArgs {
                 printer.answer(&Listening::at(address));
             }),
         };
-        log_to_standard_error(cx.global.color);
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
-        let served = runtime.block_on(serve_witness(config));
-        served.map_err(|source| Error::Witness(Box::new(source)))?;
-        Ok(Box::new(Stopped))
+        run(serve_witness(config), |source| Error::Witness(Box::new(source)), cx)
     }
 }
 

@@ -6,13 +6,11 @@ under test.
 
 import base64
 import hashlib
-import http.server
-import json
 import struct
-import threading
-import urllib.request
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from web import Web
 
 WIDTH = 256
 
@@ -74,33 +72,17 @@ class History:
         return b"".join(tree_hash(self.hashes[at * span : (at + 1) * span]) for at in row)
 
 
-class Hostile:
+class Hostile(Web):
     """The log, at a URL of its own. It ends with its block."""
 
     def __init__(self, entries, origin="hostile.example/log"):
+        super().__init__()
         self.origin = origin
         self._key = Ed25519PrivateKey.generate()
         self.history = History(entries)
         self.size = len(entries)
         # What is served in place of the truth, by path: bytes, or None for nothing.
         self.lies = {}
-        handler = type("Handler", (_Handler,), {"log": self})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self):
-        """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def key(self):
@@ -122,7 +104,11 @@ class Hostile:
         lines = "".join(f"{_text(one)}\n" for one in proof)
         return f"old {old}\n{lines}\n{self.note()}"
 
-    def answer(self, path):
+    def answer(self, path, *_):
+        found = self.file(path.strip("/"))
+        return (404, b"") if found is None else (200, found)
+
+    def file(self, path):
         """What is served at a path."""
         if path in self.lies:
             return self.lies[path]
@@ -138,73 +124,6 @@ class Hostile:
 
     def _hash(self):
         return hashlib.sha256(self.origin.encode() + b"\n\x01" + self._public()).digest()[:4]
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        found = self.log.answer(self.path.strip("/"))
-        self.send_response(404 if found is None else 200)
-        self.send_header("Content-Length", str(len(found or b"")))
-        self.end_headers()
-        self.wfile.write(found or b"")
-
-    def log_message(self, *_):
-        pass
-
-
-class Between:
-    """A service that answers as another does, except for bundles that it withholds."""
-
-    def __init__(self, url, withheld):
-        self.target, self.withheld = url, withheld
-        handler = type("Handler", (_Proxy,), {"between": self})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self):
-        """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def change(self, path, body):
-        """What it answers in place of what the service said."""
-        if not path.startswith("/v1/artifacts/"):
-            return body
-        answer = json.loads(body)
-        keep = lambda bundle: bundle["verificationMaterial"]["tlogEntries"][0]["logIndex"]
-        answer["bundles"] = [one for one in answer["bundles"] if keep(one) != str(self.withheld)]
-        return json.dumps(answer).encode()
-
-
-class _Proxy(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self._pass(None)
-
-    def do_POST(self):
-        self._pass(self.rfile.read(int(self.headers["Content-Length"])))
-
-    def _pass(self, body):
-        request = urllib.request.Request(self.between.target + self.path, data=body)
-        if body is not None:
-            request.add_header("Content-Type", self.headers["Content-Type"])
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found = self.between.change(self.path, answer.read())
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(found)))
-        self.end_headers()
-        self.wfile.write(found)
-
-    def log_message(self, *_):
-        pass
 
 
 def _text(data):

@@ -7,15 +7,12 @@ which it must refuse.
 
 import base64
 import contextlib
-import http.server
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
-import urllib.error
 import urllib.request
 
 from aics_tlog import (
@@ -40,6 +37,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from register import Register
+from web import Between, at, flipped, open_url, withheld
 
 SIZES = (1, 2, 255, 256, 257, 513)
 # The most signatures that one envelope may carry.
@@ -81,63 +79,8 @@ class Writer:
             self.size += len(json.load(answer)["entries"])
 
 
-class Proxy:
-    """Passes on what a service answers, but for one path whose bytes it changes."""
-
-    def __init__(self, url, path, change):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                try:
-                    with open_url(url + self.path) as answer:
-                        status, body = answer.status, answer.read()
-                except urllib.error.HTTPError as error:
-                    status, body = error.code, error.read()
-                if self.path == path:
-                    status, body = change(status, body)
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        return self.url
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 def text(data):
     return base64.b64encode(data).decode()
-
-
-def open_url(request):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return opener.open(request, timeout=30)
-
-
-def flipped(place):
-    """Changes one bit of one byte."""
-
-    def change(status, body):
-        changed = bytearray(body)
-        changed[place] ^= 1
-        return status, bytes(changed)
-
-    return change
-
-
-def withheld(*_):
-    return 404, b""
 
 
 def reader_of(url):
@@ -248,11 +191,11 @@ class Tlog(unittest.TestCase):
             ("the signature", "/checkpoint", flipped(-10), ValueError),
         ]
         for name, path, change, error in cases:
-            with self.subTest(name), Proxy(self.url, path, change) as url:
+            with self.subTest(name), Between(self.url, at(path, change)) as between:
                 if error is None:
-                    self.assertEqual(audit(url, self.key), self.heads[-1])
+                    self.assertEqual(audit(between.url, self.key), self.heads[-1])
                 else:
-                    self.assertRaises(error, audit, url, self.key)
+                    self.assertRaises(error, audit, between.url, self.key)
 
     def fetched(self, path):
         with open_url(self.url + path) as answer:

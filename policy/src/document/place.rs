@@ -23,6 +23,6 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}, column {}", self.line, self.column)
+        write!(formatter, "line {} column {}", self.line, self.column)
     }
 }

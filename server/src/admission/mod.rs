@@ -60,13 +60,6 @@ pub fn decide(
                 "the verdicts have fallen behind the register; the service's log says why".into(),
             );
         }
-        Currency::Forked => {
-            return Answer::denied(
-                uid,
-                "a witness has seen another history of the register; an operator has to settle it"
-                    .into(),
-            );
-        }
         Currency::Suspended(cause) => return Answer::denied(uid, cause.to_string()),
     }
     if !review.object.is_object() {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::extract::{Asked, Now, OfArtifact};
 use super::openapi::{Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
-use crate::app::App;
+use crate::app::{App, Purpose};
 use crate::family::{Family, Way};
 use crate::judge;
 use crate::register::{Storage, Term};
@@ -114,7 +114,7 @@ pub(super) async fn lineage<S: Storage + 'static>(
     Now(now): Now,
 ) -> Result<Json<Family>, ApiError> {
     app.read(move |app| async move {
-        app.require_sound()?;
+        app.require_sound(Purpose::Deciding)?;
         let followed = app.catch_up(now).await?;
         let (register, trust) = (app.register(), app.trust());
         let negatives = &followed.negatives;

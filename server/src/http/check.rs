@@ -9,7 +9,7 @@ use policy::{Policy, Report};
 use super::extract::{Body, MAX_QUESTION, Now, Posted};
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
-use crate::app::App;
+use crate::app::{App, Purpose};
 use crate::judge;
 use crate::register::Storage;
 use crate::wire::Question;
@@ -38,9 +38,8 @@ pub(super) async fn check<S: Storage + 'static>(
     let opinion = policy.as_deref().map(Policy::parse).transpose();
     let opinion = opinion.map_err(|error| ApiError::Policy(error.to_string()))?;
     app.read(move |app| async move {
-        app.require_whole()?;
+        app.require_sound(Purpose::Deciding)?;
         let policy = opinion.as_ref().or(app.policy()).ok_or(ApiError::NoPolicy)?;
-        app.require_sound()?;
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let decision = judge::check(app.register(), &artifact, &stage, &grounds).await?;

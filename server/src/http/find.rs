@@ -13,7 +13,7 @@ use super::extract::Asked;
 use super::openapi::{Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::App;
-use crate::register::{MAX_PAGE, Measured, Proofs, Query, Search, Storage, Term, words};
+use crate::register::{MAX_PAGE, Measured, Order, Proofs, Query, Search, Storage, Term, words};
 use crate::wire::Found;
 
 /// How many entries a page has unless asked for otherwise.
@@ -39,6 +39,7 @@ pub(super) struct Sought {
     metrics: Vec<String>,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
+    reverse: Option<bool>,
     start: Option<u64>,
     limit: Option<usize>,
     proofs: Option<bool>,
@@ -81,6 +82,7 @@ impl<'de> Visitor<'de> for Pairs {
                 "metric" => sought.metrics.push(map.next_value()?),
                 "from" => once(&mut sought.from, "from", &mut map)?,
                 "until" => once(&mut sought.until, "until", &mut map)?,
+                "reverse" => once(&mut sought.reverse, "reverse", &mut map)?,
                 "start" => once(&mut sought.start, "start", &mut map)?,
                 "limit" => once(&mut sought.limit, "limit", &mut map)?,
                 "proofs" => once(&mut sought.proofs, "proofs", &mut map)?,
@@ -144,11 +146,21 @@ impl Sought {
         let metrics = self.metrics.iter().map(|metric| metric.parse::<Measured>());
         let measured: Result<_, _> = metrics.collect();
         let measured = measured.map_err(|error| wrong("metric", error))?;
-        let start = self.start.unwrap_or_default();
-        let query = Query { terms, from: self.from, until: self.until, start, limit };
+        let order =
+            if self.reverse == Some(true) { Order::NewestFirst } else { Order::OldestFirst };
+        let Self { from, until, start, .. } = self;
+        let query = Query { terms, from, until, order, start, limit };
         let proofs = if self.proofs == Some(true) { Proofs::With } else { Proofs::Without };
         Ok(Search { query, measured, proofs })
     }
+}
+
+/// The search that the query of a URL asks for; for fuzzers.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn search_of(query: &str) -> Option<Search> {
+    let uri = format!("/v1/find?{query}").parse().ok()?;
+    let axum::extract::Query(sought) = axum::extract::Query::<Sought>::try_from_uri(&uri).ok()?;
+    sought.search().ok()
 }
 
 fn wrong(name: &'static str, reason: impl fmt::Display) -> ApiError {
@@ -163,7 +175,8 @@ pub(super) const FIND: Operation = Operation {
     id: "find",
     summary: "Finds entries",
     description: "By what their statements say; what is given must match all together, and nothing found is \
-                  verified. Ordered by position; says how far the answer is complete. A page can be short, or \
+                  verified. Ordered by position; says how far the answer is complete: no entry of that tree that matches \
+                  is missing between where the page began and where the next one does. A page can be short, or \
                   empty, and still have a `next`.",
     parameters: &[
         by("subject", "Artifact", "An artifact that the statement is about."),
@@ -208,6 +221,12 @@ pub(super) const FIND: Operation = Operation {
         ),
         by("from", "Time", "Registered then or later."),
         by("until", "Time", "Registered before then."),
+        by(
+            "reverse",
+            "Truth",
+            "Whether the newest come first. Then all pages together are complete to the tree of the first page: what \
+             is registered later is in none of the others.",
+        ),
         by("start", "Index", "Where to go on: `next` of the page before."),
         by("limit", "Index", "Most entries of the page, 1 to 1000; 100 unless given."),
         by(

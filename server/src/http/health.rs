@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::openapi::{Answer, Operation};
-use super::problem::{ApiError, FORKED};
+use super::problem::ApiError;
 use crate::app::App;
 use crate::register::Storage;
 use crate::verdicts::Currency;
@@ -59,7 +59,6 @@ pub(super) async fn ready<S: Storage>(
         Currency::Behind => Err(ApiError::NotReady(
             "the register could not be followed to its end; the service's log says why",
         )),
-        Currency::Forked => Err(ApiError::NotReady(FORKED)),
         Currency::Suspended(cause) => Err(ApiError::NotReady(cause.as_str())),
     }
 }

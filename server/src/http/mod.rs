@@ -18,8 +18,9 @@ mod router;
 mod tiles;
 mod token;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use find::search_of;
 pub(crate) use metrics::Requests;
-pub(crate) use problem::FORKED;
 pub use problem::{ApiError, Effect, MEDIA_TYPE, Problem};
 pub use router::router;
 pub use token::{MAX_LENGTH, MIN_LENGTH, Token, TokenError};

@@ -18,10 +18,6 @@ use crate::register::{ReadError, StorageError, SubmitError};
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// What is said while a witness has seen another history of the register.
-pub(crate) const FORKED: &str =
-    "a witness has seen another history of the register; an operator has to settle it";
-
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use axum::extract::State;
 use super::extract::{Body, MAX_QUESTION, MayWrite, Now, Posted};
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
-use crate::app::App;
+use crate::app::{App, Purpose};
 use crate::judge::{self, IfDenied, Promotion};
 use crate::register::Storage;
 use crate::wire::{Promoted, PromotionRequest};
@@ -38,7 +38,7 @@ pub(super) async fn promote<S: Storage + 'static>(
     app.write(now, move |app| async move {
         let policy = app.policy().ok_or(ApiError::NoPolicy)?;
         let gate = app.gate().ok_or(ApiError::NoGate)?;
-        app.require_sound()?;
+        app.require_sound(Purpose::Deciding)?;
         let followed = app.catch_up(now).await?;
         let grounds = app.grounds(policy, &followed, now);
         let denied = IfDenied::SignNothing;

@@ -56,7 +56,8 @@ impl<S: Storage> Register<S> {
     /// When the storage does not answer.
     pub async fn bundles_with(&self, term: Term, start: u64) -> Result<Bundles, ReadError> {
         let signed = self.signed().await?;
-        let mut query = Query { terms: vec![term], start, limit: MAX_PAGE, ..Query::default() };
+        let mut query =
+            Query { terms: vec![term], start: Some(start), limit: MAX_PAGE, ..Query::default() };
         let mut bundles = Vec::new();
         let next = loop {
             let page = self.storage.find(&query).await?;
@@ -73,13 +74,13 @@ impl<S: Storage> Register<S> {
             match page.next.filter(|next| *next < signed.checkpoint.size) {
                 None => break None,
                 Some(next) if bundles.len() >= MAX_BUNDLES => break Some(next),
-                Some(next) => query.start = next,
+                Some(next) => query.start = Some(next),
             }
         };
         Ok(Bundles { bundles, next, complete_to: signed.checkpoint.clone() })
     }
 
-    /// Searches. Ordered by position; the page says what it is complete to.
+    /// Searches. Ordered by position, in the direction that was asked for; the page says what it is complete to.
     ///
     /// # Errors
     /// When the storage does not answer, or the query has too many terms.

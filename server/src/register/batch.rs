@@ -86,6 +86,12 @@ impl NewEntry {
         }
     }
 
+    /// The same entry, found by something else than it says.
+    #[cfg(test)]
+    pub(super) fn with_terms(self, terms: Vec<Sha256>) -> Self {
+        Self { terms, ..self }
+    }
+
     /// Hash of the leaf (RFC 6962, section 2.1).
     pub const fn leaf_hash(&self) -> Sha256 {
         self.leaf_hash

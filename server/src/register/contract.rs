@@ -295,7 +295,7 @@ fn all<S: Storage>(storage: &S, mut query: Query) -> Vec<u64> {
         assert_eq!(Some(page.complete_to), wait(storage.head()).unwrap().map(|head| head.tree()));
         found.extend(page.indices);
         match page.next {
-            Some(next) => query.start = next,
+            Some(next) => query.start = Some(next),
             None => return found,
         }
     }
@@ -336,12 +336,18 @@ fn answers_are_complete_and_ordered<S: Subject>(subject: &mut S) {
             .filter(|index| terms.iter().all(|term| facts[*index as usize].has(term)))
             .collect();
         for limit in [0, 1, 3, 1000, usize::MAX] {
-            let query = Query { terms: terms.clone(), limit, ..Query::default() };
-            assert_eq!(all(writer.subject.storage(), query), want, "{terms:?}");
+            let mut query = Query { terms: terms.clone(), limit, ..Query::default() };
+            assert_eq!(all(writer.subject.storage(), query.clone()), want, "{terms:?}");
+            query.order = Order::NewestFirst;
+            let newest_first: Vec<u64> = want.iter().rev().copied().collect();
+            assert_eq!(all(writer.subject.storage(), query), newest_first, "{terms:?}");
         }
-        let from_the_middle =
-            Query { terms: terms.clone(), start: 9, limit: 2, ..Query::default() };
-        let rest: Vec<u64> = want.into_iter().filter(|index| *index >= 9).collect();
+        let mut from_the_middle =
+            Query { terms: terms.clone(), start: Some(9), limit: 2, ..Query::default() };
+        let rest: Vec<u64> = want.iter().copied().filter(|index| *index >= 9).collect();
+        assert_eq!(all(writer.subject.storage(), from_the_middle.clone()), rest, "{terms:?}");
+        from_the_middle.order = Order::NewestFirst;
+        let rest: Vec<u64> = want.iter().rev().copied().filter(|index| *index <= 9).collect();
         assert_eq!(all(writer.subject.storage(), from_the_middle), rest, "{terms:?}");
     }
     let many = Query { terms: vec![kinds[0].clone(); MAX_QUERY_TERMS + 1], ..Query::default() };
@@ -373,7 +379,10 @@ fn times_bound_answers<S: Subject>(subject: &mut S) {
     for (from, until, want) in cases {
         let query =
             Query { from: from.map(time), until: until.map(time), limit: 2, ..Query::default() };
-        assert_eq!(all(writer.subject.storage(), query), want, "{from:?} {until:?}");
+        assert_eq!(all(writer.subject.storage(), query.clone()), want, "{from:?} {until:?}");
+        let newest_first: Vec<u64> = want.iter().rev().copied().collect();
+        let query = Query { order: Order::NewestFirst, ..query };
+        assert_eq!(all(writer.subject.storage(), query), newest_first, "{from:?} {until:?}");
     }
 }
 

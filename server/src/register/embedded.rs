@@ -25,7 +25,7 @@ use super::record::{JournalId, Record, RecordBody, RecordLeaf};
 use super::recovery::{self, Recovery};
 use super::select::select;
 use super::storage::{
-    Blob, Breakdown, CommitError, Head, Key, Measures, Page, Query, Storage, StorageError,
+    Blob, Breakdown, CommitError, Head, Key, Measures, Order, Page, Query, Storage, StorageError,
 };
 use super::tree::Tree;
 
@@ -317,8 +317,13 @@ impl Embedded {
         };
         let low = query.from.map_or(Ok(0), bound)?;
         let high = query.until.map_or(Ok(complete_to.size), bound)?.min(complete_to.size);
-        let (indices, next) =
-            select(query, low, high, |term, start| Ok(self.reader.index.next(term, start)?))?;
+        let index = &self.reader.index;
+        let (indices, next) = select(query, low, high, |term, from| {
+            Ok(match query.order {
+                Order::OldestFirst => index.next(term, from)?,
+                Order::NewestFirst => index.previous(term, from)?,
+            })
+        })?;
         Ok(Page { indices, next, complete_to })
     }
 }

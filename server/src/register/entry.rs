@@ -167,11 +167,12 @@ pub struct ConsistencyProof {
 /// A page of entries that match a query.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The entries, in the order of their positions.
+    /// The entries, in the order that was asked for.
     pub entries: Vec<Entry>,
     /// Where the next page starts, if there may be more.
     pub next: Option<u64>,
-    /// No entry up to here that matches is missing from the pages.
+    /// No entry of this tree that matches is missing between where the page began and where the
+    /// next one does; with the newest first, all pages are complete to the tree of the first.
     pub complete_to: Checkpoint,
 }
 

@@ -116,7 +116,7 @@ impl<S: Storage> Register<S> {
                 (Some(index), _) => return Ok(Some(*index)),
                 (None, None) => return Ok(None),
                 // Every page starts after the one before it.
-                (None, Some(next)) => query.start = next,
+                (None, Some(next)) => query.start = Some(next),
             }
         }
     }

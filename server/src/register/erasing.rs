@@ -23,15 +23,15 @@ use attest::Sha256;
 use super::fields::{Fields, Short};
 use super::journal::JournalError;
 use super::published::Position;
-use super::record::MAX_BODY_BYTES;
+use super::record::{JournalId, MAX_BODY_BYTES};
 use super::segment::Segments;
 
 const PATH: &str = "erasing";
 const NEW_PATH: &str = "erasing.new";
 const MAGIC: &[u8; 8] = b"ASSAYERA";
 const VERSION: u16 = 1;
-const CHECKED_BYTES: usize = 88;
-const BYTES: usize = CHECKED_BYTES + 32;
+pub(super) const CHECKED_BYTES: usize = 88;
+pub(super) const BYTES: usize = CHECKED_BYTES + 32;
 
 /// A body that is to be overwritten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,18 +52,23 @@ impl Erasing {
     }
 
     fn write_down(&self, segments: &Segments) -> Result<(), JournalError> {
+        put(segments, &self.encode(segments.identity().id))
+    }
+
+    /// The file, in the folder of the journal `id`.
+    pub(super) fn encode(&self, id: JournalId) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_be_bytes());
         bytes.extend_from_slice(&[0; 6]);
-        bytes.extend_from_slice(&segments.identity().id.0);
+        bytes.extend_from_slice(&id.0);
         bytes.extend_from_slice(self.body.as_bytes());
         bytes.extend_from_slice(&self.at.segment.to_be_bytes());
         bytes.extend_from_slice(&self.at.offset.to_be_bytes());
         bytes.extend_from_slice(&(self.length as u64).to_be_bytes());
         let checksum = Sha256::of(&bytes);
         bytes.extend_from_slice(checksum.as_bytes());
-        put(segments, &bytes)
+        bytes
     }
 
     fn finish(&self, segments: &Segments) -> Result<(), JournalError> {
@@ -89,7 +94,7 @@ pub(super) fn pending(segments: &Segments) -> Result<Option<Erasing>, JournalErr
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(JournalError::io("read", PATH)(error)),
     }
-    Ok(parse(&bytes, segments).ok().flatten())
+    Ok(parse(&bytes, segments.identity().id).ok().flatten())
 }
 
 /// Finishes what was being erased when the last writer ended.
@@ -100,7 +105,8 @@ pub(super) fn finish(segments: &Segments) -> Result<(), JournalError> {
     }
 }
 
-fn parse(bytes: &[u8; BYTES], segments: &Segments) -> Result<Option<Erasing>, Short> {
+/// Reads the file; `None` for what was not written whole, or for another journal.
+pub(super) fn parse(bytes: &[u8], id: JournalId) -> Result<Option<Erasing>, Short> {
     let (checked, checksum) = bytes.split_at_checked(CHECKED_BYTES).ok_or(Short)?;
     if Sha256::of(checked).as_bytes().as_slice() != checksum {
         return Ok(None);
@@ -108,7 +114,7 @@ fn parse(bytes: &[u8; BYTES], segments: &Segments) -> Result<Option<Erasing>, Sh
     let mut fields = Fields::new(checked);
     let known = fields.array()? == *MAGIC && fields.u16()? == VERSION;
     fields.take(6)?;
-    let is_own = fields.array()? == segments.identity().id.0;
+    let is_own = fields.array()? == id.0;
     let body = fields.digest()?;
     let at = Position { segment: fields.u64()?, offset: fields.u64()? };
     let length = usize::try_from(fields.u64()?).unwrap_or(usize::MAX);

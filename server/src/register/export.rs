@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use attest::hash::Progress;
 use attest::tile::{FULL_WIDTH, Held, MAX_LEVEL};
-use attest::{Checkpoint, CheckpointError, NoteSigner, Sha256, SigningKey, TilePath};
+use attest::{Checkpoint, CheckpointError, NoteSigner, Sha256, SigningKey, TilePath, Timestamp};
 use verify::merkle::{Frontier, leaf_hash};
 
 use super::disk::{Disk, FolderDisk};
@@ -238,12 +238,9 @@ impl Export {
             }
         }
         for leaf in &record.leaves {
-            let time = record.time.as_microsecond();
-            match leaf.body {
-                Some(hash) => writeln!(self.entries, "{time} {}", hash.hex()),
-                None => writeln!(self.entries, "{time} -"),
-            }
-            .map_err(io(&self.folder.join(ENTRIES)))?;
+            let line = line(record.time, leaf.body);
+            let written = self.entries.write_all(line.as_bytes());
+            written.map_err(io(&self.folder.join(ENTRIES)))?;
             self.leaf(leaf.bytes)?;
         }
         Ok(())
@@ -297,5 +294,14 @@ impl Export {
         synced.map_err(io(&path))?;
         let Self { checkpoint, bodies, erased, .. } = self;
         Ok(Exported { checkpoint, bodies, erased })
+    }
+}
+
+/// A line of `entries`: when an entry was committed, and the hash of its body.
+pub(super) fn line(time: Timestamp, body: Option<Sha256>) -> String {
+    let time = time.as_microsecond();
+    match body {
+        Some(hash) => format!("{time} {}\n", hash.hex()),
+        None => format!("{time} -\n"),
     }
 }

@@ -2,13 +2,17 @@
 //! elsewhere: what was acknowledged is there, what was shown was only added to, and the register
 //! takes new entries without repair by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use attest::envelope::IN_TOTO;
+use attest::leaf::body_digests;
+use attest::predicate::TOMBSTONE;
+use attest::statement::STATEMENT_V1;
 use attest::{
-    Algorithm, Checkpoint, Envelope, Leaf, NoteSigner, PublicKey, Sha256, SigningKey, Timestamp,
+    Algorithm, Checkpoint, Envelope, Leaf, NoteSigner, PublicKey, Sha256, SigningKey, Statement,
+    Timestamp,
 };
 use verify::merkle;
 
@@ -42,6 +46,28 @@ static ENVELOPES: LazyLock<Vec<Envelope>> = LazyLock::new(|| {
         Envelope::sign(IN_TOTO, statement.into_bytes(), &[&*KEY]).unwrap()
     };
     (0..64).map(make).collect()
+});
+/// The tombstones of the envelopes that are erased.
+static TOMBSTONES: LazyLock<BTreeMap<usize, Envelope>> = LazyLock::new(|| {
+    let make = |number: usize| {
+        let envelope = &ENVELOPES[number];
+        let digests = body_digests(&envelope.pae());
+        let digests: BTreeMap<&str, &str> =
+            digests.iter().map(|(name, hex)| (*name, hex.as_str())).collect();
+        let erased = match envelope.payload_type.as_str() {
+            IN_TOTO => Statement::parse(&envelope.payload).unwrap().predicate_type().to_owned(),
+            other => other.to_owned(),
+        };
+        let tombstone = serde_json::json!({
+            "_type": STATEMENT_V1,
+            "subject": [{"name": "it", "digest": digests}],
+            "predicateType": TOMBSTONE,
+            "predicate": {"predicateType": erased, "reason": "asked for"},
+        });
+        let payload = tombstone.to_string().into_bytes();
+        (number, Envelope::sign(IN_TOTO, payload, &[&*KEY]).unwrap())
+    };
+    WORK.into_iter().filter_map(Step::erased).map(make).collect()
 });
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(Algorithm::P256).unwrap());
 static VERIFIERS: LazyLock<[PublicKey; 1]> = LazyLock::new(|| [KEY.public().clone()]);
@@ -104,6 +130,12 @@ struct Client {
     receipts: BTreeMap<u64, Sha256>,
     /// Envelopes that were submitted and neither acknowledged nor refused.
     unknown: Vec<usize>,
+    /// Envelopes that were acknowledged.
+    known: BTreeSet<usize>,
+    /// Those of them that were to be erased, which was not answered.
+    going: BTreeSet<usize>,
+    /// Those of them that are erased.
+    gone: BTreeSet<usize>,
     /// Every checkpoint that was seen, once.
     shown: Vec<Checkpoint>,
 }
@@ -123,10 +155,46 @@ impl Client {
         Ok(())
     }
 
-    /// Submits again what was never answered, and one envelope more.
-    fn go_on<S: Storage>(&mut self, register: &Register<S>) {
+    /// Has an envelope erased that was acknowledged, as the command does it: what was begun before
+    /// is brought to its end.
+    fn erase(&mut self, register: &Register<Embedded>, number: usize) -> Result<(), EraseError> {
+        if !self.known.contains(&number) {
+            return Ok(());
+        }
+        self.going.insert(number);
+        let (body, stone) = (ENVELOPES[number].body(), &TOMBSTONES[&number]);
+        let now = Timestamp::from_second(self.next as i64).unwrap();
+        let begun = wait(register.finish_erasing(&body, KEY.public().id()))?;
+        let erased = match begun {
+            Some(erased) => erased,
+            None => wait(register.erase(&body, stone, &*VERIFIERS, now))?,
+        };
+        self.going.remove(&number);
+        self.gone.insert(number);
+        // The tombstone is a receipt like any other.
+        let entry = wait(register.entry(erased.tombstone))?;
+        assert!(entry.leaf.covers(&stone.pae()));
+        let before = self.receipts.insert(erased.tombstone, entry.leaf.hash());
+        assert!(before.is_none_or(|before| before == entry.leaf.hash()));
+        Ok(())
+    }
+
+    /// Takes one step of the work; whether nothing failed.
+    fn does(&mut self, register: &Register<Embedded>, step: Step) -> bool {
+        match step {
+            Step::Commit(count) => self.submit(register, count).is_ok(),
+            Step::Erase(number) => self.erase(register, number).is_ok(),
+        }
+    }
+
+    /// Submits again what was never answered, has erased what should be, and submits one envelope
+    /// more.
+    fn go_on(&mut self, register: &Register<Embedded>) {
         for number in std::mem::take(&mut self.unknown) {
             self.hand_in(register, &[number]).unwrap();
+        }
+        for number in self.going.clone() {
+            self.erase(register, number).unwrap();
         }
         self.submit(register, 1).unwrap();
     }
@@ -152,11 +220,12 @@ impl Client {
             assert!(before.is_none_or(|before| before == hash), "index {}", receipt.index);
             self.see(checkpoint);
         }
+        self.known.extend(numbers);
         Ok(())
     }
 
     /// Sees where the register stands after a fault, lets it take new entries, and checks all.
-    fn comes_back<S: Storage>(&mut self, register: &Register<S>) {
+    fn comes_back(&mut self, register: &Register<Embedded>) {
         self.see(wait(register.signed()).unwrap().checkpoint.clone());
         self.go_on(register);
         self.check(register);
@@ -188,22 +257,52 @@ impl Client {
         for (index, hash) in &self.receipts {
             let entry = wait(register.entry(*index)).unwrap();
             assert_eq!(entry.leaf.hash(), *hash, "entry {index}");
-            assert!(entry.pae().is_some_and(|pae| entry.leaf.covers(&pae)), "entry {index}");
+            assert!(self.expects(&entry), "entry {index}: {:?}", entry.body);
             let proof = wait(register.inclusion(*index, newest.size)).unwrap();
             merkle::verify_inclusion(*index, newest.size, hash, &proof.hashes, &newest.root)
                 .unwrap();
         }
         self.see(newest);
     }
+
+    /// Whether an entry has its statement, whole: or has not, because that was erased.
+    fn expects(&self, entry: &Entry) -> bool {
+        let is_among = |numbers: &BTreeSet<usize>, body: &Sha256| {
+            numbers.iter().any(|number| ENVELOPES[*number].body() == *body)
+        };
+        match &entry.body {
+            EntryBody::Here { hash, envelope } => {
+                entry.leaf.covers(&envelope.pae()) && !is_among(&self.gone, hash)
+            }
+            EntryBody::Erased(hash) => is_among(&self.gone, hash) || is_among(&self.going, hash),
+            EntryBody::Unknown => false,
+        }
+    }
+
+    /// Whether no file has anything left of what was erased.
+    fn finds_nothing_erased(&self, disk: &SimulatedDisk) -> bool {
+        let start = |number: &usize| {
+            let mut pae = ENVELOPES[*number].pae();
+            pae.truncate(400);
+            pae
+        };
+        let has = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|found| found == part);
+        let gone: Vec<Vec<u8>> = self.gone.iter().map(start).collect();
+        disk.contents().values().all(|bytes| gone.iter().all(|part| !has(bytes, part)))
+    }
 }
 
-/// Every answer to a question of one term is what going through all entries gives.
+/// Every answer to a question of one term is what going through all entries gives. What an erased
+/// statement said an index may know still, and one that was made anew does not.
 fn answers_like_a_scan<S: Storage>(register: &Register<S>) {
     let size = wait(register.signed()).unwrap().checkpoint.size;
     let mut want: BTreeMap<Term, Vec<u64>> = BTreeMap::new();
-    let mut hashes = Vec::new();
+    let (mut hashes, mut erased) = (Vec::new(), BTreeSet::new());
     for index in 0..size {
         let entry = wait(register.entry(index)).unwrap();
+        if matches!(entry.body, EntryBody::Erased(_)) {
+            erased.insert(index);
+        }
         hashes.push(entry.leaf.hash());
         for term in terms(entry.leaf.bytes(), entry.pae().as_deref()) {
             want.entry(term).or_default().push(index);
@@ -219,23 +318,53 @@ fn answers_like_a_scan<S: Storage>(register: &Register<S>) {
             assert_eq!(page.complete_to.size, size);
             found.extend(page.entries.iter().map(|entry| entry.index));
             match page.next {
-                Some(next) => query.start = next,
+                Some(next) => query.start = Some(next),
                 None => break,
             }
         }
+        found.retain(|index| !erased.contains(index) || want.contains(index));
         assert_eq!(found, want, "{term:?}");
     }
 }
 
-/// What a register goes through before and after a fault: commits of one entry and of several,
-/// small and large, over more than one segment.
-const COMMITS: [usize; 7] = [1, 3, 1, 1, 4, 1, 2];
+/// Something that a register is asked to do.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// To commit so many envelopes at once.
+    Commit(usize),
+    /// To erase the statement of this envelope.
+    Erase(usize),
+}
 
-/// Opens the register and commits until something fails; whether nothing did.
+impl Step {
+    const fn erased(self) -> Option<usize> {
+        match self {
+            Self::Commit(_) => None,
+            Self::Erase(number) => Some(number),
+        }
+    }
+}
+
+/// What a register goes through before and after a fault: commits of one entry and of several,
+/// small and large, over more than one segment; a body of several sectors is erased, and a small
+/// one.
+const WORK: [Step; 9] = [
+    Step::Commit(1),
+    Step::Commit(3),
+    Step::Commit(1),
+    Step::Erase(3),
+    Step::Commit(1),
+    Step::Commit(4),
+    Step::Erase(2),
+    Step::Commit(1),
+    Step::Commit(2),
+];
+
+/// Opens the register and works until something fails; whether nothing did.
 fn work(machine: &Machine, client: &mut Client) -> bool {
     let Ok(register) = machine.open() else { return false };
     client.see(wait(register.signed()).unwrap().checkpoint.clone());
-    COMMITS.into_iter().all(|count| client.submit(&register, count).is_ok())
+    WORK.into_iter().all(|step| client.does(&register, step))
 }
 
 /// Copies a folder.

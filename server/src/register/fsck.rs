@@ -35,13 +35,19 @@ use super::tree::Tree;
 pub const MAX_FAULTS: usize = 100;
 /// Of how many entries one is searched for when not all are.
 const SAMPLED: u64 = 64;
+/// Of how many things that entries can be found by all entries are compared, when not all are
+/// searched for.
+const TERMS: usize = 256;
+/// The same, when all are.
+const MORE_TERMS: usize = 16_384;
 
 /// How much of the index is looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Depth {
-    /// The place and the hash of every entry, and one entry in 64 by what it is found by.
+    /// The place and the hash of every entry, one entry in 64 by what it is found by, and of 256
+    /// things to find entries by all the entries.
     Sample,
-    /// Everything about every entry.
+    /// Everything about every entry, and of 16,384 things to find entries by all the entries.
     All,
 }
 
@@ -50,6 +56,13 @@ impl Depth {
         match self {
             Self::Sample => index.is_multiple_of(SAMPLED),
             Self::All => true,
+        }
+    }
+
+    const fn terms(self) -> usize {
+        match self {
+            Self::Sample => TERMS,
+            Self::All => MORE_TERMS,
         }
     }
 }
@@ -82,6 +95,9 @@ pub struct Checked {
     pub indexed: u64,
     /// Entries that were searched for by all that they are found by.
     pub searched: u64,
+    /// Things to find entries by of which all entries were compared: names, steps, signers and so
+    /// on, and hashes of leaves and bodies.
+    pub terms: u64,
     /// What is wrong, at most [`MAX_FAULTS`].
     pub faults: Vec<Fault>,
     /// How many faults are not named.
@@ -180,6 +196,7 @@ pub(super) fn check(
         compared: Vec::new(),
         indexed: 0,
         searched: 0,
+        terms: 0,
         faults: Vec::new(),
         more: 0,
     };

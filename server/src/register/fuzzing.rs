@@ -1,23 +1,25 @@
-//! The parsers of what the register reads from disk and from submitters, each as one function that
-//! a fuzzer can call.
+//! The parsers of what the register reads from disk, from submitters, from witnesses and from
+//! other logs, each as one function that a fuzzer can call.
 //!
 //! They are private parts of the register, and stay so: this module is there in tests and with the
 //! feature `fuzzing`, which only the crate in `fuzz/` turns on. Each target panics when a parser
 //! does, and when what was read cannot be written so that it is read the same again. Bytes under a
 //! checksum are tried as they are and with the checksum put right, so that changes get past it.
 
-use attest::envelope::{Envelope, pae};
-use attest::{Algorithm, Checkpoint, Leaf, Note, NoteSigner, Sha256, SigningKey, Timestamp, json};
-use serde_json::{Value, json};
+mod certificate;
+mod journal;
+mod kept;
+mod log;
+mod sent;
 
-use super::fields::Fields;
-use super::lock::Holder;
-use super::published::{self, Position, Tip};
-use super::record::{JournalId, Lengths, PREFIX_BYTES, Record, RecordBody, RecordLeaf};
-use super::segment::{self, Identity, encode_header, parse_header};
-use super::storage::Stored;
-use super::tree::Tree;
-use crate::wire;
+use std::str::FromStr;
+
+use attest::{Sha256, SigningKey};
+
+#[cfg(test)]
+pub(super) use self::certificate::certificate;
+use super::index;
+use super::record::JournalId;
 
 const JOURNAL: JournalId = JournalId([9; 16]);
 
@@ -32,18 +34,53 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
+const fn target(
+    name: &'static str,
+    read: fn(&[u8]) -> bool,
+    seeds: fn() -> Vec<Vec<u8>>,
+) -> Target {
+    Target { name, read, seeds }
+}
+
 /// Every parser.
-pub const TARGETS: [Target; 10] = [
-    Target { name: "record", read: record, seeds: records },
-    Target { name: "segment", read: header, seeds: headers },
-    Target { name: "published", read: slot, seeds: slots },
-    Target { name: "stored", read: stored, seeds: stored_entries },
-    Target { name: "leaf", read: leaf, seeds: leaves },
-    Target { name: "note", read: note, seeds: notes },
-    Target { name: "checkpoint", read: checkpoint, seeds: checkpoints },
-    Target { name: "holder", read: holder, seeds: holders },
-    Target { name: "submission", read: submission, seeds: submissions },
-    Target { name: "archive", read: archive_list, seeds: archive_lists },
+pub const TARGETS: [Target; 32] = [
+    // The register's own folder.
+    target("record", journal::record, journal::records),
+    target("segment", journal::header, journal::headers),
+    target("published", journal::slot, journal::slots),
+    target("stored", journal::stored, journal::stored_entries),
+    target("erasing", journal::erasing, journal::erasings),
+    target("holder", journal::holder, journal::holders),
+    // Its index.
+    target("index-state", index::fuzzing::state, index::fuzzing::states),
+    target("index-block", index::fuzzing::block, index::fuzzing::blocks),
+    target("index-fences", index::fuzzing::fences, index::fuzzing::fence_rows),
+    target("index-places", index::fuzzing::places, index::fuzzing::place_rows),
+    // What stands beside it, and copies.
+    target("export-line", kept::line, kept::lines),
+    target("export-entries", kept::entries, kept::entry_bundles),
+    target("archive", kept::archive, kept::archives),
+    target("witnesses", kept::witnesses, kept::witness_lists),
+    target("seen", kept::seen, kept::seen_files),
+    target("trust", kept::trust, kept::trust_files),
+    // What a log shows.
+    target("leaf", log::leaf, log::leaves),
+    target("certificate", log::certificate_claims, log::certificates),
+    target("note", log::note, log::notes),
+    target("checkpoint", log::checkpoint, log::checkpoints),
+    target("tile-path", log::tile_path, log::tile_paths),
+    target("proof", log::proof, log::proofs),
+    target("verifier-key", log::verifier_key, log::verifier_keys),
+    target("cosigner-key", log::cosigner_key, log::cosigner_keys),
+    target("cosigned", log::cosigned, log::cosigned_notes),
+    target("bundle", log::bundle, log::bundles),
+    target("statement", log::statement, log::statements),
+    // What is sent.
+    target("submission", sent::submission, sent::submissions),
+    target("entry-request", sent::entry_request, sent::entry_requests),
+    target("search", sent::search, sent::searches),
+    target("add-checkpoint", sent::add_checkpoint, sent::add_checkpoints),
+    target("witness-answer", sent::witness_answer, sent::witness_answers),
 ];
 
 /// Gives `bytes` to the target called `name`; for fuzz targets, which know it.
@@ -53,124 +90,12 @@ pub fn try_one(name: &str, bytes: &[u8]) {
     }
 }
 
-fn record(bytes: &[u8]) -> bool {
-    let mut sealed = bytes.to_vec();
-    // The checked part is as long as there are bytes, and its checksum right.
-    let bodies = bytes.get(16..24).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-    let bodies = usize::try_from(bodies.unwrap_or(0)).unwrap_or(usize::MAX);
-    let checked = Lengths::parse(bytes).map_or(PREFIX_BYTES, |lengths| lengths.checked - 32);
-    let checked = checked.min(bytes.len().saturating_sub(bodies.saturating_add(32)));
-    if checked >= PREFIX_BYTES {
-        put(&mut sealed, 12, &u32::try_from(checked).unwrap_or(u32::MAX).to_be_bytes());
-        seal(&mut sealed, checked);
-    }
-    let is_read = record_as_is(bytes);
-    record_as_is(&sealed) || is_read
-}
-
-fn record_as_is(bytes: &[u8]) -> bool {
-    let Ok((record, checksum)) = Record::parse(bytes, JOURNAL) else { return false };
-    let bodies: Option<Vec<&[u8]>> = (record.bodies.iter().zip(record.body_offsets()))
-        .map(|(body, offset)| {
-            let start = usize::try_from(offset).ok()?;
-            bytes.get(start..start.checked_add(body.length as usize)?)
-        })
-        .collect();
-    for offset in record.leaf_offsets().zip(&record.leaves) {
-        let (start, leaf) = (usize::try_from(offset.0).unwrap_or(usize::MAX), offset.1);
-        assert_eq!(bytes.get(start..start + leaf.bytes.len()), Some(leaf.bytes));
-    }
-    let Some(bodies) = bodies else { return true };
-    let written = record.encode(JOURNAL, &bodies);
-    assert!(written.is_ok(), "{:?}", written.err());
-    if let Ok((written, again)) = written {
-        assert_eq!(again, checksum);
-        let whole = record.lengths().checked + record.lengths().bodies;
-        assert_eq!(written.get(..whole), bytes.get(..whole));
-    }
-    true
-}
-
-fn header(bytes: &[u8]) -> bool {
-    let checked = bytes.get(..segment::CHECKED_BYTES).unwrap_or(bytes);
-    let Ok((version, first, identity, tip)) = parse_header(checked) else { return false };
-    let written = encode_header(&identity, &tip);
-    let again = written.as_ref().ok().and_then(|written| parse_header(written).ok());
-    if version == 1 {
-        assert!(again == Some((version, first, identity, tip)));
-    }
-    true
-}
-
-fn slot(bytes: &[u8]) -> bool {
-    let Some(slot) = bytes.first_chunk::<{ published::SLOT_BYTES }>() else { return false };
-    let mut sealed = *slot;
-    let (checked, _) = slot.split_at(published::CHECKED_BYTES);
-    put(&mut sealed, published::CHECKED_BYTES, Sha256::of(checked).as_bytes());
-    let as_is = published::parse(slot);
-    let Some((_, _, tip)) = as_is.or_else(|| published::parse(&sealed)) else { return false };
-    let mut written = Vec::new();
-    tip.encode(&mut written);
-    assert_eq!(slot.get(40..published::CHECKED_BYTES), Some(written.as_slice()));
-    assert!(Tip::decode(&mut Fields::new(&written)) == Ok(tip));
-    true
-}
-
-fn stored(bytes: &[u8]) -> bool {
-    let Some(stored) = Stored::parse(bytes) else { return false };
-    assert_eq!(stored.encode(), bytes);
-    true
-}
-
-fn leaf(bytes: &[u8]) -> bool {
-    let Ok(leaf) = Leaf::parse(bytes) else { return false };
-    assert_eq!(leaf.bytes(), bytes);
-    let _ = super::facts::terms(bytes, Some(bytes));
-    true
-}
-
-fn note(bytes: &[u8]) -> bool {
-    again::<Note>(bytes)
-}
-
-fn checkpoint(bytes: &[u8]) -> bool {
-    again::<Checkpoint>(bytes)
-}
-
 /// What was read, written, is read the same and written the same.
-fn again<T: std::str::FromStr + ToString>(bytes: &[u8]) -> bool {
+fn again<T: FromStr + ToString>(bytes: &[u8]) -> bool {
     let read = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse::<T>().ok();
     let Some(value) = read(bytes) else { return false };
     let written = value.to_string();
     assert_eq!(read(written.as_bytes()).map(|value| value.to_string()), Some(written));
-    true
-}
-
-fn holder(bytes: &[u8]) -> bool {
-    let Ok(holder) = serde_json::from_slice::<Holder>(bytes) else { return false };
-    let written = serde_json::to_vec(&holder).unwrap_or_default();
-    assert_eq!(serde_json::from_slice::<Holder>(&written).ok(), Some(holder));
-    true
-}
-
-fn archive_list(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(super::archive::is_list)
-}
-
-fn submission(bytes: &[u8]) -> bool {
-    let Ok(submission) = json::parse_as::<wire::Submission>(bytes) else { return false };
-    let keys = submission.verifiers.iter().map(|text| wire::Submission::parse_verifier(text));
-    let keys: Option<Vec<_>> = keys.collect();
-    let envelope = Envelope::parse(submission.envelope.to_string().as_bytes());
-    let (Some(keys), Ok(envelope)) = (keys, envelope) else { return false };
-    let body = envelope.pae();
-    for signature in &envelope.signatures {
-        // Whatever the signature is worth, the leaf of it is read again as it was written.
-        if let Some(key) = keys.first() {
-            let made = Leaf::of(&body, &signature.sig, key);
-            let _ = super::facts::terms(made.bytes(), Some(&body));
-        }
-    }
     true
 }
 
@@ -191,123 +116,10 @@ fn key() -> Option<SigningKey> {
     SigningKey::from_ed25519_seed(&[7; 32]).ok()
 }
 
-fn tip(sequence: u64) -> Tip {
-    Tip {
-        tree: Tree { size: sequence, root: Sha256::of(b"root") },
-        time: Timestamp::UNIX_EPOCH,
-        sequence,
-        checksum: Sha256::of(b"record"),
-        position: Position { segment: 1, offset: 512 * sequence },
-    }
-}
-
-fn records() -> Vec<Vec<u8>> {
-    let bodies: [&[u8]; 2] = [b"body", &[b'b'; 700]];
-    let leaf = |bytes, body: Option<&[u8]>| RecordLeaf { bytes, body: body.map(Sha256::of) };
-    let announced = |body: &&[u8]| RecordBody { hash: Sha256::of(body), length: body.len() as u32 };
-    let make = |leaves: Vec<RecordLeaf<'_>>, bodies: &[&[u8]]| {
-        let to = Tree { size: 3 + leaves.len() as u64, root: Sha256::of(b"to") };
-        let record = Record {
-            sequence: 2,
-            time: Timestamp::UNIX_EPOCH,
-            previous: Sha256::of(b"previous"),
-            from: tip(3).tree,
-            to,
-            leaves,
-            bodies: bodies.iter().map(announced).collect(),
-        };
-        record.encode(JOURNAL, bodies).map(|(bytes, _)| bytes).unwrap_or_default()
-    };
-    vec![
-        make(vec![leaf(b"leaf", None)], &[]),
-        make(vec![leaf(b"one", Some(bodies[0])), leaf(b"two", Some(bodies[1]))], &bodies),
-    ]
-}
-
-fn headers() -> Vec<Vec<u8>> {
-    let identity = |origin: &str| Identity { id: JOURNAL, origin: origin.into() };
-    [("assay.local/00", 0), ("log.example/\u{e9}", 7)]
-        .map(|(origin, sequence)| {
-            encode_header(&identity(origin), &tip(sequence)).unwrap_or_default()
-        })
-        .into()
-}
-
-fn slots() -> Vec<Vec<u8>> {
-    let mut bytes = b"ASSAYPUB\x00\x01\0\0\0\0\0\0".to_vec();
-    bytes.extend_from_slice(&JOURNAL.0);
-    bytes.extend_from_slice(&5_u64.to_be_bytes());
-    tip(4).encode(&mut bytes);
-    let checksum = Sha256::of(&bytes);
-    bytes.extend_from_slice(checksum.as_bytes());
-    vec![bytes]
-}
-
-fn stored_entries() -> Vec<Vec<u8>> {
-    let stored = |body: Option<Sha256>| Stored {
-        time: Timestamp::UNIX_EPOCH,
-        body,
-        leaf: leaves().pop().unwrap_or_default(),
-    };
-    vec![stored(None).encode(), stored(Some(Sha256::of(b"body"))).encode()]
-}
-
-fn leaves() -> Vec<Vec<u8>> {
-    let body = pae("text/plain", b"payload");
-    let keys = Algorithm::ALL.into_iter().filter_map(|one| SigningKey::generate(one).ok());
-    keys.filter_map(|key| {
-        let signature = key.sign(&body).ok()?;
-        Some(Leaf::of(&body, &signature, key.public()).bytes().to_vec())
-    })
-    .collect()
-}
-
-fn checkpoints() -> Vec<Vec<u8>> {
-    let checkpoint =
-        |size| Checkpoint { origin: "assay.local/0".into(), size, root: Sha256::of(b"root") };
-    [0, 7, u64::MAX].map(|size| checkpoint(size).to_string().into_bytes()).into()
-}
-
-fn notes() -> Vec<Vec<u8>> {
-    let signer = key().and_then(|key| NoteSigner::new("assay.local/0", key).ok());
-    let sign = |text: &Vec<u8>| {
-        let note = signer.as_ref()?.sign(std::str::from_utf8(text).ok()?).ok()?;
-        Some(note.to_string().into_bytes())
-    };
-    checkpoints().iter().filter_map(sign).collect()
-}
-
-fn holders() -> Vec<Vec<u8>> {
-    let holders = [Holder::command(), Holder::server("http://127.0.0.1:8080")];
-    holders.iter().filter_map(|holder| serde_json::to_vec(holder).ok()).collect()
-}
-
-fn archive_lists() -> Vec<Vec<u8>> {
-    let hash = |number: u8| Sha256::of(&[number]).hex();
-    let one = format!("1 3 16777216 {} 7 {}\n", hash(1), hash(2));
-    let two = format!("{one}4 4 900 {} 8 {}\n", hash(3), hash(4));
-    vec![one.into_bytes(), two.into_bytes()]
-}
-
-fn submissions() -> Vec<Vec<u8>> {
-    let make = |payload_type: &str, payload: &[u8]| {
-        let key = key()?;
-        let envelope = Envelope::sign(payload_type, payload.to_vec(), &[&key]).ok()?;
-        let envelope: Value = serde_json::from_slice(&envelope.to_json()).ok()?;
-        let verifiers = [wire::Submission::verifier(key.public())];
-        Some(json!({"envelope": envelope, "verifiers": verifiers}).to_string().into_bytes())
-    };
-    let statement = br#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"}}],"predicateType":"https://example.com/x/v1","predicate":{}}"#;
-    [make("text/plain", b"text"), make(attest::envelope::IN_TOTO, statement)]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::simulated::Dice;
     use super::*;
+    use crate::register::simulated::Dice;
 
     /// How often each parser is tried, with a few changes each time.
     const ROUNDS: usize = 6000;
@@ -362,6 +174,20 @@ mod tests {
             for (number, seed) in (target.seeds)().iter().enumerate() {
                 std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
             }
+        }
+    }
+
+    /// `make fuzz` runs what is in `fuzz/`, and nothing else.
+    #[test]
+    fn every_parser_is_a_fuzz_target() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+        for Target { name, .. } in &TARGETS {
+            let lines = format!("[[bin]]\nname = \"{name}\"\npath = \"targets/{name}.rs\"\n");
+            assert!(manifest.contains(&lines), "{name}");
+            let code = std::fs::read_to_string(folder.join(format!("targets/{name}.rs"))).unwrap();
+            assert!(code.contains(&format!("try_one(\"{name}\", bytes)")), "{name}");
         }
     }
 

@@ -198,22 +198,16 @@ impl Reading {
         let path = self.folder.join(path.to_string());
         let limit = u64::from(width) * (MAX_LEAF_BYTES as u64 + 2);
         let bytes = read_bounded(&path, limit)?;
-        let mut leaves = Vec::new();
-        let mut rest = bytes.as_slice();
-        while let Some((length, after)) = rest.split_first_chunk() {
-            let length = usize::from(u16::from_be_bytes(*length));
-            let Some((leaf, after)) = after.split_at_checked(length) else { break };
-            leaves.push(leaf.to_vec());
-            rest = after;
+        match split(&bytes).filter(|leaves| leaves.len() == usize::from(width)) {
+            Some(mut leaves) => {
+                leaves.reverse();
+                Ok(leaves)
+            }
+            None => {
+                let why = "it has not the entries that it should";
+                Err(ExportError::Changed { path, why })
+            }
         }
-        if !rest.is_empty() || leaves.len() != usize::from(width) {
-            return Err(ExportError::Changed {
-                path,
-                why: "it has not the entries that it should",
-            });
-        }
-        leaves.reverse();
-        Ok(leaves)
     }
 
     /// What a leaf covers: the body, or that it was erased.
@@ -237,8 +231,20 @@ impl Reading {
     }
 }
 
+/// The entries of a tile (C2SP tlog-tiles, "Log Entries").
+pub(super) fn split(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut leaves, mut rest) = (Vec::new(), bytes);
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk()?;
+        let (leaf, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        leaves.push(leaf.to_vec());
+        rest = after;
+    }
+    Some(leaves)
+}
+
 /// Reads a line of `entries`.
-fn parse(line: &str) -> Option<(Timestamp, Option<Sha256>)> {
+pub(super) fn parse(line: &str) -> Option<(Timestamp, Option<Sha256>)> {
     let (time, body) = line.split_once(' ')?;
     let time = Timestamp::from_microsecond(time.parse().ok()?).ok()?;
     match body {

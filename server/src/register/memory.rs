@@ -11,7 +11,9 @@ use verify::merkle::Node;
 
 use super::batch::Batch;
 use super::select::select;
-use super::storage::{Blob, CommitError, Head, Key, Page, Query, Storage, StorageError, Stored};
+use super::storage::{
+    Blob, CommitError, Head, Key, Order, Page, Query, Storage, StorageError, Stored,
+};
 use super::tree::Tree;
 
 /// A register in memory.
@@ -88,9 +90,12 @@ impl Storage for Memory {
         let bound = |time| state.first_at(time).unwrap_or(complete_to.size);
         let low = query.from.map_or(0, bound);
         let high = query.until.map_or(complete_to.size, bound);
-        let (indices, next) = select(query, low, high, |term, start| {
-            let list = state.postings.get(&term.digest());
-            Ok(list.and_then(|list| list.range(start..).next().copied()))
+        let (indices, next) = select(query, low, high, |term, from| {
+            let Some(list) = state.postings.get(&term.digest()) else { return Ok(None) };
+            Ok(match query.order {
+                Order::OldestFirst => list.range(from..).next().copied(),
+                Order::NewestFirst => list.range(..=from).next_back().copied(),
+            })
         })?;
         Ok(Page { indices, next, complete_to })
     }

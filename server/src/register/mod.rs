@@ -88,8 +88,8 @@ pub use recovery::Recovery;
 pub use rotation::{Finished, RotateError, Rotated, finish_rotation, rotate_key};
 pub use search::{Compared, Evidence, MAX_EVIDENCE_BYTES, Proofs, Proven, Search, Searched};
 pub use storage::{
-    Blob, Breakdown, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Page,
-    Query, Storage, StorageError, Stored,
+    Blob, Breakdown, CommitError, Damaged, Head, Key, MAX_PAGE, MAX_QUERY_TERMS, Measures, Order,
+    Page, Query, Storage, StorageError, Stored,
 };
 pub use submit::{
     CLOCK_TOLERANCE_MICROSECONDS, MAX_SIGNATURES, MAX_VERIFIERS, Place, Submission, SubmitError,

@@ -13,7 +13,7 @@ use verify::merkle::inclusion_proof;
 use super::entry::{Entry, EntryBody, Found, Signed};
 use super::log::{ReadError, Register};
 use super::measured::Measured;
-use super::storage::{Query, Storage};
+use super::storage::{Order, Query, Storage};
 use super::tree::Tree;
 
 /// Most bytes of statements on a page with proofs, but for its first one: the page ends before
@@ -110,8 +110,8 @@ impl Search {
 }
 
 impl<S: Storage> Register<S> {
-    /// Searches. Ordered by position; the page says what it is complete to, and can be short, or
-    /// empty, and still have a next one.
+    /// Searches. Ordered by position, in the direction that was asked for; the page says what it
+    /// is complete to, and can be short, or empty, and still have a next one.
     ///
     /// # Errors
     /// When the storage does not answer, or there are too many terms.
@@ -121,7 +121,13 @@ impl<S: Storage> Register<S> {
             Proofs::With => Some(self.signed().await?),
             Proofs::Without => None,
         };
-        let page = self.storage.find(&search.indexed()).await?;
+        let mut query = search.indexed();
+        if let (Some(signed), Order::NewestFirst) = (&signed, query.order) {
+            // What is newer than the checkpoint is passed over, and not taken for the first page.
+            let last = signed.checkpoint.size.saturating_sub(1);
+            query.start = Some(query.start.map_or(last, |start| start.min(last)));
+        }
+        let page = self.storage.find(&query).await?;
         let complete_to = match &signed {
             Some(signed) => signed.checkpoint.clone(),
             None => {

@@ -1,24 +1,25 @@
-//! Joining the lists of entries that each term of a query has.
+//! Joining the lists of entries that each term of a query has, from either end.
 //!
 //! Both kinds of storage search with this one function; they differ only in where the next entry
-//! of a term comes from. Work is bounded for each page: a page that reaches the bound says where
+//! of a term, or the one before, comes from. Work is bounded for each page: a page that reaches the bound says where
 //! to go on, so that nothing is missed.
 
 use super::facts::Term;
-use super::storage::{MAX_PAGE, MAX_QUERY_TERMS, Query, StorageError};
+use super::storage::{MAX_PAGE, MAX_QUERY_TERMS, Order, Query, StorageError};
 
 /// Most look-ups for one page.
 const MAX_STEPS: usize = 100_000;
 
 /// Indices that match the query's terms, from `low` up to, without, `high`, and where the next
-/// page starts. `next` gives the first entry of a term at an index or after it.
+/// page starts. `nearest` gives the first entry of a term at an index or after it; with the newest
+/// first, the last one at the index or before it.
 pub(super) fn select(
     query: &Query,
     low: u64,
     high: u64,
-    next: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
+    nearest: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
 ) -> Result<(Vec<u64>, Option<u64>), StorageError> {
-    select_within(query, low, high, MAX_STEPS, next)
+    select_within(query, low, high, MAX_STEPS, nearest)
 }
 
 fn select_within(
@@ -26,32 +27,40 @@ fn select_within(
     low: u64,
     high: u64,
     max_steps: usize,
-    next: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
+    nearest: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
 ) -> Result<(Vec<u64>, Option<u64>), StorageError> {
     if query.terms.len() > MAX_QUERY_TERMS {
         return Err(StorageError::TooManyTerms(query.terms.len()));
     }
     let limit = query.limit.clamp(1, MAX_PAGE);
     let mut found = Vec::new();
-    let mut candidate = low.max(query.start);
+    let mut candidate = match query.order {
+        Order::OldestFirst => Some(low.max(query.start.unwrap_or(0))),
+        Order::NewestFirst => {
+            high.checked_sub(1).map(|last| last.min(query.start.unwrap_or(u64::MAX)))
+        }
+    };
     let mut steps = 0;
-    'candidates: while candidate < high {
+    'candidates: while let Some(at) = candidate.filter(|at| (low..high).contains(at)) {
         if found.len() == limit || steps >= max_steps {
-            return Ok((found, Some(candidate)));
+            return Ok((found, Some(at)));
         }
         for term in &query.terms {
             steps += 1;
-            match next(term, candidate)? {
-                Some(index) if index == candidate => {}
+            match nearest(term, at)? {
+                Some(index) if index == at => {}
                 Some(index) => {
-                    candidate = index;
+                    candidate = Some(index);
                     continue 'candidates;
                 }
                 None => return Ok((found, None)),
             }
         }
-        found.push(candidate);
-        candidate += 1;
+        found.push(at);
+        candidate = match query.order {
+            Order::OldestFirst => at.checked_add(1),
+            Order::NewestFirst => at.checked_sub(1),
+        };
     }
     Ok((found, None))
 }
@@ -72,23 +81,31 @@ mod tests {
         #[test]
         fn pages_together_are_what_a_scan_finds(
             lists in prop::collection::vec(prop::collection::btree_set(0u64..60, 0..40), 0..4),
-            low in 0u64..30, high in 0u64..70, limit in 1usize..5, max_steps in 1usize..10,
+            low in 0u64..30, high in 0u64..70, limit in 1usize..5, max_steps in 1usize..10, newest_first: bool,
         ) {
             let lists: BTreeMap<Term, BTreeSet<u64>> =
                 lists.into_iter().enumerate().map(|(number, list)| (term(number), list)).collect();
-            let want: Vec<u64> = (low..high)
+            let mut want: Vec<u64> = (low..high)
                 .filter(|index| lists.values().all(|list| list.contains(index)))
                 .collect();
-            let mut query = Query { terms: lists.keys().cloned().collect(), limit, ..Query::default() };
+            let order = if newest_first { Order::NewestFirst } else { Order::OldestFirst };
+            if newest_first {
+                want.reverse();
+            }
+            let terms = lists.keys().cloned().collect();
+            let mut query = Query { terms, limit, order, ..Query::default() };
             let mut found = Vec::new();
             for _ in 0..500 {
-                let next = |term: &Term, index| Ok(lists[term].range(index..).next().copied());
-                let (page, start) = select_within(&query, low, high, max_steps, next).unwrap();
+                let nearest = |term: &Term, index| Ok(match order {
+                    Order::OldestFirst => lists[term].range(index..).next().copied(),
+                    Order::NewestFirst => lists[term].range(..=index).next_back().copied(),
+                });
+                let (page, start) = select_within(&query, low, high, max_steps, nearest).unwrap();
                 prop_assert!(page.len() <= limit);
                 found.extend(page);
-                match start {
-                    Some(start) => query.start = start,
-                    None => break,
+                query.start = start;
+                if start.is_none() {
+                    break;
                 }
             }
             prop_assert_eq!(found, want);

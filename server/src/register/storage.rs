@@ -134,13 +134,26 @@ pub struct Query {
     pub from: Option<Timestamp>,
     /// Committed before this time.
     pub until: Option<Timestamp>,
-    /// At this index or after it: the cursor that the page before gave.
-    pub start: u64,
+    /// In which order.
+    pub order: Order,
+    /// Where the page begins: at this index or after it, or, with the newest first, before it. The
+    /// cursor that the page before gave; `None` for the first page.
+    pub start: Option<u64>,
     /// Most entries of the page; at least 1 and at most [`MAX_PAGE`] are given.
     pub limit: usize,
 }
 
-/// A page of an answer, in the order of indices.
+/// In which order entries are found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Order {
+    /// As they were committed.
+    #[default]
+    OldestFirst,
+    /// The other way round.
+    NewestFirst,
+}
+
+/// A page of an answer, in the order that was asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Page {
     /// Indices of the entries that match.
@@ -148,7 +161,9 @@ pub struct Page {
     /// Where the next page starts, if there may be more. A page can be short, or empty, and still
     /// have a next one.
     pub next: Option<u64>,
-    /// No entry of this tree that matches is missing from the pages.
+    /// No entry of this tree that matches is missing between where this page began and where the
+    /// next one does. With the newest first, what was committed after the first page was given is
+    /// in none of the later ones: all of them together are complete to the tree of the first.
     pub complete_to: Tree,
 }
 
@@ -166,7 +181,7 @@ pub trait Storage: Send + Sync {
     /// When it cannot be read, or is not what was stored.
     fn read(&self, key: &Key) -> impl Future<Output = Result<Option<Blob>, StorageError>> + Send;
 
-    /// Searches. Ordered by index.
+    /// Searches. Ordered by index, in the direction that was asked for.
     ///
     /// # Errors
     /// When the index cannot be read, or the query has too many terms.

@@ -65,6 +65,11 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Reply {
     let Ok(text) = String::from_utf8(bytes) else {
         return Reply::Nothing("its answer is not UTF-8".into());
     };
+    understood(status, is_size, &text)
+}
+
+/// What an answer says, with this status and, of type [`SIZE`] or not, this text.
+pub(super) fn understood(status: u16, is_size: bool, text: &str) -> Reply {
     let line = text.strip_suffix('\n');
     match (status, line) {
         (200, Some(lines)) => {
@@ -80,7 +85,7 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Reply {
         },
         // Earlier versions of the protocol answer so when the roots of one size differ.
         (409 | 422, _) => Reply::Inconsistent,
-        _ => Reply::Nothing(format!("{status}: {}", reason(&text))),
+        _ => Reply::Nothing(format!("{status}: {}", reason(text))),
     }
 }
 

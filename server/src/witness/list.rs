@@ -126,8 +126,16 @@ impl WitnessList {
         else {
             return Ok(Self::default());
         };
-        let document: Document = json::parse_as(text.as_bytes())
-            .map_err(|source| ListError::Json { path: path.clone(), source })?;
+        Self::parse(&path, text.as_bytes())
+    }
+
+    /// Reads a list; `path` is where it is from.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ListError> {
+        let document: Document = json::parse_as(bytes)
+            .map_err(|source| ListError::Json { path: path.into(), source })?;
         if document.version != VERSION {
             return Err(ListError::Version(document.version.chars().take(64).collect()));
         }
@@ -144,15 +152,19 @@ impl WitnessList {
     /// # Errors
     /// [`ListError::Io`].
     pub fn save(&self, folder: &Path) -> Result<(), ListError> {
+        let path = folder.join(FILE);
+        durable::replace(&path, &self.to_json()).map_err(|source| ListError::Io { path, source })
+    }
+
+    /// The document.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         let entry = |asked: &Asked| Entry { url: asked.url.clone(), key: asked.key.to_string() };
         let document = Document {
             version: VERSION.into(),
             quorum: self.quorum,
             witnesses: self.witnesses.iter().map(entry).collect(),
         };
-        let path = folder.join(FILE);
-        let text = serde_json::to_vec_pretty(&document).unwrap_or_default();
-        durable::replace(&path, &text).map_err(|source| ListError::Io { path, source })
+        serde_json::to_vec_pretty(&document).unwrap_or_default()
     }
 
     /// Adds the witness with `key`, which answers at `url`.

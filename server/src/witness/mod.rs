@@ -18,6 +18,15 @@ mod service;
 mod state;
 mod store;
 
+/// Whether an answer of a witness is one of those that the protocol has; for fuzzers.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn makes_sense(status: u16, is_size: bool, text: &str) -> bool {
+    matches!(
+        client::understood(status, is_size, text),
+        client::Reply::Lines(_) | client::Reply::Conflict(_)
+    )
+}
+
 pub use cosigning::{Cosigning, CosigningError, restore};
 pub(crate) use cosigning::{FRESH, RETRY};
 pub use fork::{Fork, settle, unsettled};

@@ -12,6 +12,7 @@ use tokio::runtime::Builder;
 use super::folder_error;
 use crate::context::Context;
 use crate::error::Error;
+use crate::keys::KeysError;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 use crate::setup;
@@ -61,8 +62,9 @@ impl EraseArgs {
             return Err(Error::ErasedBefore(self.body));
         };
         let payload = self.tombstone(&pae, predicate_type, cx)?.with_nonce()?.to_json()?;
-        let tombstone = Envelope::sign(envelope::IN_TOTO, payload, &[&key])
-            .map_err(|source| Error::Key { path: file.path().into(), source })?;
+        let tombstone = Envelope::sign(envelope::IN_TOTO, payload, &[&key]).map_err(|source| {
+            Error::Keys(KeysError::Unusable { path: file.path().into(), source })
+        })?;
         drop(key);
         let keys = [public];
         let erased = register.erase(&self.body, &tombstone, &keys, crate::clock::now());

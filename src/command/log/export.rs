@@ -10,7 +10,6 @@ use tokio::runtime::Builder;
 use super::folder_error;
 use crate::context::Context;
 use crate::error::Error;
-use crate::home::Home;
 use crate::page::{Page, Tone};
 use crate::progress::{Bar, Work};
 use crate::render::{Answer, to_json};
@@ -55,10 +54,7 @@ impl ExportArgs {
 
 impl ImportArgs {
     pub(super) fn run(&self, cx: &Context<'_>) -> Result<Copied, Error> {
-        let home = match cx.found_home()? {
-            Some(home) => home,
-            None => Home::make(cx.global.dir.as_deref())?,
-        };
+        let home = cx.home_or_new()?;
         let path = home.register();
         let bar = Bar::of(Work::Copying, cx.printer);
         let runtime = Builder::new_current_thread().build().map_err(Error::Runtime)?;

@@ -19,7 +19,8 @@ use crate::render::{Answer, to_json};
 /// looked at.
 #[derive(Args, Debug)]
 pub(super) struct FsckArgs {
-    /// Search for every entry by all that it is found by; otherwise for one in 64
+    /// Search for every entry by all that it is found by; otherwise for one in 64, and compare
+    /// all entries of 256 names, steps, signers and so on
     #[arg(long)]
     all: bool,
 }
@@ -65,6 +66,8 @@ pub(super) struct Fsck {
     indexed: u64,
     /// Entries that were searched for.
     searched: u64,
+    /// Names, steps, signers and so on of which all entries were compared.
+    terms: u64,
     faults: Vec<Named>,
     /// How many faults are not named.
     more: u64,
@@ -99,6 +102,7 @@ impl Fsck {
             compared: checked.compared.clone(),
             indexed: checked.indexed,
             searched: checked.searched,
+            terms: checked.terms,
             faults: faults.collect(),
             more: checked.more,
         }
@@ -132,7 +136,10 @@ impl Answer for Fsck {
         field(
             page,
             "index",
-            format!("{} entries compared, {} of them searched for", self.indexed, self.searched),
+            format!(
+                "{} entries compared, {} of them searched for, {} search terms read whole",
+                self.indexed, self.searched, self.terms
+            ),
         );
         if self.indexed < *size {
             field(page, "", "it is missing or behind: the next command brings it up".into());

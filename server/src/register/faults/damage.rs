@@ -24,7 +24,7 @@ fn right_or_refused(machine: &Machine, client: &Client, what: &str) -> bool {
         match wait(register.entry(*index)) {
             Ok(entry) => {
                 assert_eq!(entry.leaf.hash(), *hash, "{what}: entry {index}");
-                is_whole &= entry.pae().is_some_and(|pae| entry.leaf.covers(&pae));
+                is_whole &= client.expects(&entry);
             }
             Err(ReadError::Storage(StorageError::Damaged(_) | StorageError::Journal(_))) => {
                 is_whole = false;

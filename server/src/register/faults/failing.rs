@@ -16,8 +16,8 @@ fn survives(breaks: impl Fn(&SimulatedDisk), what: &str, dice: &mut Dice) -> boo
     match machine.open() {
         Err(_) => failed = true,
         Ok(register) => {
-            for count in COMMITS {
-                failed |= client.submit(&register, count).is_err();
+            for step in WORK {
+                failed |= !client.does(&register, step);
             }
             if let Ok(signed) = wait(register.signed()) {
                 client.see(signed.checkpoint.clone());
@@ -34,6 +34,8 @@ fn survives(breaks: impl Fn(&SimulatedDisk), what: &str, dice: &mut Dice) -> boo
         let mut client = client.clone();
         let register = machine.open().unwrap_or_else(|error| panic!("{what}, {after}: {error}"));
         client.comes_back(&register);
+        drop(register);
+        assert!(client.finds_nothing_erased(&machine.disk), "{what}, {after}");
     }
     failed
 }

@@ -19,6 +19,7 @@ fn reopened(disk: SimulatedDisk, client: &Client, what: &str) -> (Machine, Clien
     let register = machine.open().unwrap_or_else(|error| panic!("{what}: {error}"));
     client.comes_back(&register);
     drop(register);
+    assert!(client.finds_nothing_erased(&machine.disk), "{what}");
     (machine, client)
 }
 

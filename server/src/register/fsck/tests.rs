@@ -6,10 +6,15 @@ use verify::merkle::Frontier;
 use super::super::batch::{Batch, Body, Covered, NewEntry};
 use super::super::contract::wait;
 use super::super::embedded::Embedded;
+use super::super::facts::Term;
+use super::super::index::Addition;
+use super::super::published::Tip;
 use super::super::record::JournalId;
+use super::super::record::Record;
 use super::super::segment::path_of;
 use super::super::simulated::SimulatedDisk;
 use super::super::storage::Storage as _;
+use super::super::walk::{Step, Walk};
 use super::*;
 
 const ID: JournalId = JournalId([6; 16]);
@@ -40,7 +45,8 @@ impl Rig {
         let (mut frontier, mut head, mut trees) = (Frontier::new(), None, vec![Tree::empty()]);
         for number in 0..commits {
             let payload = format!("payload {number}");
-            let pae = attest::envelope::pae("text/plain", payload.as_bytes());
+            let payload_type = ["text/plain", "text/html"][number as usize / 2 % 2];
+            let pae = attest::envelope::pae(payload_type, payload.as_bytes());
             let body = Arc::new(Body::new(pae));
             let entries = (0..2).map(|side| {
                 let leaf = format!("leaf {number} {side}").into_bytes();
@@ -65,6 +71,38 @@ impl Rig {
         let index = index.is_dir().then_some(index.as_path());
         check(disk, segments, index, marks, Depth::All, &Silent).unwrap()
     }
+
+    /// Makes the index anew, with other terms than the journal's for some entries.
+    fn index_with(&self, terms: impl Fn(u64, Vec<Sha256>) -> Vec<Sha256>) {
+        let folder = self.folder.path().join(INDEX);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let index = Index::open(&folder, SMALL.cache_bytes, ID).unwrap();
+        let segments = Segments::open(Arc::new(self.disk.clone())).unwrap().unwrap();
+        let mut walk = Walk::after(&segments, &Tip::empty()).unwrap();
+        let mut frontier = Frontier::new();
+        loop {
+            let before = *walk.tip();
+            let Step::Record(bytes, tip) = walk.step().unwrap() else { return };
+            let (record, _) = Record::parse(&bytes, ID).unwrap();
+            let [body] = record.bodies.as_slice() else { panic!("one body") };
+            let start = record.body_offsets().next().unwrap() as usize;
+            let found = Body::new(bytes[start..start + body.length as usize].to_vec());
+            let covered = match found.hash() == body.hash {
+                true => Covered::Body(Arc::new(found)),
+                false => Covered::Erased(body.hash),
+            };
+            let entries = record.leaves.iter().zip(before.tree.size..).map(|(leaf, index)| {
+                let entry = NewEntry::new(leaf.bytes.to_vec(), covered.clone());
+                let terms = terms(index, entry.terms().to_vec());
+                Arc::new(entry.with_terms(terms))
+            });
+            let batch = Batch::new(&frontier, record.time, entries.collect()).unwrap();
+            frontier = batch.frontier().clone();
+            let mut addition = Addition::after(ID, before);
+            addition.push(&batch, &record, tip);
+            index.apply(addition).unwrap();
+        }
+    }
 }
 
 /// Where the last byte stands that is not zero.
@@ -84,6 +122,8 @@ fn a_sound_register_is_read_whole() {
     assert_eq!((checked.commits, checked.tree), (20, rig.trees[20]));
     assert_eq!((checked.bodies, checked.erased), (20, 0));
     assert_eq!((checked.indexed, checked.searched), (40, 40));
+    // 40 leaves, 20 bodies, and two types.
+    assert_eq!(checked.terms, 62);
     assert_eq!(checked.compared, ["what was seen before", "`published`"]);
     assert!(Rig::of(0).check(&[]).is_sound());
 }
@@ -177,6 +217,38 @@ fn a_tail_that_was_never_finished_is_no_fault_and_a_lost_end_is() {
     let rig = Rig::of(1);
     rig.disk.remove("published");
     assert!(matches!(rig.check(&[]).faults[..], [Fault::Unusable { what: "`published`", .. }]));
+}
+
+#[test]
+fn entries_are_found_by_what_they_say_and_by_nothing_else() {
+    let rig = Rig::of(40);
+    let html = || Term::Type("text/html".into()).digest();
+    rig.index_with(|_, terms| terms);
+    assert_eq!(rig.check(&[]).faults, []);
+    // Entry 9 says that it is plain, and so does entry 16.
+    rig.index_with(|index, mut terms| {
+        terms.extend((index == 9).then(html));
+        terms
+    });
+    let what = "it is found by what it does not say";
+    assert_eq!(rig.check(&[]).faults, [Fault::Row { index: 9, what }]);
+    rig.index_with(|index, terms| if index == 16 { vec![html()] } else { terms });
+    let faults = rig.check(&[]).faults;
+    let missing = "what it is found by";
+    assert_eq!(faults[0], Fault::Row { index: 16, what: missing });
+    assert!(faults.contains(&Fault::Row { index: 16, what }), "{faults:?}");
+    // An erased statement may have said so.
+    let first = rig.trees[5];
+    rig.disk.tamper(&path_of(1), |bytes| {
+        let body = bytes.windows(9).position(|part| part == b"payload 4").unwrap();
+        let start = bytes[..body].windows(6).rposition(|part| part == b"DSSEv1").unwrap();
+        bytes[start..body + 9].fill(0);
+    });
+    rig.index_with(|index, mut terms| {
+        terms.extend((index == first.size - 1).then(html));
+        terms
+    });
+    assert_eq!(rig.check(&[]).faults, []);
 }
 
 #[test]

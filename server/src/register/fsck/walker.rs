@@ -8,7 +8,7 @@ use attest::{Leaf, Sha256};
 use verify::merkle::Frontier;
 
 use super::super::batch::{Batch, Body, Covered, NewEntry};
-use super::super::index::{Addition, Difference, IndexError};
+use super::super::index::{Addition, Difference, IndexError, Sample};
 use super::super::journal::JournalError;
 use super::super::published::{Position, Tip};
 use super::super::reader::Reader;
@@ -33,6 +33,9 @@ pub(super) struct Walker<'c> {
     depth: Depth,
     /// Hashes of the bodies that were brought so far.
     brought: HashSet<Sha256>,
+    sample: Sample,
+    /// Sequence of the last record that is in the sample.
+    sampled_to: u64,
     frontier: Frontier,
 }
 
@@ -46,12 +49,41 @@ impl<'c> Walker<'c> {
         depth: Depth,
     ) -> Self {
         let (brought, frontier) = (HashSet::new(), Frontier::new());
-        let (indexed_to, erasing) = (0, None);
-        Self { segments, reader, indexed_to, erasing, marks, published, depth, brought, frontier }
+        let (indexed_to, erasing, sample) = (0, None, Sample::of(depth.terms()));
+        Self {
+            segments,
+            reader,
+            indexed_to,
+            erasing,
+            marks,
+            published,
+            depth,
+            brought,
+            sample,
+            sampled_to: 0,
+            frontier,
+        }
     }
 
-    /// Goes to the end of the journal, or as far as it can be read.
+    /// Goes to the end of the journal, or as far as it can be read, and holds the sample of what
+    /// entries are found by against the index.
     pub(super) fn walk(
+        &mut self,
+        checked: &mut Checked,
+        progress: &dyn Progress,
+    ) -> Result<(), StorageError> {
+        self.walk_journal(checked, progress)?;
+        let Some(reader) = self.reader else { return Ok(()) };
+        // Of a journal that was not read to its end, it is not known what the rest says.
+        if self.sampled_to != self.indexed_to {
+            return Ok(());
+        }
+        Self::differences(self.sample.compare(&reader.index), 0, checked)?;
+        checked.terms = self.sample.len() as u64;
+        Ok(())
+    }
+
+    fn walk_journal(
         &mut self,
         checked: &mut Checked,
         progress: &dyn Progress,
@@ -135,6 +167,7 @@ impl<'c> Walker<'c> {
         let position = tip.position;
         let own = self.bodies(&record, bytes, position, checked);
         let mut entries = Vec::with_capacity(record.leaves.len());
+        let mut unclear = Vec::new();
         for (leaf, index) in record.leaves.iter().zip(record.from.size..) {
             let covered = match leaf.body {
                 None => Covered::Unknown,
@@ -153,6 +186,9 @@ impl<'c> Walker<'c> {
                     None => self.earlier(body, index),
                 },
             };
+            if matches!(covered, Covered::Erased(_)) {
+                unclear.push(index);
+            }
             entries.push(Arc::new(NewEntry::new(leaf.bytes.to_vec(), covered)));
         }
         let batch = Batch::new(&self.frontier, record.time, entries);
@@ -161,7 +197,7 @@ impl<'c> Walker<'c> {
             return Ok(false);
         };
         self.hold_marks(&batch, &tip, checked);
-        self.compare(&batch, &record, before, tip, checked)?;
+        self.compare(&batch, &record, before, tip, &unclear, checked)?;
         self.frontier = batch.frontier().clone();
         checked.tree = record.to;
         checked.commits += 1;
@@ -234,11 +270,12 @@ impl<'c> Walker<'c> {
 
     /// Holds the index against a commit.
     fn compare(
-        &self,
+        &mut self,
         batch: &Batch,
         record: &Record<'_>,
         before: &Tip,
         tip: Tip,
+        unclear: &[u64],
         checked: &mut Checked,
     ) -> Result<(), StorageError> {
         let Some(reader) = self.reader.filter(|_| tip.sequence <= self.indexed_to) else {
@@ -246,21 +283,34 @@ impl<'c> Walker<'c> {
         };
         let mut addition = Addition::after(self.segments.identity().id, *before);
         addition.push(batch, record, tip);
-        match reader.index.compare(&addition, |index| self.depth.searches(index)) {
+        let compared = reader.index.compare(&addition, |index| self.depth.searches(index));
+        Self::differences(compared, batch.from().size, checked)?;
+        self.sample.take(&addition, unclear);
+        self.sampled_to = tip.sequence;
+        let indices = batch.from().size..batch.head().size;
+        checked.indexed += batch.entries().len() as u64;
+        checked.searched += indices.filter(|index| self.depth.searches(*index)).count() as u64;
+        Ok(())
+    }
+
+    /// Notes what the index says otherwise; of a row that cannot be read it is only known that it
+    /// is about entries from `first` on.
+    fn differences(
+        compared: Result<Vec<Difference>, IndexError>,
+        first: u64,
+        checked: &mut Checked,
+    ) -> Result<(), StorageError> {
+        match compared {
             Ok(differences) => {
                 for Difference { index, what } in differences {
                     checked.fault(Fault::Row { index, what });
                 }
             }
             Err(IndexError::Row(_)) => {
-                let index = batch.from().size;
-                checked.fault(Fault::Row { index, what: "a row is damaged or missing" });
+                checked.fault(Fault::Row { index: first, what: "a row is damaged or missing" });
             }
             Err(error) => return Err(error.into()),
         }
-        let indices = batch.from().size..batch.head().size;
-        checked.indexed += batch.entries().len() as u64;
-        checked.searched += indices.filter(|index| self.depth.searches(*index)).count() as u64;
         Ok(())
     }
 }

@@ -26,11 +26,14 @@ mod block;
 mod compare;
 mod filter;
 mod fingerprint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod hashes;
 mod merge;
 mod places;
 mod recent;
 mod run;
+mod sample;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -49,6 +52,7 @@ use self::merge::{Merge, Progress, due, work_for};
 pub(super) use self::places::{BodyPlace, Place};
 use self::recent::Recent;
 use self::run::{ROW_KINDS, Run, Writer};
+pub(super) use self::sample::Sample;
 use super::batch::Batch;
 use super::facts::Term;
 use super::fields::{Fields, Short};
@@ -481,14 +485,7 @@ impl Index {
     }
 
     fn list(&self, rows: &mut sled::Batch, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) {
-        let mut state = Vec::with_capacity(1024);
-        state.extend_from_slice(&VERSION.to_be_bytes());
-        state.extend_from_slice(&self.journal.0);
-        tip.encode(&mut state);
-        put_number(&mut state, next_id);
-        for run in runs {
-            run.encode(&mut state);
-        }
+        let state = list(self.journal, tip, next_id, runs);
         rows.insert(STATE, if self.is_condemned() { CONDEMNED.to_vec() } else { state });
     }
 
@@ -572,6 +569,25 @@ impl Index {
         self.next_of(Kind::Term, &term.digest(), start)
     }
 
+    /// The last entry with `term` at `end` or before it.
+    pub(super) fn previous(&self, term: &Term, end: u64) -> Result<Option<u64>, IndexError> {
+        let fingerprint = self.fingerprints.of(Kind::Term, &term.digest());
+        let (runs, newest) = {
+            let recent = self.recent();
+            (self.runs(), recent.previous(fingerprint, end))
+        };
+        if newest.is_some() {
+            return Ok(newest);
+        }
+        let until = runs.partition_point(|run| run.first <= end);
+        for run in runs.get(..until).unwrap_or_default().iter().rev() {
+            if let Some(index) = run.previous(&self.database, fingerprint, end)? {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
     fn next_of(&self, kind: Kind, digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
         self.next_with(self.fingerprints.of(kind, digest), start)
     }
@@ -628,6 +644,19 @@ impl Drop for Index {
             tracing::warn!(%error, "the index is brought up to the journal at the next start");
         }
     }
+}
+
+/// The state row.
+fn list(journal: JournalId, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) -> Vec<u8> {
+    let mut state = Vec::with_capacity(1024);
+    state.extend_from_slice(&VERSION.to_be_bytes());
+    state.extend_from_slice(&journal.0);
+    tip.encode(&mut state);
+    put_number(&mut state, next_id);
+    for run in runs {
+        run.encode(&mut state);
+    }
+    state
 }
 
 /// What the state row says.

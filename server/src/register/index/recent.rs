@@ -150,6 +150,14 @@ impl Recent {
         more.get(more.partition_point(|index| *index < start)).copied()
     }
 
+    /// The last entry with `fingerprint` at `end` or before it.
+    pub(super) fn previous(&self, fingerprint: u64, end: u64) -> Option<u64> {
+        let Positions { first, more } = self.found_by.get(&fingerprint)?;
+        let before = more.partition_point(|index| *index <= end);
+        let last = before.checked_sub(1).and_then(|last| more.get(last)).unwrap_or(first);
+        (*last <= end).then_some(*last)
+    }
+
     /// The first entry that was committed at `time` or after it.
     pub(super) fn first_at(&self, time: Timestamp) -> Option<u64> {
         let number = self.places.partition_point(|place| place.time < time);

@@ -24,22 +24,22 @@ pub(super) struct Run {
     /// How many entries.
     pub(super) count: u64,
     /// How many blocks of postings.
-    blocks: u32,
+    pub(super) blocks: u32,
     /// How many postings.
     pub(super) postings: u64,
     /// How many fingerprints, at most: what its filter was made for.
     pub(super) fingerprints: u64,
     fences: OnceLock<Vec<Posting>>,
-    filter: Vec<OnceLock<sled::IVec>>,
+    filter_blocks: u32,
+    filter: OnceLock<Vec<OnceLock<sled::IVec>>>,
 }
 
 impl Run {
     fn new(id: u64, first: u64, count: u64, blocks: u32, postings: u64, fingerprints: u64) -> Self {
         // A run of one block is looked into, which costs as much as asking its filter.
         let filter_blocks = if blocks > 1 { blocks_for(fingerprints) } else { 0 };
-        let mut filter = Vec::new();
-        filter.resize_with(filter_blocks as usize, OnceLock::new);
-        Self { id, first, count, blocks, postings, fingerprints, fences: OnceLock::new(), filter }
+        let (fences, filter) = (OnceLock::new(), OnceLock::new());
+        Self { id, first, count, blocks, postings, fingerprints, fences, filter_blocks, filter }
     }
 
     /// Position after its last entry.
@@ -108,10 +108,41 @@ impl Run {
         Ok(None)
     }
 
+    /// The last entry with `fingerprint` at `end` or before it. Reads one block, as blocks are only
+    /// read from their start.
+    pub(super) fn previous(
+        &self,
+        database: &sled::Db,
+        fingerprint: u64,
+        end: u64,
+    ) -> Result<Option<u64>, IndexError> {
+        if end < self.first || self.blocks == 0 || !self.may_have(database, fingerprint)? {
+            return Ok(None);
+        }
+        let to = Posting { fingerprint, index: end };
+        // What is looked for is in the last block that starts at it or before it.
+        let before = match self.blocks {
+            1 => 1,
+            _ => self.fences(database)?.partition_point(|fence| *fence <= to),
+        };
+        let Some(number) = before.checked_sub(1) else { return Ok(None) };
+        let row = self.block(database, u32::try_from(number).unwrap_or(u32::MAX))?;
+        let mut last = None;
+        for posting in Postings::new(&row, self.first) {
+            let posting = posting.map_err(|Short| IndexError::Row('p'))?;
+            if posting > to {
+                break;
+            }
+            if posting.fingerprint == fingerprint {
+                last = Some(posting.index);
+            }
+        }
+        Ok(last)
+    }
+
     fn may_have(&self, database: &sled::Db, fingerprint: u64) -> Result<bool, IndexError> {
-        let blocks = u32::try_from(self.filter.len()).unwrap_or(u32::MAX);
-        let number = block_of(fingerprint, blocks);
-        let Some(kept) = self.filter.get(number as usize) else { return Ok(true) };
+        let number = block_of(fingerprint, self.filter_blocks);
+        let Some(kept) = self.filter(database)?.get(number as usize) else { return Ok(true) };
         if let Some(block) = kept.get() {
             return Ok(may_have(block, fingerprint));
         }
@@ -120,22 +151,33 @@ impl Run {
         Ok(may_have(kept.get_or_init(|| row), fingerprint))
     }
 
+    /// What has been read of the filter. How long it is says the list of runs: nothing is kept free
+    /// for it before its last row is there.
+    fn filter(&self, database: &sled::Db) -> Result<&[OnceLock<sled::IVec>], IndexError> {
+        if let Some(filter) = self.filter.get() {
+            return Ok(filter);
+        }
+        if let Some(last) = self.filter_blocks.checked_sub(1)
+            && !database.contains_key(self.key(b'f', last))?
+        {
+            return Err(IndexError::Row('f'));
+        }
+        Ok(self.filter.get_or_init(|| {
+            let mut filter = Vec::new();
+            filter.resize_with(self.filter_blocks as usize, OnceLock::new);
+            filter
+        }))
+    }
+
     /// The first posting of each block.
     fn fences(&self, database: &sled::Db) -> Result<&[Posting], IndexError> {
         if let Some(fences) = self.fences.get() {
             return Ok(fences);
         }
-        let mut fences = Vec::with_capacity(self.blocks as usize);
+        let mut fences = Vec::new();
         for number in 0..fence_rows(self.blocks) {
             let row = database.get(self.key(b'q', number))?.ok_or(IndexError::Row('q'))?;
-            let mut fields = Fields::new(&row);
-            let mut parse = || -> Result<(), Short> {
-                while !fields.rest().is_empty() {
-                    fences.push(Posting { fingerprint: fields.u64()?, index: fields.u64()? });
-                }
-                Ok(())
-            };
-            parse().map_err(|Short| IndexError::Row('q'))?;
+            fences.extend(fences_of(&row).map_err(|Short| IndexError::Row('q'))?);
         }
         if fences.len() != self.blocks as usize || !fences.is_sorted() {
             return Err(IndexError::Row('q'));
@@ -157,7 +199,7 @@ impl Run {
         let kinds = [
             (b'p', self.blocks),
             (b'q', if self.blocks > 1 { fence_rows(self.blocks) } else { 0 }),
-            (b'f', u32::try_from(self.filter.len()).unwrap_or(u32::MAX)),
+            (b'f', self.filter_blocks),
         ];
         for (kind, count) in kinds {
             for number in 0..count {
@@ -173,6 +215,15 @@ pub(super) const ROW_KINDS: [u8; 3] = *b"fpq";
 /// The name of a row of a run.
 pub(super) fn row_key(kind: u8, run: u64, number: u32) -> Vec<u8> {
     key(kind, &[&run.to_be_bytes(), &number.to_be_bytes()])
+}
+
+/// The fences of one row.
+pub(super) fn fences_of(row: &[u8]) -> Result<Vec<Posting>, Short> {
+    let (mut fields, mut fences) = (Fields::new(row), Vec::new());
+    while !fields.rest().is_empty() {
+        fences.push(Posting { fingerprint: fields.u64()?, index: fields.u64()? });
+    }
+    Ok(fences)
 }
 
 fn fence_rows(blocks: u32) -> u32 {

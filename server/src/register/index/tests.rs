@@ -96,10 +96,13 @@ proptest! {
             for start in [0, list[0], list[0] + 1, list[list.len() / 2], size] {
                 let want = list.iter().find(|at| **at >= start).copied();
                 prop_assert_eq!(index.next(&term(*number), start).unwrap(), want);
+                let want = list.iter().rfind(|at| **at <= start).copied();
+                prop_assert_eq!(index.previous(&term(*number), start).unwrap(), want);
             }
         }
         for absent in 10_000..10_200 {
             prop_assert_eq!(index.next(&term(absent), 0).unwrap(), None);
+            prop_assert_eq!(index.previous(&term(absent), u64::MAX).unwrap(), None);
         }
         for at in (0..size).step_by(7) {
             prop_assert_eq!(index.index_of(&Sha256::of(&at.to_be_bytes())).unwrap(), Some(at));
@@ -167,6 +170,7 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
         let leaf = Sha256::of(&1000_u64.to_be_bytes());
         let answers = [
             index.next(&term(1000), 0).map(|found| found == Some(1000)),
+            index.previous(&term(1000), u64::MAX).map(|found| found == Some(1000)),
             index.index_of(&leaf).map(|found| found == Some(1000)),
             index.first_at(Timestamp::UNIX_EPOCH).map(|found| found == Some(0)),
         ];
@@ -231,4 +235,29 @@ fn an_index_without_its_state_row_is_unknown_unless_new() {
     index.database.insert(b"e\0\0\0\0\0\0\0\0", b"short").unwrap();
     assert!(matches!(index.place(0), Err(IndexError::Row('e'))));
     assert_eq!(index.place(64).unwrap(), None);
+}
+
+#[test]
+fn a_run_that_claims_to_be_huge_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (index, mut frontier) = (open(folder.path()), Frontier::new());
+    let run = |blocks: u32, postings: u64| {
+        let mut bytes = Vec::new();
+        for number in [0, 2000, blocks.into(), postings, postings] {
+            put_number(&mut bytes, number);
+        }
+        Run::decode(&mut bytes.as_slice(), 0).unwrap()
+    };
+    let huge = run(u32::MAX, u64::MAX);
+    for found in [huge.next(&index.database, 7, 0), huge.previous(&index.database, 7, 9)] {
+        assert!(matches!(found, Err(IndexError::Row('f'))), "{found:?}");
+    }
+    // What is there is read.
+    let entries: Vec<Vec<u64>> = (0..2000).map(|number| vec![number]).collect();
+    index.apply(addition(&mut frontier, &entries)).unwrap();
+    index.write().unwrap();
+    let wanted = Fingerprints::new(JOURNAL).of(Kind::Term, &term(1000).digest());
+    let written = index.runs().first().map(Arc::clone).unwrap();
+    let same = run(written.blocks, written.fingerprints);
+    assert_eq!(same.next(&index.database, wanted, 0).unwrap(), Some(1000));
 }

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use verify::merkle::{leaf_hash, verify_inclusion};
 
 use super::super::contract::wait;
+use super::super::fuzzing::certificate;
 use super::super::{
-    Body, Covered, Embedded, Holder, MAX_QUERY_TERMS, Memory, NewEntry, StorageError, Term,
+    Body, Covered, Embedded, Holder, MAX_QUERY_TERMS, Memory, NewEntry, Order, StorageError, Term,
     open_or_create, words,
 };
 use super::*;
@@ -33,44 +34,11 @@ fn in_folder(folder: &std::path::Path) -> Register<Embedded> {
     wait(open_or_create(folder, &Holder::command(), patience)).unwrap()
 }
 
-/// A value of DER with its tag and length.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let content = parts.concat();
-    let length = content.len();
-    let head = match length {
-        0..128 => vec![tag, length as u8],
-        128..256 => vec![tag, 0x81, length as u8],
-        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
-    };
-    [head, content].concat()
-}
-
 /// The leaf of a keyless signature: its certificate, which nobody signed, names `name` and
 /// `issuer`.
 pub(in super::super) fn certified(name: &str, issuer: &str) -> Vec<u8> {
     let key = SigningKey::generate(Algorithm::P256).unwrap();
-    let algorithm = tlv(0x30, &[&tlv(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
-    let version = tlv(0xa0, &[&tlv(2, &[&[2]])]);
-    let time = tlv(0x17, &[b"260101000000Z"]);
-    let validity = tlv(0x30, &[&time, &time]);
-    let (nobody, serial) = (tlv(0x30, &[]), tlv(2, &[&[1]]));
-    let extension = |id: &[u8], value: &[u8]| tlv(0x30, &[&tlv(6, &[id]), &tlv(4, &[value])]);
-    let names = tlv(0x30, &[&tlv(0x81, &[name.as_bytes()])]);
-    let names = extension(&[0x55, 0x1d, 0x11], &names);
-    let issuer = tlv(0x0c, &[issuer.as_bytes()]);
-    let issuer = extension(&[0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 8], &issuer);
-    let extensions = tlv(0xa3, &[&tlv(0x30, &[&names, &issuer])]);
-    let parts: [&[u8]; 8] = [
-        &version,
-        &serial,
-        &algorithm,
-        &nobody,
-        &validity,
-        &nobody,
-        key.public().der(),
-        &extensions,
-    ];
-    let certificate = tlv(0x30, &[&tlv(0x30, &parts), &algorithm, &tlv(3, &[&[0, 0]])]);
+    let certificate = certificate(name, issuer, key.public());
     let digest = STANDARD.encode(Sha256::of(name.as_bytes()).as_bytes());
     let certificate = STANDARD.encode(certificate);
     let leaf = format!(
@@ -257,7 +225,7 @@ fn all<S: Storage>(register: &Register<S>, mut search: Search) -> (Vec<u64>, u64
         found.extend(page.found.entries.iter().map(|entry| entry.index));
         compared += page.compared.map_or(0, |compared| compared.entries);
         match page.found.next {
-            Some(next) => search.query.start = next,
+            Some(next) => search.query.start = Some(next),
             None => return (found, compared),
         }
     }
@@ -280,10 +248,19 @@ fn agrees<S: Storage>(register: &Register<S>, made: &[Made], chosen: &[Vec<usize
         let matches = |it: &Made| chosen.iter().all(|one| parts[*one].1(it));
         let want: Vec<u64> =
             (0_u64..).zip(made).filter(|(_, it)| matches(it)).map(|(index, _)| index).collect();
-        assert_eq!(all(register, search.clone()).0, want, "{search:?}");
-        search.query.start = 5;
-        let rest: Vec<u64> = want.into_iter().filter(|index| *index >= 5).collect();
-        assert_eq!(all(register, search.clone()).0, rest, "{search:?}");
+        let upward = |index: &u64| *index >= 5;
+        let downward = |index: &u64| *index <= 5;
+        let back: Vec<u64> = want.iter().rev().copied().collect();
+        for (order, want, rest) in [
+            (Order::OldestFirst, &want, upward as fn(&u64) -> bool),
+            (Order::NewestFirst, &back, downward),
+        ] {
+            (search.query.order, search.query.start) = (order, None);
+            assert_eq!(all(register, search.clone()).0, *want, "{search:?}");
+            search.query.start = Some(5);
+            let rest: Vec<u64> = want.iter().copied().filter(rest).collect();
+            assert_eq!(all(register, search.clone()).0, rest, "{search:?}");
+        }
     }
 }
 
@@ -355,7 +332,12 @@ fn a_page_with_proofs_ends_before_it_is_too_large() {
     let search = Search { query, proofs: Proofs::With, ..Search::default() };
     let page = wait(register.search(&search)).unwrap();
     assert_eq!((page.found.entries.len(), page.found.next), (2, Some(2)));
-    assert_eq!(all(&register, search).0, [0, 1, 2, 3, 4]);
+    assert_eq!(all(&register, search.clone()).0, [0, 1, 2, 3, 4]);
+    let query = Query { order: Order::NewestFirst, ..search.query };
+    let search = Search { query, ..search };
+    let page = wait(register.search(&search)).unwrap();
+    assert_eq!((page.found.entries.len(), page.found.next), (2, Some(2)));
+    assert_eq!(all(&register, search).0, [4, 3, 2, 1, 0]);
 }
 
 #[test]
@@ -384,5 +366,31 @@ fn numbers_that_were_compared_are_counted_and_metrics_are_terms() {
         let answer = wait(register.search(&many));
         let refused = matches!(answer, Err(ReadError::Storage(StorageError::TooManyTerms(_))));
         assert_eq!(refused, !fits, "{count}");
+    }
+}
+
+/// What is committed between two pages belongs to neither, unless it is proven: then the page is
+/// complete to the checkpoint that it shows, and the entry comes with the next question.
+#[test]
+fn pages_of_the_newest_are_complete_to_the_tree_of_the_first() {
+    for proofs in [Proofs::Without, Proofs::With] {
+        let register = in_memory();
+        let one = |number: u8| entry(&key(1), "text/plain", &[number]);
+        wait(register.append((0..5).map(one).collect(), at(1))).unwrap();
+        let query = Query { limit: 2, order: Order::NewestFirst, ..Query::default() };
+        let mut search = Search { query, proofs, ..Search::default() };
+        let (mut found, mut first) = (Vec::new(), None);
+        for number in 5..10 {
+            let page = wait(register.search(&search)).unwrap().found;
+            let complete_to = first.get_or_insert(page.complete_to.size);
+            assert!(page.complete_to.size >= *complete_to);
+            found.extend(page.entries.iter().map(|entry| entry.index));
+            search.query.start = page.next;
+            if page.next.is_none() {
+                break;
+            }
+            wait(register.append(vec![one(number)], at(2))).unwrap();
+        }
+        assert_eq!((found, first), (vec![4, 3, 2, 1, 0], Some(5)));
     }
 }

@@ -1,0 +1,34 @@
+//! A certificate that nobody issued, to read claims from.
+
+use attest::PublicKey;
+
+/// A value of DER with its tag and length.
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = content.len();
+    let low = |length: usize| u8::try_from(length & 0xff).unwrap_or(u8::MAX);
+    let head = match length {
+        0..128 => vec![tag, low(length)],
+        128..256 => vec![tag, 0x81, low(length)],
+        _ => vec![tag, 0x82, low(length >> 8), low(length)],
+    };
+    [head, content].concat()
+}
+
+/// A certificate of `key`, which nobody signed, that names `name` and its `issuer`.
+pub(in super::super) fn certificate(name: &str, issuer: &str, key: &PublicKey) -> Vec<u8> {
+    let algorithm = tlv(0x30, &[&tlv(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
+    let version = tlv(0xa0, &[&tlv(2, &[&[2]])]);
+    let time = tlv(0x17, &[b"260101000000Z"]);
+    let validity = tlv(0x30, &[&time, &time]);
+    let (nobody, serial) = (tlv(0x30, &[]), tlv(2, &[&[1]]));
+    let extension = |id: &[u8], value: &[u8]| tlv(0x30, &[&tlv(6, &[id]), &tlv(4, &[value])]);
+    let names = tlv(0x30, &[&tlv(0x81, &[name.as_bytes()])]);
+    let names = extension(&[0x55, 0x1d, 0x11], &names);
+    let issuer = tlv(0x0c, &[issuer.as_bytes()]);
+    let issuer = extension(&[0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 8], &issuer);
+    let extensions = tlv(0xa3, &[&tlv(0x30, &[&names, &issuer])]);
+    let parts: [&[u8]; 8] =
+        [&version, &serial, &algorithm, &nobody, &validity, &nobody, key.der(), &extensions];
+    tlv(0x30, &[&tlv(0x30, &parts), &algorithm, &tlv(3, &[&[0, 0]])])
+}

@@ -152,8 +152,12 @@ pub fn check_product_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Resu
     let mut seen = HashSet::new();
     for name in names {
         check_artifact_name(name)?;
-        // Full case folding is what lowercasing after uppercasing comes to.
-        let folded: String = name.to_uppercase().to_lowercase().nfc().collect();
+        let folded: String = if name.is_ascii() {
+            name.to_ascii_lowercase()
+        } else {
+            // Full case folding is what lowercasing after uppercasing comes to.
+            name.to_uppercase().to_lowercase().nfc().collect()
+        };
         if !seen.insert(folded) {
             let why = "stands twice, or differs from another name only in case";
             return Err(NameError::Artifact { name: shown(name), why });

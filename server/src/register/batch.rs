@@ -139,6 +139,7 @@ impl NewEntry {
 fn digests(terms: &[Term]) -> Vec<Sha256> {
     let mut digests: Vec<Sha256> = terms.iter().map(Term::digest).collect();
     digests.sort_unstable();
+    digests.dedup();
     digests
 }
 

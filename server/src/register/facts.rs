@@ -4,8 +4,6 @@
 //! say so", and whoever decides verifies them. What cannot be read is kept all the same and found
 //! by its type; unknown never means ignored.
 
-use std::collections::BTreeSet;
-
 use attest::envelope::IN_TOTO;
 use attest::predicate::{BuildKind, Slice, VerificationResult};
 use attest::{
@@ -14,7 +12,7 @@ use attest::{
 };
 use serde_json::Value;
 
-use super::words::words;
+use super::words::each_word;
 
 /// Most terms of one entry; a statement with more is refused when it is submitted.
 pub const MAX_TERMS: usize = 65_536;
@@ -100,40 +98,40 @@ impl Term {
     }
 }
 
-/// What the entry with this leaf and body can be found by; sorted, each term once.
+/// What the entry with this leaf and body can be found by; in no order, and a term may stand twice.
 pub(super) fn terms(leaf: &[u8], body: Option<&[u8]>) -> Vec<Term> {
-    let mut terms = BTreeSet::new();
+    let mut terms = Vec::new();
     if let Ok(leaf) = Leaf::parse(leaf) {
         of_verifier(leaf.verifier(), &mut terms);
     }
     if let Some(body) = body {
         of_body(body, &mut terms);
     }
-    terms.into_iter().collect()
+    terms
 }
 
 /// What the entry with this leaf can be found by, whose envelope was read already: `statement` is
-/// its payload, unless that is something else.
+/// its payload, unless that is something else. In no order, and a term may stand twice.
 pub(super) fn terms_of(
     leaf: &Leaf,
     envelope: &Envelope,
     statement: Option<&Statement>,
 ) -> Vec<Term> {
-    let mut terms = BTreeSet::new();
+    let mut terms = Vec::new();
     of_verifier(leaf.verifier(), &mut terms);
     match statement {
         Some(statement) => of_statement(statement, &mut terms),
         None => {
-            terms.insert(Term::Type(envelope.payload_type.clone()));
+            terms.push(Term::Type(envelope.payload_type.clone()));
         }
     }
-    terms.into_iter().collect()
+    terms
 }
 
-fn of_verifier(verifier: &Verifier, terms: &mut BTreeSet<Term>) {
+fn of_verifier(verifier: &Verifier, terms: &mut Vec<Term>) {
     match verifier {
         Verifier::Key(key) => {
-            terms.insert(Term::Signer(key.id()));
+            terms.push(Term::Signer(key.id()));
         }
         Verifier::Certificate(der) => {
             let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
@@ -143,10 +141,10 @@ fn of_verifier(verifier: &Verifier, terms: &mut BTreeSet<Term>) {
     }
 }
 
-fn of_body(body: &[u8], terms: &mut BTreeSet<Term>) {
+fn of_body(body: &[u8], terms: &mut Vec<Term>) {
     let Ok(envelope) = Envelope::from_pae(body) else { return };
     if envelope.payload_type != IN_TOTO {
-        terms.insert(Term::Type(envelope.payload_type));
+        terms.push(Term::Type(envelope.payload_type));
         return;
     }
     match Statement::parse(&envelope.payload) {
@@ -156,15 +154,15 @@ fn of_body(body: &[u8], terms: &mut BTreeSet<Term>) {
 }
 
 /// A payload that calls itself a statement and is none: its type is all that is taken from it.
-fn of_unreadable(envelope: &Envelope, terms: &mut BTreeSet<Term>) {
+fn of_unreadable(envelope: &Envelope, terms: &mut Vec<Term>) {
     let predicate_type = attest::json::parse(&envelope.payload)
         .ok()
         .and_then(|value| Some(value.get("predicateType")?.as_str()?.to_owned()));
-    terms.insert(Term::Type(predicate_type.unwrap_or_else(|| envelope.payload_type.clone())));
+    terms.push(Term::Type(predicate_type.unwrap_or_else(|| envelope.payload_type.clone())));
 }
 
-fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
-    terms.insert(Term::Type(statement.predicate_type().into()));
+fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
+    terms.push(Term::Type(statement.predicate_type().into()));
     for subject in &statement.subject {
         terms.extend(subject.artifact().ok().map(Term::Subject));
         terms.extend(subject.name.clone().map(Term::Name));
@@ -173,7 +171,7 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
     terms.extend(materials.iter().filter_map(|one| one.artifact().ok()).map(Term::Material));
     for named in statement.subject.iter().chain(materials) {
         let name = named.name.as_deref().or(named.uri.as_deref()).unwrap_or_default();
-        terms.extend(words(name).into_iter().map(Term::Word));
+        each_word(name, |word| terms.push(Term::Word(word)));
     }
     terms.extend(statement.step().map(|step| Term::Step(step.as_str().into())));
     terms.extend(kind_of(statement).map(Term::Kind));
@@ -187,27 +185,27 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
             terms.extend(run.filter_map(parameter));
             for one in &evaluation.measurements {
                 let metric = |slice| Term::Metric { name: one.metric.clone(), slice };
-                terms.insert(metric(None));
-                terms.insert(metric(one.slice.clone()));
+                terms.push(metric(None));
+                terms.push(metric(one.slice.clone()));
             }
         }
         Predicate::Deployment(deployment) => {
-            terms.insert(Term::Stage(deployment.environment.clone()));
+            terms.push(Term::Stage(deployment.environment.clone()));
         }
         Predicate::TestResult(result) => {
             let configuration = result.configuration.iter().map(ResourceDescriptor::artifact);
             terms.extend(configuration.flatten().map(Term::Material));
-            terms.insert(Term::Result(result.result.clone()));
+            terms.push(Term::Result(result.result.clone()));
         }
         Predicate::VerificationSummary(summary) => {
             let word = match summary.verification_result {
                 VerificationResult::Passed => "PASSED",
                 VerificationResult::Failed => "FAILED",
             };
-            terms.insert(Term::Result(word.into()));
+            terms.push(Term::Result(word.into()));
         }
         Predicate::Monitoring(monitoring) => {
-            terms.insert(Term::Result(monitoring.verdict.clone()));
+            terms.push(Term::Result(monitoring.verdict.clone()));
         }
         Predicate::Approval(_)
         | Predicate::Waiver(_)
@@ -241,6 +239,8 @@ fn parameter((name, value): (&String, &Value)) -> Option<Term> {
 mod tests {
     use attest::{Algorithm, SigningKey};
 
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn of(payload_type: &str, payload: &str) -> Vec<Term> {
@@ -258,6 +258,8 @@ mod tests {
         let signer = Term::Signer(key.public().id());
         assert!(terms.contains(&signer));
         terms.retain(|term| *term != signer);
+        terms.sort();
+        terms.dedup();
         terms
     }
 

@@ -14,6 +14,13 @@ pub const MAX_WORD: usize = 64;
 
 /// The words of a text, each once.
 pub fn words(text: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    each_word(text, |word| drop(words.insert(word)));
+    words
+}
+
+/// Takes the words of a text one after the other, some perhaps more than once.
+pub(super) fn each_word(text: &str, mut take: impl FnMut(String)) {
     let folded: String = if text.is_ascii() {
         text.to_ascii_lowercase()
     } else {
@@ -21,7 +28,9 @@ pub fn words(text: &str) -> BTreeSet<String> {
         text.nfc().flat_map(char::to_lowercase).nfc().collect()
     };
     let runs = folded.split(|character: char| !character.is_alphanumeric());
-    runs.filter(|run| !run.is_empty()).map(|run| run.chars().take(MAX_WORD).collect()).collect()
+    for run in runs.filter(|run| !run.is_empty()) {
+        take(run.chars().take(MAX_WORD).collect());
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use attest::hash::Progress;
 use super::batch::Batch;
 use super::disk::{Disk, FolderDisk};
 use super::erasing::Erasing;
-use super::index::{Addition, within};
+use super::facts::Term;
+use super::index::{Addition, Stretch, within};
 use super::journal::{Journal, JournalError, SEGMENT_BYTES};
 use super::lock::{Holder, Lock, LockError};
 use super::published::{Published, Tip};
@@ -318,11 +319,25 @@ impl Embedded {
         let low = query.from.map_or(Ok(0), bound)?;
         let high = query.until.map_or(Ok(complete_to.size), bound)?.min(complete_to.size);
         let index = &self.reader.index;
+        // For each term what the last look gave: most often the next question is answered by it.
+        let mut looked: Vec<(&Term, Stretch)> = Vec::new();
         let (indices, next) = select(query, low, high, |term, from| {
-            Ok(match query.order {
-                Order::OldestFirst => index.next(term, from)?,
-                Order::NewestFirst => index.previous(term, from)?,
-            })
+            if query.order == Order::NewestFirst {
+                return Ok(index.previous(term, from)?);
+            }
+            let kept = looked.iter().position(|(known, _)| *known == term);
+            if let Some((_, stretch)) = kept.and_then(|kept| looked.get(kept))
+                && let Some(found) = stretch.next(from)
+            {
+                return Ok(found);
+            }
+            let stretch = index.stretch(term, from)?;
+            let found = stretch.next(from).flatten();
+            match kept.and_then(|kept| looked.get_mut(kept)) {
+                Some((_, known)) => *known = stretch,
+                None => looked.push((term, stretch)),
+            }
+            Ok(found)
         })?;
         Ok(Page { indices, next, complete_to })
     }

@@ -174,7 +174,7 @@ impl Reader {
             return Err(IndexError::Row('e').into());
         }
         let bytes = self.segments.read(within(place.record, u64::from(start)), length)?;
-        self.headers.require(&self.segments, &place)?;
+        self.headers.require(&self.segments, place)?;
         if Sha256::of(&bytes) == *hash {
             Ok(Some(Blob::Bytes(bytes)))
         } else if bytes.iter().all(|byte| *byte == 0) {

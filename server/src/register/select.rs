@@ -1,8 +1,8 @@
 //! Joining the lists of entries that each term of a query has, from either end.
 //!
 //! Both kinds of storage search with this one function; they differ only in where the next entry
-//! of a term, or the one before, comes from. Work is bounded for each page: a page that reaches the bound says where
-//! to go on, so that nothing is missed.
+//! of a term, or the one before, comes from. Work is bounded for each page: a page that reaches the
+//! bound says where to go on, so that nothing is missed.
 
 use super::facts::Term;
 use super::storage::{MAX_PAGE, MAX_QUERY_TERMS, Order, Query, StorageError};
@@ -13,21 +13,21 @@ const MAX_STEPS: usize = 100_000;
 /// Indices that match the query's terms, from `low` up to, without, `high`, and where the next
 /// page starts. `nearest` gives the first entry of a term at an index or after it; with the newest
 /// first, the last one at the index or before it.
-pub(super) fn select(
-    query: &Query,
+pub(super) fn select<'q>(
+    query: &'q Query,
     low: u64,
     high: u64,
-    nearest: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
+    nearest: impl FnMut(&'q Term, u64) -> Result<Option<u64>, StorageError>,
 ) -> Result<(Vec<u64>, Option<u64>), StorageError> {
     select_within(query, low, high, MAX_STEPS, nearest)
 }
 
-fn select_within(
-    query: &Query,
+fn select_within<'q>(
+    query: &'q Query,
     low: u64,
     high: u64,
     max_steps: usize,
-    nearest: impl Fn(&Term, u64) -> Result<Option<u64>, StorageError>,
+    mut nearest: impl FnMut(&'q Term, u64) -> Result<Option<u64>, StorageError>,
 ) -> Result<(Vec<u64>, Option<u64>), StorageError> {
     if query.terms.len() > MAX_QUERY_TERMS {
         return Err(StorageError::TooManyTerms(query.terms.len()));

@@ -15,7 +15,9 @@ pub const MAX_WORD: usize = 64;
 /// The words of a text, each once.
 pub fn words(text: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
-    each_word(text, |word| drop(words.insert(word)));
+    each_word(text, |word| {
+        words.insert(word);
+    });
     words
 }
 

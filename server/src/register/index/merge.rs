@@ -1,8 +1,10 @@
 //! Merging runs, so that a search looks into few of them.
 //!
-//! Eight runs of about one size become one. Each posting is written again once for each eightfold
-//! growth, that is seven times for two million commits of one entry. The work is spread: each
-//! addition pays for a bounded part of it, so that no commit waits for a large merge.
+//! Eight runs of about one size become one, of large runs thirty-two: to write those again costs
+//! more, also in room that the database does not give back, than to ask some filters more. Each
+//! posting is written again once for each growth by so much, that is five times for a million
+//! additions of one entry. The work is spread: each addition pays for a bounded part of it, so that
+//! no commit waits for a large merge.
 
 use std::sync::Arc;
 
@@ -10,11 +12,12 @@ use super::IndexError;
 use super::block::Posting;
 use super::run::{Cursor, Run, Writer};
 
-/// How many runs of about one size are left alone.
+/// How many runs of about one size are merged.
 const FAN: usize = 8;
-/// How many are not: whoever finds so many does all of the work at once. That is for programs
-/// that add one entry and end, and never come to the end of a large merge bit by bit.
-const OVERDUE: usize = 2 * FAN;
+/// The class that large runs begin with: 32,768 entries.
+const LARGE: u32 = 5;
+/// How many large runs are merged.
+const LARGE_FAN: usize = 32;
 /// Postings merged for each posting that is added: one for each eightfold growth, and one more.
 const WORK_EACH: u64 = 8;
 /// Postings merged at least with each addition.
@@ -44,12 +47,14 @@ pub(super) const fn work_for(added: u64) -> u64 {
 }
 
 /// The newest of `runs` that are to be merged, as how many from the end, and whether that is
-/// overdue. `runs` are in the order of their entries, and none of them is in a merge already.
+/// overdue: then all of the work is done at once. That is for programs that add one entry and end,
+/// and never come to the end of a large merge bit by bit. `runs` are in the order of their entries, and none of them is in a merge already.
 pub(super) fn due(runs: &[Arc<Run>]) -> Option<(usize, bool)> {
     let most = runs.iter().map(|run| class(run.count)).max()?;
     (0..=most).find_map(|limit| {
         let small = runs.iter().rev().take_while(|run| class(run.count) <= limit).count();
-        (small >= FAN).then_some((small, small >= OVERDUE))
+        let fan = if limit < LARGE { FAN } else { LARGE_FAN };
+        (small >= fan).then_some((small, small >= 2 * fan))
     })
 }
 
@@ -140,7 +145,7 @@ mod tests {
     #[test]
     fn eight_of_about_one_size_are_due() {
         type Case<'a> = (&'a str, &'a [u64], Option<(usize, bool)>);
-        let cases: [Case<'_>; 8] = [
+        let cases: [Case<'_>; 11] = [
             ("none", &[], None),
             ("seven", &[1; 7], None),
             ("eight", &[1; 8], Some((8, false))),
@@ -149,6 +154,9 @@ mod tests {
             ("of two sizes", &[9, 9, 9, 9, 1, 1, 1, 1], Some((8, false))),
             ("a larger one among them", &[1, 1, 1, 1, 64, 1, 1, 1, 1], Some((9, false))),
             ("seven after a larger one", &[64, 1, 1, 1, 1, 1, 1], None),
+            ("large ones", &[32_768; 31], None),
+            ("enough large ones", &[32_768; 32], Some((32, false))),
+            ("too many large ones", &[32_768; 64], Some((64, true))),
         ];
         for (name, counts, want) in cases {
             assert_eq!(due(&runs(counts)), want, "{name}");

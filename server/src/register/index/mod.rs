@@ -141,6 +141,29 @@ pub(super) struct Index {
     tail: Mutex<Tail>,
 }
 
+/// Some of the entries that can be found by something.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Stretch {
+    start: u64,
+    /// In order.
+    indices: Vec<u64>,
+    end: u64,
+}
+
+impl Stretch {
+    /// The first entry at `start` or after it: `None` when these here do not say which it is,
+    /// `Some(None)` when there is none.
+    pub(super) fn next(&self, start: u64) -> Option<Option<u64>> {
+        if start < self.start {
+            return None;
+        }
+        match self.indices.get(self.indices.partition_point(|index| *index < start)) {
+            Some(index) => Some(Some(*index)),
+            None => (self.end == u64::MAX).then_some(None),
+        }
+    }
+}
+
 /// What the next addition continues.
 #[derive(Debug, Default)]
 struct Tail {
@@ -564,9 +587,9 @@ impl Index {
         self.next_of(Kind::Body, hash, start)
     }
 
-    /// The first entry with `term` at `start` or after it.
-    pub(super) fn next(&self, term: &Term, start: u64) -> Result<Option<u64>, IndexError> {
-        self.next_of(Kind::Term, &term.digest(), start)
+    /// The entries with `term` from `start` on, as far as one look reaches.
+    pub(super) fn stretch(&self, term: &Term, start: u64) -> Result<Stretch, IndexError> {
+        self.stretch_with(self.fingerprints.of(Kind::Term, &term.digest()), start)
     }
 
     /// The last entry with `term` at `end` or before it.
@@ -593,17 +616,22 @@ impl Index {
     }
 
     fn next_with(&self, fingerprint: u64, start: u64) -> Result<Option<u64>, IndexError> {
+        Ok(self.stretch_with(fingerprint, start)?.indices.first().copied())
+    }
+
+    fn stretch_with(&self, fingerprint: u64, start: u64) -> Result<Stretch, IndexError> {
         let (runs, newest) = {
             let recent = self.recent();
-            (self.runs(), recent.next(fingerprint, start))
+            (self.runs(), recent.all(fingerprint, start))
         };
         let from = runs.partition_point(|run| run.end() <= start);
         for run in runs.get(from..).unwrap_or_default() {
-            if let Some(index) = run.next(&self.database, fingerprint, start)? {
-                return Ok(Some(index));
+            let (indices, end) = run.stretch(&self.database, fingerprint, start)?;
+            if !indices.is_empty() {
+                return Ok(Stretch { start, indices, end });
             }
         }
-        Ok(newest)
+        Ok(Stretch { start, indices: newest, end: u64::MAX })
     }
 
     /// The first entry that was committed at `time` or after it. Times never go back.

@@ -141,13 +141,13 @@ impl Recent {
         found.get(..most).unwrap_or_default()
     }
 
-    /// The first entry with `fingerprint` at `start` or after it.
-    pub(super) fn next(&self, fingerprint: u64, start: u64) -> Option<u64> {
-        let Positions { first, more } = self.found_by.get(&fingerprint)?;
-        if *first >= start {
-            return Some(*first);
-        }
-        more.get(more.partition_point(|index| *index < start)).copied()
+    /// The entries with `fingerprint` from `start` on.
+    pub(super) fn all(&self, fingerprint: u64, start: u64) -> Vec<u64> {
+        let Some(Positions { first, more }) = self.found_by.get(&fingerprint) else {
+            return Vec::new();
+        };
+        let later = more.get(more.partition_point(|index| *index < start)..).unwrap_or_default();
+        std::iter::once(first).filter(|index| **index >= start).chain(later).copied().collect()
     }
 
     /// The last entry with `fingerprint` at `end` or before it.

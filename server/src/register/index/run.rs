@@ -75,15 +75,17 @@ impl Run {
         }
     }
 
-    /// The first entry with `fingerprint` at `start` or after it.
-    pub(super) fn next(
+    /// The entries with `fingerprint` from `start` on that one block has, and up to where, without,
+    /// there are no others.
+    pub(super) fn stretch(
         &self,
         database: &sled::Db,
         fingerprint: u64,
         start: u64,
-    ) -> Result<Option<u64>, IndexError> {
+    ) -> Result<(Vec<u64>, u64), IndexError> {
+        let mut indices = Vec::new();
         if start >= self.end() || self.blocks == 0 || !self.may_have(database, fingerprint)? {
-            return Ok(None);
+            return Ok((indices, self.end()));
         }
         let from = Posting { fingerprint, index: start };
         let first = if self.blocks == 1 {
@@ -98,14 +100,19 @@ impl Run {
             for posting in Postings::new(&row, self.first) {
                 let posting = posting.map_err(|Short| IndexError::Row('p'))?;
                 if posting.fingerprint > fingerprint {
-                    return Ok(None);
+                    return Ok((indices, self.end()));
                 }
                 if posting >= from {
-                    return Ok(Some(posting.index));
+                    indices.push(posting.index);
                 }
             }
+            // The next block may go on with it.
+            if let Some(last) = indices.last() {
+                let end = last.saturating_add(1);
+                return Ok((indices, end));
+            }
         }
-        Ok(None)
+        Ok((indices, self.end()))
     }
 
     /// The last entry with `fingerprint` at `end` or before it. Reads one block, as blocks are only

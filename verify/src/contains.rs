@@ -5,7 +5,7 @@
 //! of artifacts prove nothing here.
 
 use attest::manifest::{self, Contained};
-use attest::{Predicate, ResourceDescriptor, Statement};
+use attest::{ArtifactId, Predicate, ResourceDescriptor, Statement};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -21,6 +21,17 @@ pub(crate) const MAX_MANIFESTS: usize = 256;
 pub(crate) fn contained(statement: &Statement) -> Vec<Contains> {
     let mut edges: Vec<Contains> =
         carriers(statement).filter_map(manifest).take(MAX_MANIFESTS).flatten().collect();
+    // The root of a model hashes digests alone, so that many manifests have it: the one that
+    // counts is the one that was signed with it, and no other document joins its parts to it.
+    if let Predicate::ModelSignature(manifest) = &statement.predicate {
+        let whole = manifest.artifact();
+        let files = manifest.whole_files().into_iter();
+        edges.extend(files.map(|(name, digest)| Contains {
+            whole,
+            part: ArtifactId::file(digest),
+            name: name.into(),
+        }));
+    }
     edges.sort();
     edges.dedup();
     edges

@@ -209,7 +209,8 @@ fn of_statement(statement: &Statement, terms: &mut BTreeSet<Term>) {
         Predicate::Monitoring(monitoring) => {
             terms.insert(Term::Result(monitoring.verdict.clone()));
         }
-        Predicate::Approval(_)
+        Predicate::ModelSignature(_)
+        | Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
         | Predicate::Tombstone(_)

@@ -128,6 +128,7 @@ pub struct HashedStretch {
 pub struct Scan {
     name: String,
     is_file: bool,
+    signature: Option<String>,
     roots: Vec<Root>,
     files: Vec<ScannedFile>,
     skipped: Vec<Skipped>,
@@ -170,6 +171,7 @@ impl Scan {
             found: Self {
                 name,
                 is_file: !is_directory,
+                signature: None,
                 roots: Vec::new(),
                 files: Vec::new(),
                 skipped: Vec::new(),
@@ -178,7 +180,10 @@ impl Scan {
             },
         };
         if is_directory {
-            walk.found.roots.push(Root::open(path)?);
+            let root = Root::open(path)?;
+            let inside = walk.signature.as_ref().and_then(|path| path.strip_prefix(root.path()).ok());
+            walk.found.signature = inside.and_then(Path::to_str).map(str::to_owned);
+            walk.found.roots.push(root);
             walk.directory(0, "", "")?;
         } else {
             let parent = path.parent().filter(|parent| *parent != Path::new(""));
@@ -200,6 +205,11 @@ impl Scan {
     /// Whether the model is one file.
     pub const fn is_file(&self) -> bool {
         self.is_file
+    }
+
+    /// The name of the signature in the model, whether it is there yet or not; `None` outside.
+    pub fn signature(&self) -> Option<&str> {
+        self.signature.as_deref()
     }
 
     /// The files, by name.
@@ -440,16 +450,16 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, root: usize, in_root: String, in_model: String, identity: Identity) {
-        if self.is_left_out(&in_model) {
-            self.found.skipped.push(Skipped { name: in_model, why: WhySkipped::Ignored });
-            return;
-        }
         let is_signature = self.signature.as_ref().is_some_and(|signature| {
             let root = self.found.roots.get(root);
             root.is_some_and(|root| root.path().join(&in_root) == *signature)
         });
         if is_signature && !(self.listed)(&in_model) {
             self.found.skipped.push(Skipped { name: in_model, why: WhySkipped::Signature });
+            return;
+        }
+        if self.is_left_out(&in_model) {
+            self.found.skipped.push(Skipped { name: in_model, why: WhySkipped::Ignored });
             return;
         }
         let nothing = self.serialization.pieces(identity.size()) == 0;

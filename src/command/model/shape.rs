@@ -82,8 +82,7 @@ impl ShapeArgs {
         let hashed: Vec<HashedFile> =
             scan.hash(&serialization, &|_| true, cache, &bar).map_err(failed)?;
         // The signature is left out of what is signed, and said to be (section 6.2).
-        let own = scan.skipped().iter().filter(|one| one.why == ::attest::oms::WhySkipped::Signature);
-        let own: Vec<String> = own.map(|one| one.name.clone()).collect();
+        let own = scan.signature().map(str::to_owned);
         let serialization = serialization.clone().with_ignored(own).unwrap_or(serialization);
         Ok((scan, Manifest::new(&hashed, serialization).map_err(Trouble::from)?))
     }

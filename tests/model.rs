@@ -22,7 +22,7 @@ use attest::hash::{HashAlgorithm, Silent};
 use attest::oms::{self, Bundle, Manifest, Material, Method, Scan, Serialization};
 use attest::{Algorithm, Envelope, PublicKey, SigningKey, Timestamp, certificate};
 use serde_json::Value;
-use verify::{Authority, Comparison, compare, verify_model};
+use verify::{Authority, Comparison, Custody, May, Trust, Window, compare, verify_model};
 
 /// When the vectors' certificates are valid.
 const NOW: &str = "2026-12-01T00:00:00Z";
@@ -81,9 +81,8 @@ fn published_vectors() {
     let key = |name: &str| {
         PublicKey::from_pem(&fs::read_to_string(top.join("keys").join(name)).unwrap()).unwrap()
     };
-    let certificates = |name: &str| {
-        certificate::from_pem(&fs::read_to_string(top.join(name)).unwrap()).unwrap()
-    };
+    let certificates =
+        |name: &str| certificate::from_pem(&fs::read_to_string(top.join(name)).unwrap()).unwrap();
     let keys = [key("p256.pub.pem"), key("p384.pub.pem"), key("p521.pub.pem")];
     let other = [key("other.pub.pem"), key("ed25519.pub.pem")];
     let roots = certificates("keys/ca.crt");
@@ -205,9 +204,8 @@ fn serializations() -> Vec<(String, Serialization)> {
     let shards = Method::Shards(10.try_into().unwrap());
     let methods = [("files", Method::Files), ("shards", shards)];
     let all = methods.into_iter().flat_map(|(name, method)| {
-        HashAlgorithm::ALL.map(|hash| {
-            (format!("{name} {}", hash.as_str()), Serialization::new(method, hash))
-        })
+        HashAlgorithm::ALL
+            .map(|hash| (format!("{name} {}", hash.as_str()), Serialization::new(method, hash)))
     });
     all.collect()
 }
@@ -302,12 +300,15 @@ fn changed(document: &Value, place: &str) -> Vec<(&'static str, Value)> {
         }
     };
     put("null", Value::Null);
-    put("empty", match document.pointer(place).unwrap() {
-        Value::String(_) => "".into(),
-        Value::Array(_) => Value::Array(Vec::new()),
-        Value::Object(_) => Value::Object(serde_json::Map::new()),
-        other => other.clone(),
-    });
+    put(
+        "empty",
+        match document.pointer(place).unwrap() {
+            Value::String(_) => "".into(),
+            Value::Array(_) => Value::Array(Vec::new()),
+            Value::Object(_) => Value::Object(serde_json::Map::new()),
+            other => other.clone(),
+        },
+    );
     put("another type", 7.into());
     match document.pointer(place).unwrap() {
         Value::String(text) => {
@@ -393,6 +394,40 @@ fn what_is_not_authenticated_is_on_the_list() {
 
 /// How many changes are on the list.
 const LISTED: usize = 25;
+
+/// A trust file that names the key, with these lines under its `may`.
+fn trust(key: &SigningKey, may: &str, until: &str) -> Trust {
+    let mut trust = Trust::empty();
+    let lists: Vec<&str> = may.split(' ').collect();
+    let [predicate, artifact] = lists[..] else { panic!("{may}") };
+    let may = May::of(&[], &[predicate], &[artifact], &[]).unwrap();
+    let window = Window { from: None, until: Some(until.parse().unwrap()) };
+    let public = key.public();
+    trust.add_key("signer", public, "owner", &may, window, Custody::Separate).unwrap();
+    trust
+}
+
+#[test]
+fn a_key_of_the_trust_file_counts_as_far_as_it_may() {
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let folder = model();
+    let bundle = sign(folder.path(), &key, &Serialization::default()).to_json();
+    let other = SigningKey::generate(Algorithm::P256).unwrap();
+    let later = "2027-01-01T00:00:00Z";
+    let model_type = attest::predicate::MODEL_SIGNATURE;
+    let cases = [
+        ("any", trust(&key, "* *", later), true),
+        ("this type and name", trust(&key, &format!("{model_type} model"), later), true),
+        ("another type", trust(&key, "https://slsa.dev/provenance/v1 *", later), false),
+        ("another name", trust(&key, "* models", later), false),
+        ("no longer", trust(&key, "* *", NOW), false),
+        ("another key", trust(&other, "* *", later), false),
+    ];
+    for (name, trust, want) in cases {
+        let found = check(&bundle, Authority::Trust(&trust), folder.path(), None, now());
+        assert_eq!(is_whole(&found), want, "{name}: {found:?}");
+    }
+}
 
 /// A statement whose manifest is not that of its root, or no manifest at all, though whoever counts
 /// signed it.

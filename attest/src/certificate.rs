@@ -7,8 +7,8 @@
 
 use pkcs8::der::Document;
 use x509_cert::Certificate;
-use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 

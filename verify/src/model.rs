@@ -163,11 +163,7 @@ fn valid(key: &TrustedKey, now: Timestamp) -> Result<&Grant, VerifyError> {
     })
 }
 
-fn in_scope(
-    key: &TrustedKey,
-    statement: &Statement,
-    now: Timestamp,
-) -> Result<(), ModelRejection> {
+fn in_scope(key: &TrustedKey, statement: &Statement, now: Timestamp) -> Result<(), ModelRejection> {
     let mut why = None;
     for grant in key.grants().iter().filter(|grant| grant.is_valid(now)) {
         match grant.may().covers(statement) {

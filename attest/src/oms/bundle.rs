@@ -240,10 +240,18 @@ mod tests {
             ("hint null", good.replace(&hint, "null"), false),
             ("another version", good.replace("v0.3", "v0.2"), false),
             ("no material", good.replace("publicKey", "publicKeys"), false),
-            ("a certificate too", good.replace("\"publicKey\"", "\"certificate\":{},\"publicKey\""), false),
+            (
+                "a certificate too",
+                good.replace("\"publicKey\"", "\"certificate\":{},\"publicKey\""),
+                false,
+            ),
             ("keyless", good.replace("publicKey", "certificate"), false),
             ("another payload type", good.replace("in-toto", "in-tot"), false),
-            ("a second signature", good.replace(&signature, &format!("{signature},{signature}")), false),
+            (
+                "a second signature",
+                good.replace(&signature, &format!("{signature},{signature}")),
+                false,
+            ),
             ("no signature", good.replace(&signature, ""), false),
             ("another field", good.replace("\"mediaType\"", "\"more\":1,\"mediaType\""), false),
         ];

@@ -198,7 +198,11 @@ mod tests {
             ("empty", String::new(), Err(CacheError::Heading)),
             ("a word less", format!("{HEADING}\n{}\n", &line[7..]), Err(CacheError::Line(2))),
             ("a word more", format!("{HEADING}\n{line} x\n"), Err(CacheError::Line(2))),
-            ("a short digest", format!("{HEADING}\n{}\n", &line[..line.len() - 2]), Err(CacheError::Line(2))),
+            (
+                "a short digest",
+                format!("{HEADING}\n{}\n", &line[..line.len() - 2]),
+                Err(CacheError::Line(2)),
+            ),
         ];
         for (name, text, want) in cases {
             assert_eq!(parse(text).map(|cache| cache.known.len()), want, "{name}");

@@ -295,3 +295,140 @@ fn split_shard(name: &str) -> Option<(&str, (u64, u64))> {
     let (path, start) = rest.rsplit_once(':')?;
     Some((path, (number(start)?, number(end)?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oms::HashedStretch;
+
+    fn file(name: &str, size: u64, serialization: &Serialization) -> HashedFile {
+        let digest = |range: (u64, u64)| Sha256::of(format!("{name} {range:?}").as_bytes());
+        let stretches = serialization.cut(size).map(|range| HashedStretch {
+            range,
+            digest: digest(range).as_bytes().repeat(serialization.hash().length() / 32),
+        });
+        HashedFile { name: name.into(), size, stretches: stretches.collect() }
+    }
+
+    fn shards() -> Serialization {
+        Serialization::new(Method::Shards(10.try_into().unwrap()), HashAlgorithm::Sha256)
+    }
+
+    fn text(serialization: &Serialization, files: &[(&str, u64)]) -> String {
+        let files: Vec<_> =
+            files.iter().map(|(name, size)| file(name, *size, serialization)).collect();
+        let manifest = Manifest::new(&files, serialization.clone()).unwrap();
+        serde_json::to_string(&manifest).unwrap()
+    }
+
+    fn parse(text: &str) -> Result<Manifest, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn names_are_sorted_by_code_points_and_read_back() {
+        for serialization in [Serialization::default(), shards()] {
+            let written = text(&serialization, &[("b", 25), ("a/b", 3), ("a.b", 10), ("é", 1)]);
+            let manifest = parse(&written).unwrap();
+            let names: Vec<&str> =
+                manifest.resources().iter().map(|resource| resource.name.as_str()).collect();
+            assert!(names.is_sorted() && names[0].starts_with("a.b"), "{names:?}");
+            assert_eq!(serde_json::to_string(&manifest).unwrap(), written);
+            let paths: Vec<&str> = manifest.files().iter().map(|file| file.path).collect();
+            assert_eq!(paths, ["a.b", "a/b", "b", "é"]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_manifest() {
+        let files = text(&Serialization::default(), &[("a", 3), ("b", 3)]);
+        let shards = text(&shards(), &[("a", 25), ("b:1:2", 10)]);
+        let hex = "\"digest\":\"";
+        let cases = [
+            ("files", files.clone(), true),
+            ("shards", shards.clone(), true),
+            (
+                "as the reference names shards",
+                shards.replace("\"algorithm\":\"sha256", "\"algorithm\":\"sha256-sharded-10"),
+                true,
+            ),
+            (
+                "another size of shards in that",
+                shards.replace("\"algorithm\":\"sha256", "\"algorithm\":\"sha256-sharded-11"),
+                false,
+            ),
+            (
+                "that for files",
+                files.replace("\"algorithm\":\"sha256", "\"algorithm\":\"sha256-sharded-10"),
+                false,
+            ),
+            ("one name twice", files.replace("\"name\":\"b\"", "\"name\":\"a\""), false),
+            ("a shard twice", shards.replace("a:10:20", "a:0:10"), false),
+            ("a shard missing", shards.replace("a:10:20", "c:0:10"), false),
+            ("a shard too short", shards.replace("a:10:20", "a:10:19"), false),
+            ("a shard too long", shards.replace("a:20:25", "a:20:31"), false),
+            ("the last one empty", shards.replace("a:20:25", "a:20:20"), false),
+            ("a gap", shards.replace("a:20:25", "a:21:25"), false),
+            ("another spelling", shards.replace("a:0:10", "a:00:10"), false),
+            ("a sign", shards.replace("a:0:10", "a:+0:10"), false),
+            ("no range", shards.replace("a:0:10", "a"), false),
+            ("an upper-case digest", files.replacen(hex, &format!("{hex}A"), 1), false),
+            ("a long digest", files.replacen(hex, &format!("{hex}00"), 1), false),
+            ("no resources", files.replace("resources", "more"), false),
+            ("a field more", files.replacen('{', "{\"more\":1,", 1), false),
+            (
+                "a field more of a resource",
+                files.replace("\"name\"", "\"uri\":\"x\",\"name\""),
+                true,
+            ),
+            ("a parameter more", files.replace("\"method\"", "\"more\":1,\"method\""), false),
+            ("an absolute name", files.replace("\"a\"", "\"/a\""), false),
+            ("a name that leads out", files.replace("\"a\"", "\"../a\""), false),
+            ("a dot among several", files.replace("\"a\"", "\".\""), false),
+            (
+                "an ignored wildcard",
+                files.replace("false", "false,\"ignore_paths\":[\"*\"]"),
+                false,
+            ),
+            ("an ignored path", files.replace("false", "false,\"ignore_paths\":[\"x\"]"), true),
+            ("everything ignored", files.replace("false", "false,\"ignore_paths\":[\".\"]"), false),
+            ("links as text", files.replace("false", "\"false\""), false),
+        ];
+        for (name, text, want) in cases {
+            assert_eq!(parse(&text).is_ok(), want, "{name}: {text}");
+        }
+        let empty = Manifest::new(&[], Serialization::default());
+        assert_eq!(empty, Err(ManifestError::Empty));
+        let only = text(&Serialization::default(), &[("a", 3)]).replace("\"a\"", "\".\"");
+        assert!(parse(&only).is_ok(), "a dot alone, as the reference writes it");
+    }
+
+    /// Why the root is never relied on without its manifest (THREATS, rule 13).
+    #[test]
+    fn the_root_binds_no_names() {
+        let whole = Serialization::default();
+        let one = parse(&text(&whole, &[("a", 3), ("b", 3)])).unwrap();
+        let renamed = serde_json::to_string(&one).unwrap();
+        let renamed = renamed.replace("\"b\"", "\"c\"");
+        let renamed = parse(&renamed).unwrap();
+        assert_eq!(one.root(), renamed.root());
+        assert_ne!(one, renamed);
+        let concatenated: Vec<u8> =
+            one.resources().iter().flat_map(|resource| resource.digest.clone()).collect();
+        assert_eq!(one.root(), Sha256::of(&concatenated));
+        assert_ne!(one.artifact(), ArtifactId::file(Sha256::of(&concatenated)));
+    }
+
+    #[test]
+    fn files_that_are_artifacts_of_their_own() {
+        let names = |serialization: Serialization| {
+            let manifest = parse(&text(&serialization, &[("one", 10), ("two", 11)])).unwrap();
+            let files = manifest.whole_files();
+            files.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Serialization::default()), ["one", "two"]);
+        assert_eq!(names(shards()), ["one"], "of the other, no digest of the whole is known");
+        let other = Serialization::new(Method::Files, HashAlgorithm::Blake3);
+        assert!(names(other).is_empty());
+    }
+}

@@ -35,9 +35,7 @@ pub use scan::{
     HashedFile, HashedStretch, MAX_LINKED_DIRECTORIES, Refused, Scan, ScanError, ScannedFile,
     Skipped, WhySkipped,
 };
-pub use serialization::{
-    DEFAULT_IGNORED, DEFAULT_SHARD_BYTES, MAX_IGNORED, Method, Serialization,
-};
+pub use serialization::{DEFAULT_IGNORED, DEFAULT_SHARD_BYTES, MAX_IGNORED, Method, Serialization};
 pub use signed::{LEGACY, Model, ModelError, payload};
 
 /// How many resources a manifest may have.

@@ -70,7 +70,8 @@ mod tests {
         for bad in ["*.log", "a?", "a[1]", "../a", "/a", "."] {
             assert!(check_ignored(bad).is_err(), "{bad}");
         }
-        for (path, want) in [("cache", true), ("cache/x", true), ("cached", false), ("a/cache", false)]
+        for (path, want) in
+            [("cache", true), ("cache/x", true), ("cached", false), ("a/cache", false)]
         {
             assert_eq!(is_within(path, "cache"), want, "{path}");
         }

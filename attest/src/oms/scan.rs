@@ -181,7 +181,8 @@ impl Scan {
         };
         if is_directory {
             let root = Root::open(path)?;
-            let inside = walk.signature.as_ref().and_then(|path| path.strip_prefix(root.path()).ok());
+            let inside =
+                walk.signature.as_ref().and_then(|path| path.strip_prefix(root.path()).ok());
             walk.found.signature = inside.and_then(Path::to_str).map(str::to_owned);
             walk.found.roots.push(root);
             walk.directory(0, "", "")?;
@@ -437,7 +438,8 @@ impl Walk<'_> {
             Ok(Opened::File(_, identity)) => self.file(root, last.into(), name.into(), identity),
             Ok(Opened::Directory(directory, identity)) => {
                 if self.above.iter().any(|above| above.same_object(&identity)) {
-                    let note = format!("`{name}` leads back into a folder that it is in: not followed");
+                    let note =
+                        format!("`{name}` leads back into a folder that it is in: not followed");
                     self.found.notes.push(note);
                     return Ok(());
                 }
@@ -502,4 +504,124 @@ fn joined(folder: &str, last: &str) -> String {
 
 fn io(path: &Path, error: std::io::Error) -> OpenError {
     OpenError::io(path.display().to_string(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn scan(path: &Path, serialization: &Serialization) -> Scan {
+        Scan::of(path, serialization, None, &|_| false).unwrap()
+    }
+
+    fn names(scan: &Scan) -> Vec<&str> {
+        scan.files().iter().map(|file| file.name.as_str()).collect()
+    }
+
+    fn skipped(scan: &Scan) -> Vec<(&str, WhySkipped)> {
+        scan.skipped().iter().map(|one| (one.name.as_str(), one.why)).collect()
+    }
+
+    /// A folder with these files, each holding its name.
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn what_is_left_out_is_listed() {
+        let files = ["a", ".git/HEAD", ".gitignore", "sub/.git/HEAD", "cache/x/y", "model.sig"];
+        let folder = folder(&files);
+        symlink("nowhere", folder.path().join("cache/link")).unwrap();
+        let ignoring = Serialization::default().with_ignored(["cache".to_owned()]).unwrap();
+        let signature = folder.path().join("model.sig");
+        let found = Scan::of(folder.path(), &ignoring, Some(&signature), &|_| false).unwrap();
+        assert_eq!(names(&found), ["a", "sub/.git/HEAD"]);
+        let ignored = WhySkipped::Ignored;
+        let want = [
+            (".git/HEAD", ignored),
+            (".gitignore", ignored),
+            ("cache/link", ignored),
+            ("cache/x/y", ignored),
+            ("model.sig", WhySkipped::Signature),
+        ];
+        assert_eq!(skipped(&found), want);
+        assert!(found.refused().is_empty());
+        assert_eq!(found.signature(), Some("model.sig"));
+        // What a manifest lists is looked at, whatever it says is ignored.
+        let listed = |name: &str| matches!(name, ".git/HEAD" | "cache/link" | "model.sig");
+        let found = Scan::of(folder.path(), &ignoring, Some(&signature), &listed).unwrap();
+        assert_eq!(names(&found), [".git/HEAD", "a", "model.sig", "sub/.git/HEAD"]);
+        assert_eq!(found.refused()[0].name, "cache/link");
+    }
+
+    #[test]
+    fn links_are_refused_or_followed_as_far_as_they_lead() {
+        let folder = folder(&["model/a", "model/sub/b", "blobs/c"]);
+        let model = folder.path().join("model");
+        symlink("a", model.join("alias")).unwrap();
+        symlink("../blobs/c", model.join("outside")).unwrap();
+        symlink("sub", model.join("way")).unwrap();
+        symlink("..", model.join("sub/up")).unwrap();
+        symlink("nowhere", model.join("dangling")).unwrap();
+        symlink("/dev/null", model.join("device")).unwrap();
+        let refused =
+            |scan: &Scan| scan.refused().iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+        let found = scan(&model, &Serialization::default());
+        assert_eq!(names(&found), ["a", "sub/b"]);
+        let links = ["alias", "dangling", "device", "outside", "sub/up", "way"];
+        assert_eq!(refused(&found), links);
+
+        let following = Serialization::default().with_symlinks();
+        let found = scan(&model, &following);
+        assert_eq!(names(&found), ["a", "alias", "outside", "sub/b", "way/b"]);
+        assert_eq!(refused(&found), ["dangling", "device"]);
+        let notes = found.notes().join("\n");
+        for part in ["`outside` leads out of the model", "`sub/up` leads back"] {
+            assert!(notes.contains(part), "{notes}");
+        }
+        let read = found.hash(&following, &|_| true, None, &crate::hash::Silent).unwrap();
+        let digest = |name: &str| {
+            let file = read.iter().find(|file| file.name == name).unwrap();
+            file.stretches[0].digest.clone()
+        };
+        assert_eq!(digest("alias"), digest("a"));
+        assert_eq!(digest("way/b"), digest("sub/b"));
+    }
+
+    #[test]
+    fn a_model_of_one_file() {
+        let folder = folder(&["m.bin"]);
+        let path = folder.path().join("m.bin");
+        let found = scan(&path, &Serialization::default());
+        assert_eq!((found.name(), names(&found), found.is_file()), ("m.bin", vec!["m.bin"], true));
+        let as_reference =
+            Scan::of(&path, &Serialization::default(), None, &|name| name == ".").unwrap();
+        assert_eq!(names(&as_reference), ["."]);
+        symlink("m.bin", folder.path().join("link")).unwrap();
+        let link = folder.path().join("link");
+        assert_eq!(scan(&link, &Serialization::default()).refused().len(), 1);
+        assert_eq!(names(&scan(&link, &Serialization::default().with_symlinks())), ["link"]);
+        assert!(
+            Scan::of(&folder.path().join("none"), &Serialization::default(), None, &|_| false)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn an_empty_file_is_no_shard_and_is_said_to_be_none() {
+        let folder = folder(&["a"]);
+        fs::write(folder.path().join("empty"), "").unwrap();
+        let shards = super::super::Method::Shards(std::num::NonZeroU64::new(1).unwrap());
+        let shards = Serialization::new(shards, crate::hash::HashAlgorithm::Sha256);
+        assert_eq!(skipped(&scan(folder.path(), &shards)), [("empty", WhySkipped::Empty)]);
+        assert!(skipped(&scan(folder.path(), &Serialization::default())).is_empty());
+    }
 }

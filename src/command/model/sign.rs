@@ -23,7 +23,7 @@ use crate::setup;
 /// Sign the files of a model
 ///
 /// The signature lists every file with its digest. It is read by any client of OpenSSF Model
-/// Signing; `assay submit` registers it, too.
+/// Signing; `assay log submit` registers it, too.
 #[derive(Args, Debug)]
 pub struct SignArgs {
     /// The model: a folder, or a file
@@ -144,10 +144,9 @@ impl Answer for Signed {
         page.put(Tone::Faint, self.artifact).end();
         page.text(format_args!("  files       {}, ", self.files))
             .line(counted(usize::try_from(self.bytes).unwrap_or(usize::MAX), "byte"));
-        page.text("  signature   ").text(self.signature.display()).line(format_args!(
-            ", by {}",
-            self.signer
-        ));
+        page.text("  signature   ")
+            .text(self.signature.display())
+            .line(format_args!(", by {}", self.signer));
         draw_skipped(page, &self.not_signed);
     }
 

@@ -38,7 +38,7 @@ pub enum Trouble {
         source: Box<BundleError>,
     },
     /// A key of an algorithm that signs no models.
-    #[error("a {0} key signs no models (OpenSSF Model Signing v1.0, algorithm registry)")]
+    #[error("keys of {0} sign no models (OpenSSF Model Signing v1.0, algorithm registry)")]
     Algorithm(&'static str),
     /// A file with certificates is none.
     #[error("cannot use the certificates in `{}`", path.display())]

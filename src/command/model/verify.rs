@@ -85,9 +85,7 @@ impl CacheArgs {
         }
         let bytes = home::read(path)?;
         let cache = Cache::parse(&bytes, cx.now);
-        cache
-            .map(Some)
-            .map_err(|source| Trouble::Cache { path: path.clone(), source }.into())
+        cache.map(Some).map_err(|source| Trouble::Cache { path: path.clone(), source }.into())
     }
 
     /// Writes what is now known.
@@ -117,8 +115,7 @@ pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
     let listed: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
     let is_listed = |name: &str| listed.contains(name);
     let serialization = manifest.serialization();
-    let scan =
-        Scan::of(&args.model, serialization, Some(&path), &is_listed).map_err(failed)?;
+    let scan = Scan::of(&args.model, serialization, Some(&path), &is_listed).map_err(failed)?;
     let mut cache = args.cache.open(cx)?;
     let bar = Bar::new(cx.printer);
     let hashed = scan

@@ -69,7 +69,6 @@ pub fn compare(signed: &Verified<Model>, scan: &Scan, hashed: &[HashedFile]) -> 
 fn is_same(hashed: &HashedFile, signed: &[Stretch<'_>]) -> bool {
     hashed.stretches.len() == signed.len()
         && hashed.stretches.iter().zip(signed).all(|(hashed, signed)| {
-            signed.range.is_none_or(|range| range == hashed.range)
-                && hashed.digest == signed.digest
+            signed.range.is_none_or(|range| range == hashed.range) && hashed.digest == signed.digest
         })
 }

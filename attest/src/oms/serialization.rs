@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn files_are_cut_where_the_specification_says() {
         let shards = |size| Method::Shards(NonZeroU64::new(size).unwrap());
-        let cases: [(Method, u64, &[(u64, u64)]); 7] = [
+        type Ranges<'a> = &'a [(u64, u64)];
+        let cases: [(Method, u64, Ranges<'_>); 7] = [
             (Method::Files, 0, &[(0, 0)]),
             (Method::Files, 7, &[(0, 7)]),
             (shards(10), 0, &[]),

@@ -8,7 +8,7 @@ use crate::artifact::ArtifactId;
 use crate::digest::{Sha256, to_hex};
 use crate::envelope::{Envelope, IN_TOTO};
 use crate::json::{self, JsonError};
-use crate::predicate::Predicate;
+use crate::predicate::{MODEL_SIGNATURE, Predicate};
 use crate::resource::ResourceDescriptor;
 use crate::statement::{STATEMENT_V1, Statement, StatementError};
 
@@ -64,22 +64,29 @@ impl Model {
     /// # Errors
     /// [`ModelError`]; also when the signed root is not that of the signed manifest.
     pub fn parse(payload: &[u8]) -> Result<Self, ModelError> {
-        let value = json::parse(payload)?;
-        let head = Head::deserialize(&value).map_err(JsonError::from)?;
-        if head.predicate_type == LEGACY {
+        if mentions_legacy(payload) {
+            let value = json::parse(payload)?;
+            let head = Head::deserialize(&value).map_err(JsonError::from)?;
+            if head.predicate_type != LEGACY {
+                return Self::current(payload);
+            }
             if head.statement_type != STATEMENT_V1 {
                 let found = head.statement_type.chars().take(200).collect();
                 return Err(StatementError::Type(found).into());
             }
             return Self::legacy(serde_json::from_value(value).map_err(JsonError::from)?);
         }
+        Self::current(payload)
+    }
+
+    fn current(payload: &[u8]) -> Result<Self, ModelError> {
         let statement = Statement::parse(payload)?;
         let name = statement.subject.first().and_then(|subject| subject.name.clone());
         match statement.predicate {
             Predicate::ModelSignature(manifest) => Ok(Self {
                 name: name.unwrap_or_default(),
                 manifest: *manifest,
-                predicate_type: head.predicate_type,
+                predicate_type: MODEL_SIGNATURE.into(),
             }),
             other => {
                 let found = other.predicate_type().chars().take(200).collect();
@@ -118,7 +125,9 @@ impl Model {
     /// `None` when the payload does not even hold the type of that time.
     pub fn legacy_encoding(envelope: &Envelope) -> Option<Vec<u8>> {
         let payload = &envelope.payload;
-        payload.windows(LEGACY.len()).find(|part| *part == LEGACY.as_bytes())?;
+        if !mentions_legacy(payload) {
+            return None;
+        }
         let (kind, length) = (IN_TOTO, payload.len());
         let text = format!("DSSEV1 {} {kind} {length} {}", kind.len(), shown_by_python(payload));
         Some(text.into_bytes())
@@ -137,6 +146,11 @@ pub fn payload(name: &str, manifest: &Manifest) -> Result<Vec<u8>, StatementErro
     let subject = vec![ResourceDescriptor::of(name, &manifest.artifact())];
     let predicate = Predicate::ModelSignature(Box::new(manifest.clone()));
     Statement { subject, predicate }.with_nonce()?.to_json()
+}
+
+/// A cheap look: whatever is read by the old rules has the old type in it.
+fn mentions_legacy(payload: &[u8]) -> bool {
+    payload.windows(LEGACY.len()).any(|part| part == LEGACY.as_bytes())
 }
 
 /// `repr` of bytes in Python.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::attest::hash::HashAlgorithm;
 use ::attest::oms::{
-    Cache, DEFAULT_SHARD_BYTES, HashedFile, Manifest, Method, Scan, Serialization,
+    Cache, DEFAULT_IGNORED, HashedFile, Manifest, ManifestError, Method, Scan, Serialization,
 };
 use clap::Args;
 
@@ -47,15 +47,14 @@ pub struct ShapeArgs {
 impl ShapeArgs {
     /// The serialization that the options ask for.
     fn serialization(&self) -> Result<Serialization, Trouble> {
-        let hash: HashAlgorithm = self.hash.parse().map_err(::attest::oms::ManifestError::from)?;
+        let hash: HashAlgorithm = self.hash.parse().map_err(ManifestError::from)?;
         let method = self.shards.map_or(Method::Files, Method::Shards);
-        debug_assert_eq!(DEFAULT_SHARD_BYTES.get(), 1_000_000_000);
         let serialization = Serialization::new(method, hash);
         let serialization =
             if self.allow_symlinks { serialization.with_symlinks() } else { serialization };
         // What a shell completes to may end in a separator.
         let paths = self.ignored.iter().map(|path| path.trim_end_matches('/').to_owned());
-        let defaults = ::attest::oms::DEFAULT_IGNORED.map(str::to_owned);
+        let defaults = DEFAULT_IGNORED.map(str::to_owned);
         Ok(serialization.with_ignored(paths.chain(defaults))?)
     }
 
@@ -85,5 +84,36 @@ impl ShapeArgs {
         let own = scan.signature().map(str::to_owned);
         let serialization = serialization.clone().with_ignored(own).unwrap_or(serialization);
         Ok((scan, Manifest::new(&hashed, serialization).map_err(Trouble::from)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::attest::oms::DEFAULT_SHARD_BYTES;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        shape: ShapeArgs,
+    }
+
+    fn shape(words: &str) -> Serialization {
+        let words = std::iter::once("x").chain(words.split_whitespace());
+        Only::try_parse_from(words).ok().unwrap().shape.serialization().unwrap()
+    }
+
+    #[test]
+    fn what_the_options_ask_for() {
+        assert_eq!(shape("").method(), Method::Files);
+        assert_eq!(shape("--shards").method(), Method::Shards(DEFAULT_SHARD_BYTES));
+        assert_eq!(shape("--shards=7").method(), Method::Shards(7.try_into().unwrap()));
+        assert_eq!(shape("--hash blake2b").hash(), HashAlgorithm::Blake2b);
+        assert!(!shape("").allow_symlinks() && shape("--allow-symlinks").allow_symlinks());
+        let ignored = shape("--ignore sub/cache/");
+        assert!(ignored.ignores("sub/cache/x") && !ignored.ignores("cache"));
+        assert_eq!(shape("").ignored(), DEFAULT_IGNORED);
     }
 }

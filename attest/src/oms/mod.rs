@@ -26,6 +26,7 @@ mod names;
 mod scan;
 mod serialization;
 mod signed;
+mod walk;
 
 pub use bundle::{Bundle, BundleError, MAX_CERTIFICATES, Material};
 pub use cache::{Cache, CacheError};

@@ -78,7 +78,7 @@ async fn an_entry_comes_back_proven_and_a_duplicate_with_its_first_place() {
         assert!(shown.get("bundle").is_none());
     }
     let found = service.get("/v1/find").await.good();
-    assert_eq!(found["entries"].as_array().unwrap().len() as u64, size + 2);
+    assert_eq!(found["entries"].as_array().unwrap().len() as u64, size + 3);
 }
 
 #[tokio::test]

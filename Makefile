@@ -123,7 +123,7 @@ $(VENV)/.ready: $(EXAMPLE)/requirements.txt | tools
 	@touch $@
 
 $(PEERS)/.ready: tests/peers/requirements.txt | tools
-	@echo; echo "==> a Python environment in $(PEERS): aics-tlog, aics-witness, sigstore and moto, about 30 s"
+	@echo; echo "==> a Python environment in $(PEERS): aics-tlog, aics-witness, sigstore, model-signing, moto, about 40 s"
 	rm -rf $(PEERS)
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-deps --ignore-requires-python -r tests/peers/requirements.txt

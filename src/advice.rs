@@ -17,6 +17,7 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Model(trouble) => return trouble.hint(),
             Self::Io { action, source, .. } => return for_system(*action, source.kind()),
             Self::NotAFolder(_) => "name a folder, or move the file away".into(),
             Self::NotAFile(_) => "name a file in it".into(),

@@ -73,6 +73,7 @@ pub enum Command {
     Monitor(command::monitor::MonitorArgs),
     #[cfg(feature = "server")]
     Witness(Box<command::witness::WitnessArgs>),
+    Model(command::model::ModelArgs),
     Key(command::key::KeyArgs),
     Trust(Box<command::trust::TrustArgs>),
     Policy(command::policy::PolicyArgs),

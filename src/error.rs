@@ -38,6 +38,9 @@ impl fmt::Display for Action {
 /// Why the command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A model cannot be signed or looked at.
+    #[error(transparent)]
+    Model(#[from] Box<crate::command::model::trouble::Trouble>),
     /// The operating system refused.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -584,6 +587,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl From<crate::command::model::trouble::Trouble> for Error {
+    fn from(trouble: crate::command::model::trouble::Trouble) -> Self {
+        Self::Model(Box::new(trouble))
+    }
 }
 
 impl Error {

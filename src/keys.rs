@@ -64,6 +64,11 @@ impl KeyFile {
         Ok(Some(Self { path: home.keys().join(format!("{name}.pem")) }))
     }
 
+    /// The key in this file, which must be there.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.into() }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

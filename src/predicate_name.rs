@@ -2,13 +2,15 @@
 
 use attest::NAMESPACE;
 use attest::predicate::{
-    CYCLONEDX, PROVENANCE, SCAI, SPDX, TEST_RESULT, VERIFICATION_SUMMARY, VULNERABILITIES,
+    CYCLONEDX, MODEL_SIGNATURE, PROVENANCE, SCAI, SPDX, TEST_RESULT, VERIFICATION_SUMMARY,
+    VULNERABILITIES,
 };
 
 /// Words for types that are not Assay's own.
-const WORDS: [(&str, &str); 7] = [
+const WORDS: [(&str, &str); 8] = [
     ("provenance", PROVENANCE),
     ("promotion", VERIFICATION_SUMMARY),
+    ("model-signature", MODEL_SIGNATURE),
     ("test-result", TEST_RESULT),
     ("cyclonedx", CYCLONEDX),
     ("spdx", SPDX),
@@ -47,6 +49,7 @@ pub fn short(predicate_type: &str) -> &str {
 pub fn spoken(predicate_type: &str) -> &str {
     match predicate_type {
         CYCLONEDX | SPDX => "bill of materials",
+        MODEL_SIGNATURE => "model signature",
         TEST_RESULT => "test result",
         VULNERABILITIES => "vulnerability scan",
         other => short(other),

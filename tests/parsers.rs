@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use attest::{
     Bundle, Checkpoint, Cosigner, CosignerKey, Decimal, Envelope, Inclusion, Leaf, LogProof, Note,
-    Statement, TilePath, VerifierKey, oci, tree,
+    Statement, TilePath, VerifierKey, oci, oms, tree,
 };
 use fixtures::{Scene, load};
 use policy::Policy;
@@ -29,6 +29,8 @@ const PARSERS: &[Parser] = &[
     Parser { name: "envelope", again: |bytes| Some(Envelope::parse(bytes).ok()?.to_json()) },
     Parser { name: "encoding", again: |bytes| Some(Envelope::from_pae(bytes).ok()?.pae()) },
     Parser { name: "bundle", again: |bytes| Some(Bundle::parse(bytes).ok()?.to_json()) },
+    Parser { name: "model", again: |bytes| model(bytes) },
+    Parser { name: "signature", again: |bytes| Some(oms::Bundle::parse(bytes).ok()?.to_json()) },
     Parser { name: "leaf", again: |bytes| Some(Leaf::parse(bytes).ok()?.bytes().to_vec()) },
     Parser { name: "tree", again: |bytes| Some(tree::Manifest::parse(bytes).ok()?.to_bytes()) },
     Parser { name: "index", again: |bytes| image(oci::INDEX, bytes) },
@@ -67,6 +69,14 @@ fn image(media_type: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     Some(oci::Document::parse(media_type, bytes).ok()?.artifact().to_string().into_bytes())
 }
 
+/// The manifest in a statement, in a statement.
+fn model(bytes: &[u8]) -> Option<Vec<u8>> {
+    let found = oms::Model::parse(bytes).ok().filter(|model| !model.is_legacy())?;
+    let mut statement = Statement::parse(bytes).ok()?;
+    statement.predicate = attest::Predicate::ModelSignature(Box::new(found.manifest));
+    statement.to_json().ok()
+}
+
 fn again<T: std::str::FromStr + ToString>(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(std::str::from_utf8(bytes).ok()?.parse::<T>().ok()?.to_string().into_bytes())
 }
@@ -88,6 +98,8 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         b"-12345.678900".to_vec(),
         b"tile/0/x001/x234/067.p/255".to_vec(),
         tree_manifest(),
+        model_statement(),
+        model_signature(),
         image_index(),
     ];
     for evidence in scene.evidence.iter().take(2) {
@@ -127,6 +139,27 @@ fn tree_manifest() -> Vec<u8> {
     };
     let entries = vec![entry("a/b", b"x"), entry("c", b"")];
     tree::Manifest::new(entries).unwrap().to_bytes()
+}
+
+fn model_statement() -> Vec<u8> {
+    let manifest = serde_json::json!({
+        "resources": [
+            {"name": "a:0:10", "algorithm": "sha256", "digest": "00".repeat(32)},
+            {"name": "a:10:12", "algorithm": "sha256", "digest": "11".repeat(32)},
+        ],
+        "serialization": {
+            "method": "shards", "hash_type": "sha256", "shard_size": 10, "allow_symlinks": false,
+            "ignore_paths": ["b"],
+        },
+    });
+    oms::payload("model", &serde_json::from_value(manifest).unwrap()).unwrap()
+}
+
+fn model_signature() -> Vec<u8> {
+    let key = fixtures::signing_key("alice").unwrap();
+    let material = oms::Material::of_key(key.public());
+    let envelope = Envelope::sign(attest::envelope::IN_TOTO, model_statement(), &[&key]).unwrap();
+    oms::Bundle { envelope, material }.to_json()
 }
 
 fn image_index() -> Vec<u8> {

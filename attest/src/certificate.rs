@@ -5,18 +5,85 @@
 //! Connect issuer, in extensions of Fulcio, `oid-info.md` of sigstore/fulcio). Nothing is
 //! verified here: anybody can write any certificate, so that what is read is a claim to search by.
 
+use pkcs8::der::Document;
 use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::key::{KeyError, PublicKey};
 use crate::proposal::MAX_CERTIFICATE_BYTES;
 
 /// The issuer as a UTF8String.
 const ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");
 /// The issuer as it was written before, as bare text.
 const OLD_ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.1");
+
+/// How many certificates one file may hold.
+pub const MAX_CERTIFICATES: usize = 1_000;
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// Why a text holds no certificates, or bytes are none.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// No certificate in it.
+    #[error("it holds no `{BEGIN}`")]
+    None,
+    /// More than are read or written.
+    #[error("it holds too many certificates")]
+    TooMany,
+    /// A certificate that is not one.
+    #[error("certificate {0} is malformed")]
+    Malformed(
+        /// Which, counted from one.
+        usize,
+    ),
+    /// A key of an algorithm that is not signed with here.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// The certificates in a PEM text (RFC 7468, section 5), in DER and in their order. Text between
+/// them is passed over; what they say is not judged.
+///
+/// # Errors
+/// [`CertificateError`] when there is none, or one is malformed.
+pub fn from_pem(pem: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut rest = pem;
+    while let Some(start) = rest.find(BEGIN) {
+        let malformed = CertificateError::Malformed(found.len() + 1);
+        if found.len() >= MAX_CERTIFICATES {
+            return Err(CertificateError::TooMany);
+        }
+        let block = rest.get(start..).unwrap_or_default();
+        let end = block.find(END).ok_or_else(|| malformed.clone())? + END.len();
+        let (block, after) = block.split_at(end);
+        let (_, document) = Document::from_pem(block).map_err(|_| malformed.clone())?;
+        let der = document.as_bytes();
+        if der.len() > MAX_CERTIFICATE_BYTES || Certificate::from_der(der).is_err() {
+            return Err(malformed);
+        }
+        found.push(der.to_vec());
+        rest = after;
+    }
+    if found.is_empty() { Err(CertificateError::None) } else { Ok(found) }
+}
+
+/// The key that a certificate is for.
+///
+/// # Errors
+/// [`CertificateError`].
+pub fn public_key(der: &[u8]) -> Result<PublicKey, CertificateError> {
+    let malformed = |_| CertificateError::Malformed(1);
+    let certificate = Certificate::from_der(der).map_err(malformed)?;
+    let key = certificate.tbs_certificate().subject_public_key_info().to_der();
+    Ok(PublicKey::from_der(&key.map_err(malformed)?)?)
+}
 
 /// Whom a certificate names. Claims, until somebody judges the certificate.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

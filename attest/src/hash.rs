@@ -5,9 +5,10 @@
 //! read have no digest. No digest is ever taken from a cache.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::num::NonZero;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -71,6 +72,101 @@ pub struct Listed {
     pub identity: Identity,
 }
 
+/// A hash by which the bytes of a file can be known. An artifact is known by SHA-256 alone; the
+/// others are those of OpenSSF Model Signing (its algorithm registry).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum HashAlgorithm {
+    /// SHA-256 (FIPS 180-4).
+    #[default]
+    Sha256,
+    /// BLAKE2b with 512 bits (RFC 7693).
+    Blake2b,
+    /// BLAKE3 with 256 bits.
+    Blake3,
+}
+
+/// No hash has this name.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("unknown hash `{0}`; known are sha256, blake2b, blake3")]
+pub struct UnknownHash(pub String);
+
+impl HashAlgorithm {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Blake2b, Self::Blake3];
+
+    /// The name in manifests and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Blake2b => "blake2b",
+            Self::Blake3 => "blake3",
+        }
+    }
+
+    /// How many bytes a digest has.
+    pub const fn length(self) -> usize {
+        match self {
+            Self::Sha256 | Self::Blake3 => 32,
+            Self::Blake2b => 64,
+        }
+    }
+}
+
+impl FromStr for HashAlgorithm {
+    type Err = UnknownHash;
+
+    fn from_str(text: &str) -> Result<Self, UnknownHash> {
+        let known = Self::ALL.into_iter().find(|hash| hash.as_str() == text);
+        known.ok_or_else(|| UnknownHash(text.chars().take(100).collect()))
+    }
+}
+
+/// A hash that is being computed.
+enum Hasher {
+    Sha256(sha2::Sha256),
+    Blake2b(Box<blake2::Blake2b512>),
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl Hasher {
+    fn new(algorithm: HashAlgorithm) -> Self {
+        match algorithm {
+            HashAlgorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
+            HashAlgorithm::Blake2b => Self::Blake2b(Box::default()),
+            HashAlgorithm::Blake3 => Self::Blake3(Box::default()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake2b(hasher) => hasher.update(bytes),
+            Self::Blake3(hasher) => drop(hasher.update(bytes)),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Blake2b(hasher) => hasher.finalize().to_vec(),
+            Self::Blake3(hasher) => hasher.finalize().as_bytes().to_vec(),
+        }
+    }
+}
+
+/// A stretch of a listed file, from `start` up to but without `end`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<'a> {
+    /// What the file's name is below.
+    pub(crate) root: &'a Root,
+    /// The file, which must be in the state in which it was listed.
+    pub(crate) file: &'a Listed,
+    /// Where it begins.
+    pub(crate) start: u64,
+    /// Where it ends.
+    pub(crate) end: u64,
+}
+
 /// Hashes files, in the order given. Many or large files are read by several threads.
 ///
 /// # Errors
@@ -81,26 +177,45 @@ pub fn hash_files(
     files: &[&Listed],
     progress: &dyn Progress,
 ) -> Result<Vec<Sha256>, HashError> {
-    let bytes: u64 = files.iter().map(|file| file.identity.size()).sum();
-    let several = bytes >= SEVERAL_THREADS_FROM || files.len() >= SEVERAL_THREADS_FROM_FILES;
+    let whole = |file: &&'_ Listed| file.identity.size();
+    let pieces: Vec<Piece<'_>> =
+        files.iter().map(|file| Piece { root, file, start: 0, end: whole(file) }).collect();
+    let digests = hash_pieces(HashAlgorithm::Sha256, &pieces, progress)?;
+    // A digest of SHA-256 has 32 bytes.
+    let digests = digests.into_iter().map(|digest| digest.try_into().unwrap_or_default());
+    Ok(digests.map(Sha256::from_bytes).collect())
+}
+
+/// Hashes stretches of files, in the order given, as [`hash_files`] does whole ones. Each thread
+/// has one buffer of [`BUFFER_BYTES`] at most, however large the files are.
+///
+/// # Errors
+/// As [`hash_files`].
+pub(crate) fn hash_pieces(
+    algorithm: HashAlgorithm,
+    pieces: &[Piece<'_>],
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<u8>>, HashError> {
+    let bytes: u64 = pieces.iter().map(|piece| piece.end.saturating_sub(piece.start)).sum();
+    let several = bytes >= SEVERAL_THREADS_FROM || pieces.len() >= SEVERAL_THREADS_FROM_FILES;
     let threads = match thread::available_parallelism() {
         Ok(count) if several => {
             count.min(NonZero::new(MAX_THREADS).unwrap_or(NonZero::<usize>::MIN)).get()
         }
         _ => 1,
     }
-    .min(files.len());
+    .min(pieces.len());
 
-    let queue = Queue { next: AtomicUsize::new(0), stopped: AtomicBool::new(false), files };
+    let stopped = AtomicBool::new(false);
+    let queue = Queue { next: AtomicUsize::new(0), stopped, algorithm, pieces };
     if threads <= 1 {
-        return Ok(queue.work(root, progress)?.into_iter().map(|(_, digest)| digest).collect());
+        return Ok(queue.work(progress)?.into_iter().map(|(_, digest)| digest).collect());
     }
     let parts = thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| queue.work(root, progress))).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| queue.work(progress))).collect();
         workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
     });
-    let mut found = Vec::with_capacity(files.len());
+    let mut found = Vec::with_capacity(pieces.len());
     for part in parts {
         match part {
             Ok(part) => found.extend(part?),
@@ -111,26 +226,23 @@ pub fn hash_files(
     Ok(found.into_iter().map(|(_, digest)| digest).collect())
 }
 
-/// Files that several threads take from, one at a time.
+/// Pieces that several threads take from, one at a time.
 struct Queue<'a> {
     next: AtomicUsize,
     stopped: AtomicBool,
-    files: &'a [&'a Listed],
+    algorithm: HashAlgorithm,
+    pieces: &'a [Piece<'a>],
 }
 
 impl Queue<'_> {
-    /// Hashes until nothing is left or somebody failed; digests with the places of their files.
-    fn work(
-        &self,
-        root: &Root,
-        progress: &dyn Progress,
-    ) -> Result<Vec<(usize, Sha256)>, HashError> {
+    /// Hashes until nothing is left or somebody failed; digests with the places of their pieces.
+    fn work(&self, progress: &dyn Progress) -> Result<Vec<(usize, Vec<u8>)>, HashError> {
         let mut found = Vec::new();
-        let mut reader = Reader { root, progress, buffer: Vec::new(), folder: None };
+        let mut reader = Reader::new(progress);
         while !self.stopped.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = self.files.get(index) else { break };
-            match reader.hash(file) {
+            let Some(piece) = self.pieces.get(index) else { break };
+            match reader.hash(self.algorithm, piece) {
                 Ok(digest) => found.push((index, digest)),
                 Err(error) => {
                     self.stopped.store(true, Ordering::Relaxed);
@@ -144,21 +256,33 @@ impl Queue<'_> {
 
 /// What one thread keeps from file to file.
 struct Reader<'a> {
-    root: &'a Root,
     progress: &'a dyn Progress,
     buffer: Vec<u8>,
     /// The directory of the last file, which is most often that of the next.
-    folder: Option<(String, Option<OwnedFd>)>,
+    folder: Option<Folder<'a>>,
 }
 
-impl Reader<'_> {
-    fn hash(&mut self, listed: &Listed) -> Result<Sha256, HashError> {
-        let mut file = self.open(listed)?;
+/// An open directory, with the root that its name is below; `None` is the root itself.
+struct Folder<'a> {
+    root: &'a Root,
+    name: String,
+    directory: Option<OwnedFd>,
+}
+
+impl<'a> Reader<'a> {
+    const fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, buffer: Vec::new(), folder: None }
+    }
+
+    fn hash(&mut self, algorithm: HashAlgorithm, piece: &Piece<'a>) -> Result<Vec<u8>, HashError> {
+        let listed = piece.file;
+        let mut file = self.open(piece.root, listed)?;
         let changed = || HashError::Changed { path: listed.name.clone() };
         let failed = |source| OpenError::io(&listed.name, source);
 
-        let wanted = usize::try_from(listed.identity.size()).unwrap_or(BUFFER_BYTES);
-        let length = wanted.saturating_add(1).clamp(4096, BUFFER_BYTES);
+        let mut left = piece.end.saturating_sub(piece.start);
+        let wanted = usize::try_from(left).unwrap_or(BUFFER_BYTES);
+        let length = wanted.clamp(4096, BUFFER_BYTES);
         if self.buffer.len() < length {
             self.buffer.resize(length, 0);
         }
@@ -166,39 +290,45 @@ impl Reader<'_> {
             // Advice only: a file system that does not take it still reads right.
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
         }
-        let mut hasher = sha2::Sha256::new();
-        let mut left = listed.identity.size();
-        loop {
-            let count = match file.read(&mut self.buffer) {
+        if piece.start > 0 {
+            file.seek(SeekFrom::Start(piece.start)).map_err(failed)?;
+        }
+        let mut hasher = Hasher::new(algorithm);
+        while left > 0 {
+            let most =
+                usize::try_from(left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
+            let buffer = self.buffer.get_mut(..most).unwrap_or_default();
+            let count = match file.read(buffer) {
+                // It was longer when it was listed.
+                Ok(0) => return Err(changed()),
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(failed(error).into()),
             };
-            if count == 0 {
-                break;
-            }
-            // A file that grows as fast as it is read would otherwise never end.
-            left = left.checked_sub(count as u64).ok_or_else(changed)?;
-            hasher.update(self.buffer.get(..count).unwrap_or_default());
+            left = left.saturating_sub(count as u64);
+            hasher.update(buffer.get(..count).unwrap_or_default());
             self.progress.advance(count as u64);
         }
-        if left != 0 || identity_of(file.as_fd(), &listed.name)? != listed.identity {
+        // A file that has grown, or was written to in any way, has another identity.
+        if identity_of(file.as_fd(), &listed.name)? != listed.identity {
             return Err(changed());
         }
-        Ok(Sha256::from_bytes(hasher.finalize().into()))
+        Ok(hasher.finish())
     }
 
     /// Opens the file, which must be in the state in which it was listed.
-    fn open(&mut self, listed: &Listed) -> Result<File, HashError> {
+    fn open(&mut self, root: &'a Root, listed: &Listed) -> Result<File, HashError> {
         let (folder, last) = split(&listed.name).unwrap_or_default();
-        if self.folder.as_ref().is_none_or(|(known, _)| known != folder) {
-            self.folder = Some((folder.to_owned(), self.root.pass(folder)?));
+        let is_known = |known: &Folder<'_>| known.name == folder && std::ptr::eq(known.root, root);
+        if !self.folder.as_ref().is_some_and(is_known) {
+            let directory = root.pass(folder)?;
+            self.folder = Some(Folder { root, name: folder.to_owned(), directory });
         }
         let opened = match &self.folder {
-            Some((_, Some(directory))) => {
-                self.root.open_in(directory.as_fd(), last, &listed.name)?
+            Some(Folder { directory: Some(directory), .. }) => {
+                root.open_in(directory.as_fd(), last, &listed.name)?
             }
-            _ => self.root.open_name(&listed.name)?,
+            _ => root.open_name(&listed.name)?,
         };
         match opened {
             Opened::File(file, identity) if identity == listed.identity => Ok(file),
@@ -213,9 +343,7 @@ impl Reader<'_> {
 /// [`HashError`] when it cannot be read, is larger, or is not in the state in which it was
 /// listed.
 pub fn read_file(root: &Root, listed: &Listed, limit: usize) -> Result<Vec<u8>, HashError> {
-    let progress = &Silent;
-    let mut reader = Reader { root, progress, buffer: Vec::new(), folder: None };
-    let mut file = reader.open(listed)?;
+    let mut file = Reader::new(&Silent).open(root, listed)?;
     let failed = |source| OpenError::io(&listed.name, source);
     if listed.identity.size() > limit as u64 {
         let why = format!("it has {} bytes, more than {limit}", listed.identity.size());
@@ -273,6 +401,68 @@ mod tests {
         assert_eq!(progress.0.into_inner(), sizes.iter().map(|size| *size as u64).sum::<u64>());
         assert_eq!(hash_files(&root, &all[..3], &Silent).unwrap(), want[..3], "one thread");
         assert!(hash_files(&root, &[], &Silent).unwrap().is_empty());
+    }
+
+    #[test]
+    fn stretches_hash_as_their_bytes_by_every_algorithm() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..(9 << 20) + 7).map(|at: u32| (at * 31) as u8).collect();
+        fs::write(folder.path().join("f"), &bytes).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let listed = list(&root, "f");
+        let end = bytes.len();
+        let stretches = [(0, end), (0, 0), (0, 1), (1, 5 << 20), (5 << 20, end), (end - 1, end)];
+        let pieces: Vec<Piece<'_>> = stretches
+            .iter()
+            .map(|(start, end)| Piece {
+                root: &root,
+                file: &listed,
+                start: *start as u64,
+                end: *end as u64,
+            })
+            .collect();
+        for algorithm in HashAlgorithm::ALL {
+            let want = |(start, end): &(usize, usize)| {
+                let mut hasher = Hasher::new(algorithm);
+                hasher.update(&bytes[*start..*end]);
+                hasher.finish()
+            };
+            let found = hash_pieces(algorithm, &pieces, &Silent).unwrap();
+            assert_eq!(found, stretches.iter().map(want).collect::<Vec<_>>(), "{algorithm:?}");
+            assert!(found.iter().all(|digest| digest.len() == algorithm.length()));
+            assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
+        }
+        let beyond = Piece { root: &root, file: &listed, start: 0, end: end as u64 + 1 };
+        let found = hash_pieces(HashAlgorithm::Sha256, &[beyond], &Silent);
+        assert!(matches!(found, Err(HashError::Changed { .. })), "{found:?}");
+    }
+
+    /// RFC 7693, appendix A, and the test vectors of BLAKE3: `abc`, and nothing at all.
+    #[test]
+    fn digests_of_the_standards() {
+        let cases = [
+            (
+                HashAlgorithm::Blake2b,
+                "abc",
+                "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1\
+                 7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923",
+            ),
+            (
+                HashAlgorithm::Blake3,
+                "",
+                "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+            ),
+            (
+                HashAlgorithm::Sha256,
+                "abc",
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+        ];
+        for (algorithm, text, want) in cases {
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(text.as_bytes());
+            assert_eq!(crate::digest::to_hex(&hasher.finish()), want, "{algorithm:?}");
+        }
     }
 
     #[test]

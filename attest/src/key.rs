@@ -1,8 +1,8 @@
 //! Keys that sign statements, and the keys that check them.
 //!
 //! Ed25519 is pure Ed25519 (RFC 8032), checked strictly: the lax rule that most libraries
-//! follow accepts a signature by a small-order key on any message. ECDSA is P-256 with SHA-256
-//! and P-384 with SHA-384, signatures in ASN.1 DER. Private keys are PKCS#8 in PEM, optionally
+//! follow accepts a signature by a small-order key on any message. ECDSA is P-256 with SHA-256,
+//! P-384 with SHA-384 and P-521 with SHA-512, signatures in ASN.1 DER. Private keys are PKCS#8 in PEM, optionally
 //! under a passphrase (PBES2 with scrypt). Public keys are SubjectPublicKeyInfo, of which
 //! exactly one encoding is accepted, so that equal keys always have equal identities.
 
@@ -16,8 +16,8 @@ use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
-    ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _,
-    ParsedPublicKey,
+    ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, ParsedPublicKey,
 };
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
@@ -43,6 +43,7 @@ const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112")
 const ID_EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const ID_P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const ID_P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ID_P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
 // Everything of a SubjectPublicKeyInfo that stands before the key itself (an uncompressed
 // point for the curves).
@@ -51,6 +52,8 @@ const SPKI_P256: &[u8] =
     b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 const SPKI_P384: &[u8] =
     b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00";
+const SPKI_P521: &[u8] =
+    b"\x30\x81\x9b\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x23\x03\x81\x86\x00";
 
 /// A signature algorithm with its curve and hash.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,11 +64,13 @@ pub enum Algorithm {
     P256,
     /// ECDSA on P-384 with SHA-384.
     P384,
+    /// ECDSA on P-521 with SHA-512.
+    P521,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 3] = [Self::Ed25519, Self::P256, Self::P384];
+    pub const ALL: [Self; 4] = [Self::Ed25519, Self::P256, Self::P384, Self::P521];
 
     /// The name on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -73,6 +78,7 @@ impl Algorithm {
             Self::Ed25519 => "ed25519",
             Self::P256 => "p256",
             Self::P384 => "p384",
+            Self::P521 => "p521",
         }
     }
 
@@ -81,6 +87,7 @@ impl Algorithm {
             Self::Ed25519 => SPKI_ED25519,
             Self::P256 => SPKI_P256,
             Self::P384 => SPKI_P384,
+            Self::P521 => SPKI_P521,
         }
     }
 
@@ -89,6 +96,7 @@ impl Algorithm {
             Self::Ed25519 => 32,
             Self::P256 => 65,
             Self::P384 => 97,
+            Self::P521 => 133,
         }
     }
 }
@@ -161,7 +169,7 @@ pub enum KeyError {
     #[error("the passphrase does not open the key")]
     PassphraseWrong,
     /// An algorithm that Assay does not sign or check with.
-    #[error("unknown key algorithm `{0}`; known are ed25519, p256, p384")]
+    #[error("unknown key algorithm `{0}`; known are ed25519, p256, p384, p521")]
     Algorithm(String),
     /// The bytes are not a key of their algorithm (an encoding other than the one accepted, or
     /// a point that is not on the curve).
@@ -243,6 +251,7 @@ impl PublicKey {
         let checker = match algorithm {
             Algorithm::P256 => ecdsa(&ECDSA_P256_SHA256_ASN1)?,
             Algorithm::P384 => ecdsa(&ECDSA_P384_SHA384_ASN1)?,
+            Algorithm::P521 => ecdsa(&ECDSA_P521_SHA512_ASN1)?,
             Algorithm::Ed25519 => {
                 let bytes = <&[u8; 32]>::try_from(point).map_err(|_| malformed.clone())?;
                 let key = ed25519_dalek::VerifyingKey::from_bytes(bytes)
@@ -325,7 +334,7 @@ impl PublicKey {
     }
 
     /// Checks `signature` over the message that has this digest, for whoever has the digest alone:
-    /// SHA-256 for P-256, SHA-384 for P-384. With an Ed25519 key this is Ed25519ph (RFC 8032,
+    /// SHA-256 for P-256, SHA-384 for P-384, SHA-512 for P-521. With an Ed25519 key this is Ed25519ph (RFC 8032,
     /// section 5.1) over SHA-512 without a context, strictly: a signature by pure Ed25519 is over
     /// the message itself, and never passes.
     ///
@@ -336,7 +345,7 @@ impl PublicKey {
         let hash = match self.algorithm {
             Algorithm::P256 => &digest::SHA256,
             Algorithm::P384 => &digest::SHA384,
-            Algorithm::Ed25519 => &digest::SHA512,
+            Algorithm::P521 | Algorithm::Ed25519 => &digest::SHA512,
         };
         let digest = Digest::import_less_safe(digest, hash).map_err(|_| SignatureError)?;
         match &self.checker {
@@ -424,6 +433,7 @@ impl SigningKey {
         match algorithm {
             Algorithm::P256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
             Algorithm::P384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
+            Algorithm::P521 => ecdsa(&ECDSA_P521_SHA512_ASN1_SIGNING),
             Algorithm::Ed25519 => {
                 let mut seed = Zeroizing::new([0; 32]);
                 getrandom::fill(seed.as_mut()).map_err(|_| KeyError::Library)?;
@@ -493,6 +503,8 @@ impl SigningKey {
             ecdsa(Algorithm::P256, &ECDSA_P256_SHA256_ASN1_SIGNING)
         } else if info.algorithm.oid == ID_EC && curve == Some(ID_P384) {
             ecdsa(Algorithm::P384, &ECDSA_P384_SHA384_ASN1_SIGNING)
+        } else if info.algorithm.oid == ID_EC && curve == Some(ID_P521) {
+            ecdsa(Algorithm::P521, &ECDSA_P521_SHA512_ASN1_SIGNING)
         } else {
             Err(KeyError::Algorithm(info.algorithm.oid.to_string()))
         }
@@ -592,9 +604,12 @@ mod tests {
 
     #[test]
     fn signatures_over_a_digest_hold_for_that_digest_alone() {
-        for (algorithm, hash) in
-            [(Algorithm::P256, &digest::SHA256), (Algorithm::P384, &digest::SHA384)]
-        {
+        let algorithms = [
+            (Algorithm::P256, &digest::SHA256),
+            (Algorithm::P384, &digest::SHA384),
+            (Algorithm::P521, &digest::SHA512),
+        ];
+        for (algorithm, hash) in algorithms {
             let key = SigningKey::generate(algorithm).unwrap();
             let signature = key.sign(b"message").unwrap();
             let of = |message: &[u8]| digest::digest(hash, message).as_ref().to_vec();

@@ -124,7 +124,7 @@ impl DataHash {
         match algorithm {
             Algorithm::P256 => Self::Sha256,
             Algorithm::P384 => Self::Sha384,
-            Algorithm::Ed25519 => Self::Sha512,
+            Algorithm::P521 | Algorithm::Ed25519 => Self::Sha512,
         }
     }
 
@@ -163,6 +163,7 @@ pub(crate) const fn key_details(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::P256 => "PKIX_ECDSA_P256_SHA_256",
         Algorithm::P384 => "PKIX_ECDSA_P384_SHA_384",
+        Algorithm::P521 => "PKIX_ECDSA_P521_SHA_512",
         Algorithm::Ed25519 => "PKIX_ED25519",
     }
 }

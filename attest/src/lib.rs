@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod name;
 pub mod note;
 pub mod oci;
+pub mod oms;
 pub mod predicate;
 pub mod proof;
 pub mod proposal;

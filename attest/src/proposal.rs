@@ -15,9 +15,10 @@ use crate::leaf::{ED25519_PH, Leaf, MAX_BYTES, Verifier, key_details};
 pub const MAX_CERTIFICATE_BYTES: usize = 16 << 10;
 
 /// `keyDetails` of what can be checked over a digest, with the key's algorithm.
-const ACCEPTED: [(&str, Algorithm); 3] = [
+const ACCEPTED: [(&str, Algorithm); 4] = [
     (key_details(Algorithm::P256), Algorithm::P256),
     (key_details(Algorithm::P384), Algorithm::P384),
+    (key_details(Algorithm::P521), Algorithm::P521),
     (ED25519_PH, Algorithm::Ed25519),
 ];
 
@@ -222,7 +223,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_signature_over_a_digest_becomes_the_leaf_of_the_message() {
-        for algorithm in [Algorithm::P256, Algorithm::P384] {
+        for algorithm in [Algorithm::P256, Algorithm::P384, Algorithm::P521] {
             let (good, key) = proposal(algorithm);
             let leaf = good.check().unwrap();
             assert_eq!(leaf, Leaf::of(b"message", &good.signature, key.public()));

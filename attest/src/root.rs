@@ -159,6 +159,12 @@ impl Identity {
         self.device == other.device && self.inode == other.inode
     }
 
+    /// What a cache of digests can know a state by: device, inode, size, and the times of the last
+    /// write and of the last change of any kind, in nanoseconds since the epoch.
+    pub(crate) const fn state(&self) -> [i128; 5] {
+        [self.device, self.inode, self.size as i128, self.modified, self.changed]
+    }
+
     /// The type.
     fn file_type(&self) -> FileType {
         FileType::from_raw_mode(self.mode)

@@ -6,12 +6,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::artifact::ArtifactId;
-use crate::digest::to_hex;
+use crate::artifact::{ArtifactId, Kind};
+use crate::digest::{Sha256, to_hex};
 use crate::json::{self, JsonError};
 use crate::name::{NameError, StageName, StepName, check_artifact_name, check_product_names};
 use crate::predicate::Predicate;
-use crate::resource::{IdentityError, ResourceDescriptor};
+use crate::resource::{DIGEST_METHOD, IdentityError, ResourceDescriptor};
 
 /// The value of `_type`.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
@@ -68,6 +68,15 @@ pub enum StatementError {
     /// A subject has a name that two readers may read differently.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// The subject of a model's signature is not the root of the manifest that is signed with it
+    /// (OpenSSF Model Signing v1.0, section 6.5.1).
+    #[error("the signed root is {signed}, but that of the signed files is {computed}")]
+    Root {
+        /// The artifact that the subject is.
+        signed: ArtifactId,
+        /// The root of the manifest.
+        computed: Sha256,
+    },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
@@ -100,7 +109,8 @@ impl Statement {
             Predicate::from_value(&found.predicate_type, found.predicate).map_err(|source| {
                 StatementError::Predicate { predicate_type: found.predicate_type.clone(), source }
             })?;
-        let statement = Self { subject: found.subject, predicate };
+        let mut statement = Self { subject: found.subject, predicate };
+        statement.say_kind();
         statement.check_subjects()?;
         if let Predicate::Provenance(provenance) = &statement.predicate
             && provenance.kind().is_some()
@@ -134,6 +144,16 @@ impl Statement {
         Ok(bytes)
     }
 
+    /// The subject of a model's signature is the root of its manifest, whether it says so or not.
+    fn say_kind(&mut self) {
+        if matches!(self.predicate, Predicate::ModelSignature(_)) {
+            for subject in &mut self.subject {
+                let kind = || Kind::Oms.as_str().into();
+                subject.annotations.entry(DIGEST_METHOD.into()).or_insert_with(kind);
+            }
+        }
+    }
+
     fn check_subjects(&self) -> Result<(), StatementError> {
         match self.subject.len() {
             0 => return Err(StatementError::NoSubject),
@@ -146,7 +166,13 @@ impl Statement {
             _ => {}
         }
         for subject in &self.subject {
-            subject.artifact()?;
+            let signed = subject.artifact()?;
+            // The root binds no names: it is relied on with its manifest, or not at all.
+            if let Predicate::ModelSignature(manifest) = &self.predicate
+                && signed != manifest.artifact()
+            {
+                return Err(StatementError::Root { signed, computed: manifest.root() });
+            }
         }
         Ok(())
     }

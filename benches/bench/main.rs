@@ -4,7 +4,8 @@
 //! a table with the machine. A ratio compares with what `versus` names, measured in this very
 //! run: machines drift, ratios hold. Only medians are reported; nothing here can fail for being
 //! slow, because a limit that depends on the machine belongs in a report, not in a test.
-//! `--only` with `command`, `judge`, `writers`, `register` or `large` measures that part alone.
+//! `--only` with `command`, `judge`, `writers`, `register`, `model` or `large` measures that part
+//! alone; `--bytes N` makes the large model of `model` smaller.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@
 mod command;
 mod judge;
 mod ledger;
+mod model;
 mod register;
 mod report;
 mod timing;
@@ -33,11 +35,16 @@ fn main() {
     if let Some(at) = given.iter().position(|argument| argument == "--resident") {
         return register::say_resident(given[at + 1].as_ref());
     }
-    let parts: [(&str, fn(&mut Report)); 5] = [
+    if let Some(at) = given.iter().position(|argument| argument == "--hash-below") {
+        return model::hash_below(given[at + 1].as_ref());
+    }
+    type Measure = fn(&mut Report);
+    let parts: [(&str, Measure); 6] = [
         ("command", command::measure),
         ("judge", judge::measure),
         ("writers", register::measure_writers),
         ("register", register::measure_filled),
+        ("model", model::measure),
         ("large", register::measure_large),
     ];
     let only = given.iter().position(|argument| argument == "--only").map(|at| &given[at + 1]);

@@ -26,6 +26,7 @@ fn request(message: &[u8], key: &SigningKey) -> Value {
     let details = match key.public().algorithm() {
         Algorithm::P256 => "PKIX_ECDSA_P256_SHA_256",
         Algorithm::P384 => "PKIX_ECDSA_P384_SHA_384",
+        Algorithm::P521 => "PKIX_ECDSA_P521_SHA_512",
         Algorithm::Ed25519 => "PKIX_ED25519",
     };
     json!({"hashedRekordRequestV002": {
@@ -52,7 +53,8 @@ async fn an_entry_comes_back_proven_and_a_duplicate_with_its_first_place() {
     let scene = revoked();
     let service = Service::of(&scene).await;
     let size = service.size().await;
-    for (place, algorithm) in [Algorithm::P256, Algorithm::P384].into_iter().enumerate() {
+    let algorithms = [Algorithm::P256, Algorithm::P384, Algorithm::P521];
+    for (place, algorithm) in algorithms.into_iter().enumerate() {
         let body = request(b"message", &SigningKey::generate(algorithm).unwrap()).to_string();
         let index = size + place as u64;
         for status in [StatusCode::CREATED, StatusCode::OK] {
@@ -76,7 +78,7 @@ async fn an_entry_comes_back_proven_and_a_duplicate_with_its_first_place() {
         assert!(shown.get("bundle").is_none());
     }
     let found = service.get("/v1/find").await.good();
-    assert_eq!(found["entries"].as_array().unwrap().len() as u64, size + 2);
+    assert_eq!(found["entries"].as_array().unwrap().len() as u64, size + 3);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ struct GenerateArgs {
     name: String,
 
     /// Signature algorithm
-    #[arg(long, value_name = "ALGORITHM", default_value = "p256", value_parser = ["p256", "p384", "ed25519"])]
+    #[arg(long, value_name = "ALGORITHM", default_value = "p256", value_parser = ["p256", "p384", "p521", "ed25519"])]
     algorithm: String,
 
     /// Ask for a passphrase; without it one is used only if `ASSAY_KEY_PASSPHRASE` is set

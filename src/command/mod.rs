@@ -13,6 +13,7 @@ pub mod log;
 #[cfg(feature = "server")]
 pub mod log_witness;
 pub mod man;
+pub mod model;
 #[cfg(feature = "server")]
 pub mod monitor;
 pub mod policy;
@@ -46,6 +47,7 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         #[cfg(feature = "server")]
         Command::Log(args) => log::log(args, cx),
         Command::Verify(args) => verify::verify(args, cx),
+        Command::Model(args) => model::model(args, cx),
         #[cfg(feature = "server")]
         Command::Lineage(args) => lineage::lineage(args, cx),
         Command::Check(args) => check::check(args, cx),

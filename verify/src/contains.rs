@@ -5,7 +5,7 @@
 //! of artifacts prove nothing here.
 
 use attest::manifest::{self, Contained};
-use attest::{Predicate, ResourceDescriptor, Statement};
+use attest::{ArtifactId, Predicate, ResourceDescriptor, Statement};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -21,6 +21,17 @@ pub(crate) const MAX_MANIFESTS: usize = 256;
 pub(crate) fn contained(statement: &Statement) -> Vec<Contains> {
     let mut edges: Vec<Contains> =
         carriers(statement).filter_map(manifest).take(MAX_MANIFESTS).flatten().collect();
+    // The root of a model hashes digests alone, so that many manifests have it: the one that
+    // counts is the one that was signed with it, and no other document joins its parts to it.
+    if let Predicate::ModelSignature(manifest) = &statement.predicate {
+        let whole = manifest.artifact();
+        let files = manifest.whole_files().into_iter();
+        edges.extend(files.map(|(name, digest)| Contains {
+            whole,
+            part: ArtifactId::file(digest),
+            name: name.into(),
+        }));
+    }
     edges.sort();
     edges.dedup();
     edges
@@ -49,4 +60,58 @@ fn manifest(descriptor: &ResourceDescriptor) -> Option<Vec<Contains>> {
     let whole = contents.artifact;
     let edge = |part: Contained| Contains { whole, part: part.artifact, name: part.name };
     Some(contents.contains.into_iter().map(edge).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use attest::hash::HashAlgorithm;
+    use attest::oms::{HashedFile, HashedStretch, Manifest, Method, Serialization, payload};
+    use attest::{Kind, Sha256};
+
+    use super::*;
+
+    fn model(names: [&str; 2], hash: HashAlgorithm) -> Manifest {
+        let file = |(place, name): (u8, &str)| HashedFile {
+            name: name.into(),
+            size: 1,
+            stretches: vec![HashedStretch {
+                range: (0, 1),
+                digest: Sha256::of(&[place]).as_bytes().repeat(hash.length() / 32),
+            }],
+        };
+        let files: Vec<HashedFile> = (0..).zip(names).map(file).collect();
+        Manifest::new(&files, Serialization::new(Method::Files, hash)).unwrap()
+    }
+
+    /// The root of a model binds no names (THREATS, rule 13): what is inside of it is said by
+    /// the manifest that was signed with it, and by no document that somebody carries.
+    #[test]
+    fn a_model_contains_what_was_signed_with_its_root_alone() {
+        let manifest = model(["a", "b"], HashAlgorithm::Sha256);
+        let signed = Statement::parse(&payload("model", &manifest).unwrap()).unwrap();
+        let edge = |place: u8, name: &str| Contains {
+            whole: ArtifactId::new(Kind::Oms, manifest.root()),
+            part: ArtifactId::file(Sha256::of(&[place])),
+            name: name.into(),
+        };
+        let mut want = vec![edge(0, "a"), edge(1, "b")];
+        want.sort();
+        assert_eq!(contained(&signed), want);
+
+        let other = model(["a", "b"], HashAlgorithm::Blake2b);
+        let other = Statement::parse(&payload("model", &other).unwrap()).unwrap();
+        assert!(contained(&other).is_empty(), "of its files, no SHA-256 digest is known");
+
+        let renamed = model(["a", "c"], HashAlgorithm::Sha256);
+        assert_eq!(renamed.root(), manifest.root());
+        let bytes = payload("model", &renamed).unwrap();
+        let mut carrier = other;
+        for media_type in ["application/vnd.in-toto+json", "application/json"] {
+            let mut subject = ResourceDescriptor::of("model", &manifest.artifact());
+            subject.media_type = Some(media_type.into());
+            subject.content = Some(STANDARD.encode(&bytes));
+            carrier.subject = vec![subject];
+            assert!(contained(&carrier).is_empty(), "{media_type}");
+        }
+    }
 }

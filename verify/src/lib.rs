@@ -11,6 +11,7 @@ mod error;
 mod follow;
 mod lineage;
 pub mod merkle;
+mod model;
 mod negatives;
 mod proof;
 mod rotation;
@@ -24,6 +25,9 @@ pub use follow::{FollowError, Followed, Follower, MAX_NEGATIVES};
 pub use lineage::{
     Attestation, Completeness, Contains, Direction, Lineage, Named, Rejected, Rejection, Revoked,
     Unexplored, WhyUnexplored,
+};
+pub use model::{
+    Authority, ChainError, Comparison, MAX_ROOTS, ModelRejection, compare, verify_model,
 };
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;

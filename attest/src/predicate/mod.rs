@@ -24,8 +24,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::oms::Manifest;
+
 /// SLSA provenance v1.
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+/// OpenSSF Model Signing v1.0.
+pub const MODEL_SIGNATURE: &str = "https://model_signing/signature/v1.0";
 /// in-toto test results v0.1.
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 /// SLSA verification summary v1.
@@ -61,6 +65,8 @@ pub const KEY_ROTATION: &str = "https://assay.example/attestation/key-rotation/v
 pub enum Predicate {
     /// How an artifact was made.
     Provenance(Box<Provenance>),
+    /// Which files a model has.
+    ModelSignature(Box<Manifest>),
     /// Which tests passed.
     TestResult(TestResult),
     /// What was measured.
@@ -95,6 +101,7 @@ impl Predicate {
     pub fn predicate_type(&self) -> &str {
         match self {
             Self::Provenance(_) => PROVENANCE,
+            Self::ModelSignature(_) => MODEL_SIGNATURE,
             Self::TestResult(_) => TEST_RESULT,
             Self::Evaluation(_) => EVALUATION,
             Self::VerificationSummary(_) => VERIFICATION_SUMMARY,
@@ -113,7 +120,8 @@ impl Predicate {
     /// several artifacts at once could be meant of any of them.
     pub const fn needs_one_subject(&self) -> bool {
         match self {
-            Self::Evaluation(_)
+            Self::ModelSignature(_)
+            | Self::Evaluation(_)
             | Self::VerificationSummary(_)
             | Self::Deployment(_)
             | Self::Approval(_)
@@ -138,6 +146,7 @@ impl Predicate {
         }
         Ok(match predicate_type {
             PROVENANCE => Self::Provenance(typed(value)?),
+            MODEL_SIGNATURE => Self::ModelSignature(typed(value)?),
             TEST_RESULT => Self::TestResult(typed(value)?),
             EVALUATION => Self::Evaluation(typed(value)?),
             VERIFICATION_SUMMARY => Self::VerificationSummary(typed(value)?),
@@ -162,6 +171,7 @@ impl Predicate {
         }
         match self {
             Self::Provenance(typed) => value(typed),
+            Self::ModelSignature(typed) => value(typed),
             Self::TestResult(typed) => value(typed),
             Self::Evaluation(typed) => value(typed),
             Self::VerificationSummary(typed) => value(typed),

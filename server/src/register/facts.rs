@@ -207,7 +207,8 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
         Predicate::Monitoring(monitoring) => {
             terms.push(Term::Result(monitoring.verdict.clone()));
         }
-        Predicate::Approval(_)
+        Predicate::ModelSignature(_)
+        | Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
         | Predicate::Tombstone(_)

@@ -10,6 +10,7 @@ mod certificate;
 mod journal;
 mod kept;
 mod log;
+mod models;
 mod sent;
 
 use std::str::FromStr;
@@ -43,7 +44,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 32] = [
+pub const TARGETS: [Target; 36] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -75,6 +76,11 @@ pub const TARGETS: [Target; 32] = [
     target("cosigned", log::cosigned, log::cosigned_notes),
     target("bundle", log::bundle, log::bundles),
     target("statement", log::statement, log::statements),
+    // Signed models.
+    target("model", models::model, models::statements),
+    target("signature", models::signature, models::signatures),
+    target("certificate", models::certificates, models::certificate_texts),
+    target("digests", models::digests, models::digest_caches),
     // What is sent.
     target("submission", sent::submission, sent::submissions),
     target("entry-request", sent::entry_request, sent::entry_requests),

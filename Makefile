@@ -82,10 +82,11 @@ test-power: tools
 
 # What cargo-fuzz does, with the toolchain at hand: no sanitizer, for there is no unsafe code here.
 fuzz: tools
-	@echo; echo "==> fuzzing every parser of the register, $(FUZZ_SECONDS) s each"
+	@echo; echo "==> fuzzing every parser of the register, and of layouts, $(FUZZ_SECONDS) s each"
 	CARGO_TARGET_DIR=$(abspath target/fuzz) RUSTFLAGS="$(COVERAGE)" \
 	  $(CARGO) build --manifest-path fuzz/Cargo.toml --release --bins --target $(HOST)
 	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p server --lib write_seeds -- --ignored
+	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p policy --test layout write_seeds -- --ignored
 	@for target in $$(ls fuzz/corpus); do \
 	  echo "==> $$target"; mkdir -p fuzz/artifacts/$$target; \
 	  target/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
@@ -123,7 +124,7 @@ $(VENV)/.ready: $(EXAMPLE)/requirements.txt | tools
 	@touch $@
 
 $(PEERS)/.ready: tests/peers/requirements.txt | tools
-	@echo; echo "==> a Python environment in $(PEERS): aics-tlog, aics-witness, sigstore, model-signing, moto, about 40 s"
+	@echo; echo "==> a Python environment in $(PEERS): aics-tlog, aics-witness, sigstore, model-signing, in-toto, moto, about 40 s"
 	rm -rf $(PEERS)
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-deps --ignore-requires-python -r tests/peers/requirements.txt

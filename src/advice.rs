@@ -44,11 +44,27 @@ impl Error {
             #[cfg(feature = "server")]
             Self::OutputInStep { .. } => "name another file with `--output`".into(),
             Self::Keys(error) => return error.hint(),
+            #[cfg(feature = "server")]
+            Self::LinkInStep { .. } => "name another folder with `--link`".into(),
+            #[cfg(feature = "server")]
+            Self::Link(_) => "the statement of the step was registered; run it without `--link`".into(),
             Self::NotAnObject(_) => "a predicate is written `{…}`; nothing was signed".into(),
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()
             }
+            Self::Layout { .. } => {
+                "give an in-toto layout or link: a metablock or a DSSE envelope".into()
+            }
+            Self::LayoutKey { .. } => {
+                "give a public key in PEM, or as securesystemslib writes it in JSON: Ed25519, P-256, P-384, or RSA from 2048 bits"
+                    .into()
+            }
+            Self::LayoutUndecided { .. } => "`assay layout show FILE` says what it asks for".into(),
+            Self::Links { .. } => "put the links into a folder of their own and name it with `--links`".into(),
+            Self::LayoutParameter(_) => "give it as `--parameter NAME=VALUE`".into(),
+            Self::Inspection { .. } => "see that its command is there; `assay layout show FILE` lists it".into(),
+            Self::InspectionFiles { .. } => "run this in a folder that holds the product alone".into(),
             Self::Trust { .. } => {
                 "correct the file; `assay trust add` writes entries of the right shape".into()
             }

@@ -77,6 +77,7 @@ pub enum Command {
     Key(command::key::KeyArgs),
     Trust(Box<command::trust::TrustArgs>),
     Policy(command::policy::PolicyArgs),
+    Layout(command::layout::LayoutArgs),
     Completions(command::completions::CompletionsArgs),
     Man(command::man::ManArgs),
 }

@@ -9,9 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use attest::content::ContentError;
+#[cfg(feature = "server")]
+use attest::in_toto::SignError;
+use attest::in_toto::{LayoutKeyError, MetadataError};
 use attest::json::JsonError;
 use attest::{ArtifactId, BundleError, LogProofError, StatementError};
 use policy::PolicyError;
+use policy::layout::ParameterError;
 use verify::TrustError;
 
 /// What was being done with a path.
@@ -91,6 +95,19 @@ pub enum Error {
     /// There is no such key, or it cannot be used.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
+    /// A link would be written among what the step reads or writes.
+    #[cfg(feature = "server")]
+    #[error("no link can be written to `{}`: `{}` is part of the step", folder.display(), path.display())]
+    LinkInStep {
+        /// Where the link should go.
+        folder: PathBuf,
+        /// The material or product.
+        path: PathBuf,
+    },
+    /// What was recorded cannot be written as a link.
+    #[cfg(feature = "server")]
+    #[error("no link can be written of this step")]
+    Link(#[source] Box<SignError>),
     /// The bundle would be written over what the step reads or writes.
     #[cfg(feature = "server")]
     #[error("the bundle cannot be written to `{}`: `{}` is part of the step", output.display(), path.display())]
@@ -106,6 +123,55 @@ pub enum Error {
     /// The type of a predicate is none.
     #[error("`{0}` is no type of a predicate")]
     NotAType(String),
+    /// The file is neither an in-toto layout nor a link.
+    #[error("cannot read `{}`", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<MetadataError>,
+    },
+    /// A key that no layout can be checked with.
+    #[error("cannot use key `{}`", path.display())]
+    LayoutKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: LayoutKeyError,
+    },
+    /// A layout cannot be judged.
+    #[error("nobody can tell whether `{}` holds", path.display())]
+    LayoutUndecided {
+        /// The layout.
+        path: PathBuf,
+        /// Why.
+        source: verify::layout::LayoutError,
+    },
+    /// The files among which a layout's links lie are too many or too large.
+    #[error("cannot read the links in `{}`", path.display())]
+    Links {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: verify::layout::FolderError,
+    },
+    /// A parameter of a layout.
+    #[error(transparent)]
+    LayoutParameter(ParameterError),
+    /// An inspection of a layout cannot be run.
+    #[error("cannot run the inspection `{name}`")]
+    Inspection {
+        /// The inspection.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is more beside an inspection than is recorded.
+    #[error("there are more than {limit} files here for the inspection to look at")]
+    InspectionFiles {
+        /// How many there may be.
+        limit: usize,
+    },
     /// The trust file is not one.
     #[error("cannot use trust file `{}`", path.display())]
     Trust {

@@ -69,7 +69,18 @@ pub fn submit(
     home: &home::Home,
     cx: &Context<'_>,
 ) -> Result<Registered, Error> {
-    let opened = key.open(cx.printer)?;
+    submit_opened(payload, key, key.open(cx.printer)?, home, cx)
+}
+
+/// Does the same with a key that was opened already, and closes it.
+#[cfg(feature = "server")]
+pub fn submit_opened(
+    payload: Vec<u8>,
+    key: &KeyFile,
+    opened: attest::SigningKey,
+    home: &home::Home,
+    cx: &Context<'_>,
+) -> Result<Registered, Error> {
     let public = opened.public().clone();
     let envelope = sign(payload, key, &opened)?;
     drop(opened);

@@ -8,12 +8,14 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use attest::in_toto::{self, Content, LayoutKey, Metadata, Rule};
 use attest::{
     Bundle, Checkpoint, Cosigner, CosignerKey, Decimal, Envelope, Inclusion, Leaf, LogProof, Note,
     Statement, TilePath, VerifierKey, oci, oms, tree,
 };
 use fixtures::{Scene, load};
 use policy::Policy;
+use policy::layout::Pattern;
 use proptest::prelude::*;
 use verify::Trust;
 
@@ -45,6 +47,15 @@ const PARSERS: &[Parser] = &[
         name: "witness request",
         again: |bytes| again::<server::witness::AddCheckpoint>(bytes),
     },
+    Parser { name: "in-toto link", again: in_toto_link },
+    Parser { name: "in-toto layout", again: in_toto_layout },
+    Parser {
+        name: "layout key",
+        again: |bytes| {
+            let key = LayoutKey::from_json(&attest::json::parse(bytes).ok()?).ok()?;
+            Some(key.to_json()?.to_string().into_bytes())
+        },
+    },
     Parser { name: "decimal", again: |bytes| again::<Decimal>(bytes) },
     Parser {
         name: "trust",
@@ -63,7 +74,7 @@ const PARSERS: &[Parser] = &[
 ];
 
 /// Parsers whose output is a name of the input, not the input again.
-const NAMING: [&str; 4] = ["trust", "policy", "index", "manifest"];
+const NAMING: [&str; 5] = ["trust", "policy", "index", "manifest", "in-toto layout"];
 
 fn image(media_type: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     Some(oci::Document::parse(media_type, bytes).ok()?.artifact().to_string().into_bytes())
@@ -79,6 +90,56 @@ fn model(bytes: &[u8]) -> Option<Vec<u8>> {
 
 fn again<T: std::str::FromStr + ToString>(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(std::str::from_utf8(bytes).ok()?.parse::<T>().ok()?.to_string().into_bytes())
+}
+
+/// What a link says, under no signature.
+fn in_toto_link(bytes: &[u8]) -> Option<Vec<u8>> {
+    let metadata = Metadata::parse(bytes).ok()?;
+    let Content::Link(link) = metadata.content() else { return None };
+    in_toto::sign(&link.to_value().ok()?, in_toto::Form::Metablock, &[]).ok()
+}
+
+/// The name of a layout; each of its rules reads the same again, and each pattern is one.
+fn in_toto_layout(bytes: &[u8]) -> Option<Vec<u8>> {
+    let metadata = Metadata::parse(bytes).ok()?;
+    let Content::Layout(layout) = metadata.content() else { return None };
+    for rule in layout.steps.iter().flat_map(|step| &step.expected_products) {
+        let words: Vec<String> = rule.words().into_iter().map(str::to_owned).collect();
+        assert_eq!(Rule::parse(&words).as_ref(), Ok(rule));
+        for word in &words {
+            Pattern::new(word).matches(word);
+        }
+    }
+    Some(metadata.body().to_string().into_bytes())
+}
+
+fn in_toto_documents() -> [Vec<u8>; 4] {
+    let key = fixtures::signing_key("alice").unwrap();
+    let name = LayoutKey::from_public(key.public()).unwrap();
+    let digests = serde_json::json!({"sha256": "ab"});
+    let link = serde_json::json!({
+        "_type": "link", "name": "pack", "command": ["tar", "x"], "byproducts": {"return-value": 0},
+        "materials": {"a/b.c": digests}, "products": {"d": digests}, "environment": {},
+    });
+    let rules = serde_json::json!([
+        ["MATCH", "*.c", "IN", "a", "WITH", "PRODUCTS", "IN", "b", "FROM", "pack"],
+        ["CREATE", "[!a-c]?"],
+        ["REQUIRE", "d"],
+        ["DISALLOW", "*"],
+    ]);
+    let layout = serde_json::json!({
+        "_type": "layout", "expires": "2027-01-31T12:00:00Z", "readme": "x", "inspect": [],
+        "keys": {name.label().as_str(): name.to_json().unwrap()},
+        "steps": [{"name": "pack", "pubkeys": [name.label()], "threshold": 1,
+            "expected_command": [], "expected_materials": [], "expected_products": rules}],
+    });
+    let sign = |document, form| in_toto::sign(document, form, &[&key]).unwrap();
+    [
+        sign(&link, in_toto::Form::Metablock),
+        sign(&link, in_toto::Form::Envelope),
+        sign(&layout, in_toto::Form::Metablock),
+        name.to_json().unwrap().to_string().into_bytes(),
+    ]
 }
 
 /// Whole documents, each read by one of the parsers.
@@ -102,6 +163,7 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         model_signature(),
         image_index(),
     ];
+    seeds.extend(in_toto_documents());
     for evidence in scene.evidence.iter().take(2) {
         let envelope = &evidence.presented.envelope;
         seeds.push(evidence.presented.to_json());

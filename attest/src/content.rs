@@ -103,6 +103,8 @@ pub struct Content {
     pub artifact: ArtifactId,
     /// The documents that say what the artifact contains, outermost first; none for a file.
     pub manifests: Vec<ManifestBytes>,
+    /// The digests of its files, in the order of [`Listing::files`].
+    pub files: Vec<Sha256>,
 }
 
 /// A document that says what an artifact contains.
@@ -213,14 +215,14 @@ fn content(root: &Root, listing: &Listing, digests: &[Sha256]) -> Result<Content
         let digest = digests.first().copied();
         let changed = || HashError::Changed { path: path.into() };
         let artifact = ArtifactId::file(digest.ok_or_else(changed)?);
-        return Ok(Content { artifact, manifests: Vec::new() });
+        return Ok(Content { artifact, manifests: Vec::new(), files: digests.to_vec() });
     }
     let files = || listing.files.iter().zip(digests);
     let top = |file: &Listed| below(&listing.name, &file.name).to_owned();
     if files().any(|(file, _)| below(&listing.name, &file.name) == "oci-layout") {
         let known: BTreeMap<_, _> =
             files().map(|(file, digest)| (top(file), (file.identity.size(), *digest))).collect();
-        return image(root, listing, path, &known);
+        return Ok(Content { files: digests.to_vec(), ..image(root, listing, path, &known)? });
     }
     let entries = files().map(|(file, digest)| Entry {
         path: top(file),
@@ -232,7 +234,7 @@ fn content(root: &Root, listing: &Listing, digests: &[Sha256]) -> Result<Content
         .map_err(|source| ContentError::Tree { path: path.into(), source })?;
     let bytes = manifest.to_bytes();
     let manifests = vec![ManifestBytes { media_type: tree::MEDIA_TYPE.into(), bytes }];
-    Ok(Content { artifact: manifest.artifact(), manifests })
+    Ok(Content { artifact: manifest.artifact(), manifests, files: digests.to_vec() })
 }
 
 /// Why an image layout is not read, before the folder is named.
@@ -273,7 +275,7 @@ fn image(
         media_type: document.media_type().into(),
         bytes: bytes.clone(),
     });
-    Ok(Content { artifact, manifests: manifests.collect() })
+    Ok(Content { artifact, manifests: manifests.collect(), files: Vec::new() })
 }
 
 /// The part of `name` below the directory `top`.

@@ -14,6 +14,7 @@ pub mod decimal;
 pub mod digest;
 pub mod envelope;
 pub mod hash;
+pub mod in_toto;
 pub mod json;
 pub mod key;
 pub mod leaf;

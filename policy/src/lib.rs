@@ -14,6 +14,7 @@ mod decision;
 mod document;
 mod draft;
 mod evaluate;
+pub mod layout;
 mod model;
 mod received;
 mod report;

@@ -6,6 +6,7 @@ pub mod completions;
 #[cfg(feature = "server")]
 pub mod find;
 pub mod key;
+pub mod layout;
 #[cfg(feature = "server")]
 pub mod lineage;
 #[cfg(feature = "server")]
@@ -60,6 +61,7 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         #[cfg(feature = "server")]
         Command::Witness(args) => witness::witness(args, cx),
         Command::Policy(args) => policy::policy(args),
+        Command::Layout(args) => layout::layout(args, cx),
         #[cfg(feature = "server")]
         Command::Run(args) => run::run(args, cx),
         Command::Key(args) => key::key(args, cx),

@@ -8,12 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use ::attest::hash::Progress;
+use ::attest::in_toto::{self, Form, LayoutKey, Link, SignError};
 use ::attest::predicate::BuildKind;
 use ::attest::record::parameters::{self, ParametersError};
 use ::attest::record::{
     Material, Observer, Plan, Process, ProductName, RecordError, Recorder, Recording,
 };
-use ::attest::{Statement, StepName};
+use ::attest::{SigningKey, Statement, StepName};
 use clap::Args;
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::error::{Action, Error};
 use crate::exit::Exit;
-use crate::home::{self, Home};
+use crate::home::{self, Existing, Home, Readers};
 use crate::keys::KeyFile;
 use crate::page::Page;
 use crate::progress::Bar;
@@ -97,6 +98,13 @@ pub struct RunArgs {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Also write an in-toto link into this folder, for those who check layouts
+    ///
+    /// Its name is `STEP.KEYID.link`, with the key id that in-toto gives the key. `assay layout
+    /// verify` and `in-toto-verify` read it. A step that failed leaves none.
+    #[arg(long, value_name = "DIR")]
+    link: Option<PathBuf>,
+
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -106,6 +114,7 @@ pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let plan = args.plan()?;
     // What is missing is said before the step runs, which may take hours.
     args.output_is_apart()?;
+    args.link_is_apart()?;
     require_server(cx)?;
     let (home, key) = setup::key(args.key.as_deref(), cx)?;
     key.require_passphrase()?;
@@ -191,18 +200,40 @@ impl RunArgs {
     fn output_is_apart(&self) -> Result<(), Error> {
         let Some(output) = &self.output else { return Ok(()) };
         publish::require_output(Some(output))?;
+        match self.holding(output)? {
+            Some(path) => Err(Error::OutputInStep { output: output.clone(), path }),
+            None => Ok(()),
+        }
+    }
+
+    /// Links lie in a folder that is there, and not among what the step reads or writes.
+    fn link_is_apart(&self) -> Result<(), Error> {
+        let Some(folder) = &self.link else { return Ok(()) };
+        match std::fs::metadata(folder) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(Error::NotAFolder(folder.clone())),
+            Err(error) => return Err(Error::io(Action::Write, folder, error)),
+        }
+        match self.holding(folder)? {
+            Some(path) => Err(Error::LinkInStep { folder: folder.clone(), path }),
+            None => Ok(()),
+        }
+    }
+
+    /// The material or product in which something would be written.
+    fn holding(&self, written: &Path) -> Result<Option<PathBuf>, Error> {
         let whole = |path: &Path| {
             std::path::absolute(path).map_err(|error| Error::io(Action::Write, path, error))
         };
         let materials = self.materials.iter().map(|text| Material::parse(text).path);
         let products = self.products.iter().chain(&self.metrics).cloned();
-        let written = whole(output)?;
+        let written = whole(written)?;
         for path in materials.chain(products) {
             if written.starts_with(whole(&path)?) {
-                return Err(Error::OutputInStep { output: output.clone(), path });
+                return Ok(Some(path));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
@@ -234,10 +265,30 @@ impl RunArgs {
         cx: &Context<'_>,
     ) -> Result<Option<Registered>, Error> {
         let Some(statement) = recording.statement else { return Ok(None) };
-        let registered = publish::submit(payload(statement)?, key, home, cx)?;
+        let payload = payload(statement)?;
+        let opened = key.open(cx.printer)?;
+        // Whatever becomes of the link, the statement of the step is registered.
+        let linked = match (&self.link, &recording.link) {
+            (Some(folder), Some(link)) => write_link(folder, link, &opened, cx),
+            _ => Ok(()),
+        };
+        let registered = publish::submit_opened(payload, key, opened, home, cx)?;
         publish::write_bundle(&registered, self.output.as_deref())?;
+        linked?;
         Ok(Some(registered))
     }
+}
+
+/// Signs a link as DSSE envelope and writes it under the name that those who check look for.
+fn write_link(folder: &Path, link: &Link, key: &SigningKey, cx: &Context<'_>) -> Result<(), Error> {
+    let failed = |source: SignError| Error::Link(Box::new(source));
+    let label = LayoutKey::from_public(key.public()).map_err(|error| failed(error.into()))?;
+    let document = link.to_value().map_err(|error| failed(error.into()))?;
+    let bytes = in_toto::sign(&document, Form::Envelope, &[key]).map_err(failed)?;
+    let path = folder.join(in_toto::file_name(&link.name, label.label()));
+    home::write(&path, &bytes, Readers::All, Existing::Replaced)?;
+    cx.printer.note(&format!("wrote link `{}`", path.display()));
+    Ok(())
 }
 
 fn payload(statement: Statement) -> Result<Vec<u8>, Error> {

@@ -177,3 +177,24 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn a_link_lies_beside_the_step_and_is_written_when_it_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = |link: &str, product: &str, command: &str| {
+        let words = format!("run --kind build --step make --product {product} --link {link}");
+        assay(folder, &format!("{words} -- {command}"))
+    };
+    let links = || fs::read_dir(folder.join("links")).unwrap().count();
+    expect(&run("links", "made", "touch made"), 2, "links");
+    assert!(!folder.join("made").exists(), "said before the step runs");
+    fs::create_dir(folder.join("links")).unwrap();
+    fs::write(folder.join("file"), "").unwrap();
+    expect(&run("file", "made", "touch made"), 2, "is not a folder");
+    expect(&run("links", "links", "touch made"), 2, "`links` is part of the step");
+    expect(&run("links", "made", "false"), 1, "nothing was attested");
+    assert_eq!(links(), 0);
+    expect(&run("links", "made", "touch made"), 0, "wrote link `links/make.");
+    assert_eq!(links(), 1);
+}

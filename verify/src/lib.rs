@@ -9,6 +9,7 @@ mod bundle;
 mod contains;
 mod error;
 mod follow;
+pub mod layout;
 mod lineage;
 pub mod merkle;
 mod model;

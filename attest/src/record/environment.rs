@@ -66,7 +66,7 @@ const MAX_VALUE_BYTES: usize = 1024;
 
 /// The environment without what the command must not see: Assay's own variables, what can be
 /// traded for an identity, and the names in `hidden`.
-pub(super) fn without_secrets(
+pub fn without_secrets(
     variables: &[(OsString, OsString)],
     hidden: &[String],
 ) -> Vec<(OsString, OsString)> {

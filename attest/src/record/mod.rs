@@ -16,6 +16,7 @@ mod code;
 mod environment;
 mod error;
 mod hardware;
+mod link;
 mod locks;
 pub mod metrics;
 pub mod parameters;
@@ -30,7 +31,7 @@ mod statement;
 mod version;
 mod watch;
 
-pub use environment::RECORDED;
+pub use environment::{RECORDED, without_secrets};
 pub use error::RecordError;
 pub use metrics::MetricsError;
 pub use plan::{Material, Plan, ProductName, ProductNameError, Role};

@@ -14,9 +14,10 @@ use super::locks::{MAX_LOCK_BYTES, lock_files};
 use super::paths::{Named, Paths};
 use super::runtime::runtime;
 use super::watch::Watch;
-use super::{Observer, Plan, RecordError, child, hardware, metrics, statement};
+use super::{Observer, Plan, RecordError, child, hardware, link, metrics, statement};
 use crate::content::{self, Content, ContentError, Listing};
 use crate::hash::{HashError, Silent, read_file};
+use crate::in_toto::Link;
 use crate::predicate::Measurement;
 use crate::resource::ResourceDescriptor;
 use crate::root::{OpenError, Root};
@@ -180,7 +181,7 @@ impl Ended {
         let Started { plan, root, paths, watch, before, mut inputs, .. } = started;
         let failed = status != 0;
         if failed && !plan.attest_failure {
-            return Ok(Recording { status, statement: None });
+            return Ok(Recording { status, statement: None, link: None });
         }
         if let Some(path) = watch.and_then(|watch| watch.moved()) {
             return Err(RecordError::FolderMoved { path });
@@ -219,7 +220,8 @@ impl Ended {
         let products = names.zip(contents).collect();
         let outputs = Outputs { products, metrics, status, finished: now };
         let statement = statement::write(&plan, &paths, &inputs, &outputs)?;
-        Ok(Recording { status, statement: Some(statement) })
+        let link = (!failed).then(|| link::write(&plan, &inputs, &outputs, &listings));
+        Ok(Recording { status, statement: Some(statement), link })
     }
 }
 
@@ -231,6 +233,8 @@ pub struct Recording {
     pub status: i32,
     /// What to sign; nothing when the command failed and its failure is not to be attested.
     pub statement: Option<Statement>,
+    /// The same as an in-toto link, for those who check layouts; nothing when the command failed.
+    pub link: Option<Link>,
 }
 
 /// Waits until a change of anything listed would show in its change time.

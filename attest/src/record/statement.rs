@@ -298,7 +298,7 @@ fn failure(
     (ResourceDescriptor::of(format!("{about}.failure"), &artifact), record)
 }
 
-fn command(words: &[OsString]) -> Vec<String> {
+pub(super) fn command(words: &[OsString]) -> Vec<String> {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     redact_command(&words)
 }
@@ -324,7 +324,7 @@ mod tests {
     fn content(bytes: Vec<u8>) -> Content {
         let artifact = ArtifactId::new(Kind::Tree, Sha256::of(&bytes));
         let manifests = vec![ManifestBytes { media_type: tree::MEDIA_TYPE.into(), bytes }];
-        Content { artifact, manifests }
+        Content { artifact, manifests, files: Vec::new() }
     }
 
     fn inputs() -> Inputs {

@@ -17,7 +17,8 @@ use attest::{
 
 use crate::error::VerifyError;
 use crate::merkle::{leaf_hash, verify_inclusion};
-use crate::trust::{Trust, TrustedKey};
+use crate::sigstore::Keyless;
+use crate::trust::{Trust, TrustedKey, TrustedSigner};
 use crate::verified::{Content, Logged, Signer, Unlogged, Verified};
 
 /// How many opened checkpoints a [`Checker`] remembers; beyond that each is opened again.
@@ -276,6 +277,17 @@ pub(crate) fn included(
 
 impl Signer {
     pub(crate) fn of(key: &TrustedKey, name: &str) -> Self {
-        Self { key: key.id(), name: name.into(), owner: key.owner().into(), custody: key.custody() }
+        let (owner, custody) = (key.owner().into(), key.custody());
+        Self { key: key.id(), name: name.into(), owner, custody, keyless: None }
+    }
+
+    pub(crate) fn keyless(signer: &TrustedSigner, keyless: Keyless) -> Self {
+        Self {
+            key: KeyId::of_keyless(&keyless.issuer, &keyless.subject),
+            name: signer.grant().name().into(),
+            owner: signer.owner().into(),
+            custody: signer.custody(),
+            keyless: Some(keyless),
+        }
     }
 }

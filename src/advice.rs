@@ -96,6 +96,15 @@ impl Error {
             Self::LeafIsNoFile => {
                 "write the leaf with `assay log entry INDEX --leaf FILE` and give that file".into()
             }
+            Self::SigstoreBundle { .. } => "give a Sigstore bundle, as `cosign` writes it".into(),
+            Self::TrustedRoot { .. } => {
+                "give the `trusted_root.json` of the instance that signed".into()
+            }
+            Self::Signer(_) => "check the options that name the signer".into(),
+            Self::Pattern(_) => "write a value, `glob:…` or `regex:…`".into(),
+            Self::NoSigner => {
+                "name `--certificate-identity` and `--certificate-oidc-issuer`, or `--key`".into()
+            }
             Self::Json(_) => "leave `--json` out, and report this".into(),
             Self::Output(_) => "check where the output goes: a full disk, a closed file".into(),
             Self::Ambiguous { choices, .. } => format!("say which: {}", list(choices)),

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::proof;
+use super::signed::{self, SignerArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -38,11 +39,17 @@ pub struct VerifyArgs {
     proof: Option<PathBuf>,
 
     /// The trust file; otherwise `trust.yaml` in the `.assay` folder
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trusted_root", "key"])]
     trust: Option<PathBuf>,
+
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    if let Some(trust) = args.signer.trust()? {
+        return signed::verify(&args.artifact, &args.bundles, &trust, cx);
+    }
     let trust = cx.trust(args.trust.as_deref())?;
     if let Some(proof) = &args.proof {
         return proof::verify(&args.artifact, proof, &trust);

@@ -102,6 +102,7 @@ impl Error {
             }
             Self::Signer(_) => "check the options that name the signer".into(),
             Self::Pattern(_) => "write a value, `glob:…` or `regex:…`".into(),
+            Self::Claim(_) => "write `--claim NAME=PATTERN`".into(),
             Self::NoSigner => {
                 "name `--certificate-identity` and `--certificate-oidc-issuer`, or `--key`".into()
             }

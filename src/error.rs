@@ -12,7 +12,7 @@ use attest::content::ContentError;
 use attest::json::JsonError;
 use attest::{ArtifactId, BundleError, LogProofError, StatementError};
 use policy::PolicyError;
-use verify::{PatternError, SigstoreBundleError, SigstoreRootError, TrustError};
+use verify::{NoSuchClaim, PatternError, SigstoreBundleError, SigstoreRootError, TrustError};
 
 /// What was being done with a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -271,6 +271,9 @@ pub enum Error {
     /// What a certificate must say is no pattern.
     #[error("cannot use this pattern")]
     Pattern(#[source] PatternError),
+    /// A word that names no claim of a certificate.
+    #[error(transparent)]
+    Claim(NoSuchClaim),
     /// A trusted root without a signer.
     #[error("nobody is named who must have signed")]
     NoSigner,

@@ -304,33 +304,33 @@ impl Signature {
             Found::Signed { predicate_type, signers, log_entries, times } => {
                 page.put(Tone::Good, "verified").text("  ").line(self.bundle.display());
                 for signer in signers {
-                    page.put(Tone::Faint, "  signed by  ");
+                    page.put(Tone::Faint, "  signed by    ");
                     page.line(signer.subject.as_ref().unwrap_or(&signer.key));
                     if let Some(issuer) = &signer.issuer {
-                        page.put(Tone::Faint, "  issuer     ").line(issuer);
+                        page.put(Tone::Faint, "  issuer       ").line(issuer);
                     }
                     for (claim, value) in &signer.claims {
-                        page.put(Tone::Faint, format_args!("  {claim:<11}")).line(value);
+                        page.put(Tone::Faint, format_args!("  {claim:<13}")).line(value);
                     }
                 }
                 if let Some(predicate_type) = predicate_type {
-                    page.put(Tone::Faint, "  says       ").line(predicate_type);
+                    page.put(Tone::Faint, "  says         ").line(predicate_type);
                 }
                 for entry in log_entries {
-                    page.put(Tone::Faint, "  logged     ");
+                    page.put(Tone::Faint, "  logged       ");
                     page.line(format_args!(
                         "{}, place {} of {}",
                         entry.log, entry.index, entry.size
                     ));
                 }
                 for proven in times {
-                    page.put(Tone::Faint, "  before     ");
+                    page.put(Tone::Faint, "  before       ");
                     page.line(format_args!("{}, says a {}", proven.time, proven.by));
                 }
             }
             Found::Nothing { why } => {
                 page.put(Tone::Bad, "not verified").text("  ").line(self.bundle.display());
-                page.put(Tone::Faint, "  why        ").line(why);
+                page.put(Tone::Faint, "  why          ").line(why);
             }
         }
     }

@@ -116,7 +116,8 @@ struct Believed {
 struct SignerView {
     name: String,
     owner: String,
-    key: String,
+    #[serde(flatten)]
+    verified: signed::SignerView,
 }
 
 #[derive(Serialize)]
@@ -222,7 +223,7 @@ impl Believed {
         let signers = attestation.signers.iter().map(|signer| SignerView {
             name: signer.name.clone(),
             owner: signer.owner.clone(),
-            key: signer.key.to_string(),
+            verified: signed::SignerView::of(signer),
         });
         Self {
             body: attestation.body(),

@@ -3,7 +3,7 @@
 use attest::{Sha256, Timestamp};
 
 use crate::merkle::ProofError;
-use crate::sigstore::SigstoreError;
+use crate::sigstore::{SigstoreBundleError, SigstoreError};
 
 /// Why a bundle is not believed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -52,6 +52,18 @@ pub enum VerifyError {
         /// Another.
         other: String,
     },
+    /// A bundle with a certificate is not one that can be checked.
+    #[error(transparent)]
+    SigstoreBundle(
+        /// What is wrong with it.
+        SigstoreBundleError,
+    ),
+    /// The bytes of a keyless bundle hold another envelope than the one that was read from them.
+    #[error("the certificate is for another envelope than the bundle's")]
+    OtherEnvelope,
+    /// The statement of a keyless bundle has no subject by which it can be checked.
+    #[error("the statement has no subject with a `sha256` digest")]
+    NoSubject,
     /// The statement has the artifact under none of its subjects.
     #[error("the bundle does not speak of the artifact")]
     OtherArtifact,

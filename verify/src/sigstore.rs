@@ -24,10 +24,10 @@ pub use identity::{Claim, Keyless, NoSuchClaim};
 pub use pattern::{MAX_PATTERN_BYTES, Pattern, PatternError, PatternKind};
 pub use root::{MAX_ROOT_BYTES, SigstoreRoot, SigstoreRootError};
 
-use check::Proven;
+pub(crate) use check::Proven;
 
 use crate::error::VerifyError;
-use crate::trust::{Trust, TrustedRoot};
+use crate::trust::{Grant, Trust, TrustedRoot};
 use crate::verified::{Content, Signer, Verified};
 
 /// Checks that a Sigstore bundle is authentic and about `artifact`: signed by a key or a keyless
@@ -46,7 +46,8 @@ pub fn verify_sigstore(
     now: Timestamp,
 ) -> Result<Verified<Content>, VerifyError> {
     let (signers, proven) = if bundle.is_keyless() {
-        keyless(bundle, artifact, trust, now)?
+        let (signer, proven) = keyless(bundle, artifact, trust, now, |one| one.is_valid(now))?;
+        (vec![signer], proven)
     } else {
         by_key(bundle, artifact, trust, now)?
     };
@@ -63,18 +64,21 @@ pub fn verify_sigstore(
     Ok(verified.with_evidence(entries, times))
 }
 
-fn keyless(
+/// Who signed a keyless bundle, by the first of the signer's grants that `holds` takes, and what is
+/// proven about it.
+pub(crate) fn keyless(
     bundle: &SigstoreBundle,
     artifact: SigstoreArtifact<'_>,
     trust: &Trust,
     now: Timestamp,
-) -> Result<(Vec<Signer>, Proven), VerifyError> {
+    holds: impl Fn(&Grant) -> bool,
+) -> Result<(Signer, Proven), VerifyError> {
     let (keyless, proven) =
         under_a_root(trust, |root| check::keyless(bundle, artifact, root, now))?;
     let mut signers = Vec::new();
     let mut outside = None;
     for signer in trust.matching(&keyless) {
-        if signer.is_valid(now) {
+        if holds(signer.grant()) {
             signers.push(Signer::keyless(signer, keyless.clone()));
         } else {
             outside = outside.or_else(|| Some(signer.grant()));
@@ -86,17 +90,14 @@ fn keyless(
             other: other.name.clone(),
         });
     }
-    match outside {
-        _ if !signers.is_empty() => {
-            signers.truncate(1);
-            Ok((signers, proven))
-        }
-        Some(grant) => {
+    match (signers.into_iter().next(), outside) {
+        (Some(signer), _) => Ok((signer, proven)),
+        (None, Some(grant)) => {
             let window = grant.window();
             let name = grant.name().into();
             Err(VerifyError::OutsideValidity { name, from: window.from, until: window.until })
         }
-        None => {
+        (None, None) => {
             let Keyless { subject, issuer, .. } = keyless;
             Err(VerifyError::NoTrustedSigner { subject, issuer })
         }

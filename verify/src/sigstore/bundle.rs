@@ -4,9 +4,9 @@
 //! believes nothing. What is read here is bounded and has no key twice, so that no two readers
 //! see two bundles in the same bytes.
 
-use attest::Sha256;
 use attest::bundle::{MAX_ENTRIES, MAX_PROOF};
 use attest::json;
+use attest::{Envelope, Sha256, Statement};
 use sigstore_types::bundle::VerificationMaterialContent;
 use sigstore_types::{Bundle, HashAlgorithm, SignatureContent};
 
@@ -60,6 +60,30 @@ impl SigstoreBundle {
         let is_sha256 = digest.algorithm == HashAlgorithm::Sha2256;
         let bytes = is_sha256.then(|| digest.digest.as_bytes().try_into().ok()).flatten()?;
         Some(Sha256::from_bytes(bytes))
+    }
+
+    /// Whether this is the envelope that the bundle holds, with its one signature.
+    pub(crate) fn holds(&self, envelope: &Envelope) -> bool {
+        let SignatureContent::DsseEnvelope(held) = &self.0.content else { return false };
+        let [signature] = envelope.signatures.as_slice() else { return false };
+        held.payload_type == envelope.payload_type
+            && held.payload.as_bytes() == envelope.payload
+            && held.signature.sig.as_bytes() == signature.sig
+    }
+
+    /// The certificate that says who signed, in DER, if that is what the bundle has.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.0.signing_certificate().map(|certificate| certificate.as_bytes())
+    }
+
+    /// The first SHA-256 digest among the subjects of the statement, as it claims: for whoever
+    /// asks who signed, and looks at all the subjects afterwards.
+    pub(crate) fn first_subject(&self) -> Option<Sha256> {
+        let SignatureContent::DsseEnvelope(envelope) = &self.0.content else { return None };
+        let statement = Statement::parse(envelope.payload.as_bytes()).ok()?;
+        let digests = statement.subject.iter().filter_map(|subject| subject.digest.get("sha256"));
+        let mut known = digests.filter_map(|hex| attest::digest::from_hex(hex)?.try_into().ok());
+        known.next().map(Sha256::from_bytes)
     }
 
     pub(super) const fn read(&self) -> &Bundle {

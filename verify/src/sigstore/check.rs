@@ -34,9 +34,9 @@ pub enum SigstoreArtifact<'a> {
 
 /// What one root proves of a bundle.
 #[derive(Debug, Default)]
-pub(super) struct Proven {
-    pub(super) entries: Vec<RekorEntry>,
-    pub(super) times: Vec<ProvenTime>,
+pub(crate) struct Proven {
+    pub(crate) entries: Vec<RekorEntry>,
+    pub(crate) times: Vec<ProvenTime>,
 }
 
 /// Who signed a keyless bundle.

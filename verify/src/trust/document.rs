@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use attest::predicate::{REVOCATION, TOMBSTONE};
 use attest::{
     CosignerKey, KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
 };
@@ -189,6 +190,19 @@ pub enum TrustError {
         name: String,
         /// The instance.
         root: String,
+    },
+    /// A keyless signer may sign what takes effect by its place in a register.
+    #[error(
+        "{}signer `{name}` may not sign `{predicate}`: whoever follows a register cannot find what is signed without a key; name the types, without `*`, and give this one to a key",
+        at(place)
+    )]
+    NeedsKey {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+        /// The predicate type.
+        predicate: &'static str,
     },
     /// What a keyless signer must be is no pattern.
     #[error("{}`{field}` of signer `{name}`: {source}", at(place))]
@@ -869,6 +883,10 @@ impl Trust {
         };
         let custody = parse_custody(entry.custody);
         let grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
+        let barred = |predicate: &&'static str| grant.may.predicates.has(predicate);
+        if let Some(predicate) = [REVOCATION, TOMBSTONE].into_iter().find(barred) {
+            return Err(TrustError::NeedsKey { place, name: grant.name, predicate });
+        }
         self.signers.push(TrustedSigner { root, whom, owner, custody, grant });
         Ok(())
     }

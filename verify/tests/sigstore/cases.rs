@@ -91,7 +91,7 @@ impl Case {
         let mut trust = Trust::empty();
         let root = SigstoreRoot::parse(&self.root).map_err(|error| error.to_string())?;
         trust.add_root("instance", &root, Demands::default()).unwrap();
-        let may = May::of(&["*"], &["*"], &["*"], &["*"]).unwrap();
+        let may = May::default();
         match &self.whom {
             Signed::Key(pem) => {
                 let key = PublicKey::from_pem(pem).map_err(|error| error.to_string())?;

@@ -5,5 +5,6 @@
 
 mod cases;
 mod conformance;
+mod lineage;
 mod mutations;
 mod trust;

@@ -18,7 +18,7 @@ fn case(name: &str) -> Option<Case> {
 }
 
 fn anything() -> May {
-    May::of(&["*"], &["*"], &["*"], &["*"]).unwrap()
+    May::of(&["*"], &["https://example.com/test/v1"], &["*"], &[]).unwrap()
 }
 
 fn whom(subject: Pattern, claims: &[(Claim, &str)]) -> Whom {
@@ -191,6 +191,19 @@ fn what_is_no_trust_file() {
             "    glob: github-hosted",
             "    globs: github-hosted",
             false,
+        ),
+        ("any type", "- https://example.com/test/v1", "- '*'", false),
+        (
+            "a type that needs a key",
+            "https://example.com/test/v1",
+            "https://assay.example/attestation/revocation/v0.1",
+            false,
+        ),
+        (
+            "another type",
+            "https://example.com/test/v1",
+            "https://assay.example/attestation/evaluation/v0.1",
+            true,
         ),
         ("an unknown field", "owner: team", "owner: team\n    owners: team", false),
         ("no owner", "owner: team", "", false),

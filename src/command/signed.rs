@@ -98,6 +98,17 @@ pub fn read_root(path: &Path) -> Result<SigstoreRoot, Error> {
     SigstoreRoot::parse(&text).map_err(|source| Error::TrustedRoot { path: path.into(), source })
 }
 
+/// Whether one of the bundles is a signature over an artifact's own bytes, and no statement.
+pub fn any_message(bundles: &[PathBuf]) -> Result<bool, Error> {
+    for path in bundles {
+        let found = SigstoreBundle::parse(&home::read(path)?);
+        if found.is_ok_and(|bundle| !bundle.is_statement()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether every bundle is a signature over the artifact by a signer of `trust`.
 pub fn verify(
     target: &Target,

@@ -23,6 +23,9 @@ use crate::target::Target;
 ///
 /// Ends with 0 if anything is believed, with 1 if nothing is. Whether that is enough to use the
 /// artifact is what `assay check` decides.
+///
+/// A Sigstore bundle with a signature over the artifact's own bytes says nothing about it: then
+/// every bundle given must be good, and who signed is the answer.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     /// The artifact: a file, a folder, an OCI image layout or a digest
@@ -53,6 +56,9 @@ pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
     let trust = cx.trust(args.trust.as_deref())?;
     if let Some(proof) = &args.proof {
         return proof::verify(&args.artifact, proof, &trust);
+    }
+    if signed::any_message(&args.bundles)? {
+        return signed::verify(&args.artifact, &args.bundles, &trust, cx);
     }
     let (artifact, lineage) = lineage(&args.artifact, Direction::Up, &args.bundles, &trust, cx)?;
     Ok(Box::new(Verification::of(artifact, args.artifact.name(), &lineage)))

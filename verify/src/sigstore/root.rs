@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use attest::json::{self, JsonError};
 use attest::{Sha256, Timestamp};
+use serde::Deserialize as _;
 use sigstore_trust_root::TrustedRoot;
 use sigstore_types::TimeRange;
 use sigstore_verify::Verifier;
@@ -105,9 +106,15 @@ impl SigstoreRoot {
         if text.len() > MAX_ROOT_BYTES {
             return Err(SigstoreRootError::TooLarge { found: text.len() });
         }
-        // Once strictly, so that a repeated key is an error, and once into the type.
-        json::parse(text.as_bytes())?;
-        let root = TrustedRoot::from_json(text)
+        let mut document = json::parse(text.as_bytes())?;
+        // The JSON form of protocol buffers leaves empty texts out; the library wants this one.
+        let authorities = document.get_mut("certificateAuthorities");
+        for authority in authorities.and_then(|list| list.as_array_mut()).into_iter().flatten() {
+            if let Some(fields) = authority.as_object_mut() {
+                fields.entry("uri").or_insert_with(|| "".into());
+            }
+        }
+        let root = TrustedRoot::deserialize(document)
             .map_err(|error| SigstoreRootError::Json(error.to_string()))?;
         if !MEDIA_TYPES.contains(&root.media_type.as_str()) {
             let found = root.media_type.chars().take(100).collect();

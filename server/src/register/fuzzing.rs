@@ -11,6 +11,7 @@ mod journal;
 mod kept;
 mod log;
 mod sent;
+mod sigstore;
 
 use std::str::FromStr;
 
@@ -43,7 +44,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 32] = [
+pub const TARGETS: [Target; 34] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -75,6 +76,9 @@ pub const TARGETS: [Target; 32] = [
     target("cosigned", log::cosigned, log::cosigned_notes),
     target("bundle", log::bundle, log::bundles),
     target("statement", log::statement, log::statements),
+    // What others sign.
+    target("sigstore-bundle", sigstore::bundle, sigstore::bundles),
+    target("sigstore-root", sigstore::root, sigstore::roots),
     // What is sent.
     target("submission", sent::submission, sent::submissions),
     target("entry-request", sent::entry_request, sent::entry_requests),

@@ -459,6 +459,14 @@ fn for_addition(error: &TrustError) -> Option<String> {
             "it is trusted already; if it has got another key, `assay trust rotate` names that"
                 .into()
         }
+        TrustError::Duplicate { what: "signer" | "sigstore instance", .. } => {
+            "choose another name; `assay trust list` shows those that there are".into()
+        }
+        TrustError::NoSuchRoot { .. } => {
+            "add it first with `--sigstore`, or name another with `--instance`".into()
+        }
+        TrustError::NeedsKey { .. } => "name the types with `--predicate`".into(),
+        TrustError::NotWaived { .. } => "leave `--without certificate-log` out".into(),
         TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),
         TrustError::NoSuchLogKey { .. } => {
             "`assay trust list` shows the logs and their keys; `assay trust add --log` adds a log"

@@ -4,7 +4,7 @@
 //! a table with the machine. A ratio compares with what `versus` names, measured in this very
 //! run: machines drift, ratios hold. Only medians are reported; nothing here can fail for being
 //! slow, because a limit that depends on the machine belongs in a report, not in a test.
-//! `--only` with `command`, `judge`, `writers`, `register` or `large` measures that part alone.
+//! `--only` with `command`, `judge`, `bundles`, `writers`, `register` or `large` measures that part alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +15,7 @@
     reason = "a benchmark prints, reads the clock and stops at the first surprise"
 )]
 
+mod bundles;
 mod command;
 mod judge;
 mod ledger;
@@ -23,6 +24,9 @@ mod report;
 mod timing;
 
 use report::Report;
+
+/// A name for `--only`, and what it measures.
+type Part = (&'static str, fn(&mut Report));
 
 fn main() {
     // Cargo asks benchmarks to list or test themselves; measuring is all that this one does.
@@ -33,9 +37,10 @@ fn main() {
     if let Some(at) = given.iter().position(|argument| argument == "--resident") {
         return register::say_resident(given[at + 1].as_ref());
     }
-    let parts: [(&str, fn(&mut Report)); 5] = [
+    let parts: [Part; 6] = [
         ("command", command::measure),
         ("judge", judge::measure),
+        ("bundles", bundles::measure),
         ("writers", register::measure_writers),
         ("register", register::measure_filled),
         ("large", register::measure_large),

@@ -414,7 +414,9 @@ impl Answer for Listing {
         }
         let heads = ["KEY", "OWNER", "STEPS", "PREDICATES", "ARTIFACTS", "STAGES", "UNTIL"];
         let rows: Vec<Vec<String>> = self.keys.iter().map(KeyRow::cells).collect();
-        page.table(&heads, &rows);
+        if !rows.is_empty() {
+            page.table(&heads, &rows);
+        }
         for log in &self.logs {
             page.end().put(Tone::Faint, "log       ").text(&log.key).end();
             for former in &log.former {

@@ -99,14 +99,15 @@ impl<'t> Checker<'t> {
         let keys = self.signing_keys(envelope, pae);
         let now = self.now;
         let counts = |grants: &[Grant]| grants.iter().any(|grant| holds(grant, now));
-        let (hands, signers, proven) = match &bundle.keyless {
+        let Made { hands, signers, proven } = match &bundle.keyless {
             Some(received) if keys.iter().all(Option::is_none) => {
                 self.keyless(envelope, received, |grant| holds(grant, now))?
             }
             _ => {
                 let signers = signers(&keys, |key| counts(key.grants()))?;
                 let hand = |key: &'t TrustedKey| Hand::of(key, counts(key.grants()));
-                (keys.iter().map(|key| key.map(hand)).collect(), signers, Proven::default())
+                let hands = keys.iter().map(|key| key.map(hand)).collect();
+                Made { hands, signers, proven: Proven::default() }
             }
         };
         let statement = Statement::parse(&envelope.payload)
@@ -132,7 +133,7 @@ impl<'t> Checker<'t> {
         envelope: &Envelope,
         received: &[u8],
         holds: impl Fn(&Grant) -> bool,
-    ) -> Result<(Vec<Option<Hand<'t>>>, Vec<Signer>, Proven), VerifyError> {
+    ) -> Result<Made<'t>, VerifyError> {
         let failed = |error: SigstoreBundleError| VerifyError::SigstoreBundle(error);
         let bundle = SigstoreBundle::parse(received).map_err(failed)?;
         if !bundle.holds(envelope) {
@@ -142,9 +143,8 @@ impl<'t> Checker<'t> {
         let artifact = SigstoreArtifact::Digest(artifact);
         let (signer, proven) = keyless(&bundle, artifact, self.trust, self.now, holds)?;
         let certificate = bundle.certificate().unwrap_or_default().to_vec();
-        let by = By::Certificate(certificate);
-        let hand = Hand { id: signer.key, by, counts: true };
-        Ok((vec![Some(hand)], vec![signer], proven))
+        let hand = Hand { id: signer.key, by: By::Certificate(certificate), counts: true };
+        Ok(Made { hands: vec![Some(hand)], signers: vec![signer], proven })
     }
 
     /// For each signature, the trusted key that made it, if one did: a signature counts for one
@@ -242,6 +242,17 @@ impl<'t> Checker<'t> {
         }
         Ok(opened)
     }
+}
+
+/// Who made the signatures of an envelope.
+#[derive(Debug)]
+struct Made<'t> {
+    /// For each signature, whoever made it, if that is known.
+    hands: Vec<Option<Hand<'t>>>,
+    /// Those who count, each once.
+    signers: Vec<Signer>,
+    /// What Sigstore's logs and clocks prove.
+    proven: Proven,
 }
 
 /// Whoever made a signature, whether or not it counts.

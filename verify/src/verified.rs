@@ -25,6 +25,7 @@ pub struct Verified<T> {
 /// What a bundle can hold.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "nearly everything that is verified is a statement")]
 pub enum Content {
     /// An in-toto statement.
     Statement(Statement),

@@ -113,6 +113,16 @@ impl Error {
             Self::LeafIsNoFile => {
                 "write the leaf with `assay log entry INDEX --leaf FILE` and give that file".into()
             }
+            Self::SigstoreBundle { .. } => "give a Sigstore bundle, as `cosign` writes it".into(),
+            Self::TrustedRoot { .. } => {
+                "give the `trusted_root.json` of the instance that signed".into()
+            }
+            Self::Signer(_) => "check the options that name the signer".into(),
+            Self::Pattern(_) => "write a value, `glob:…` or `regex:…`".into(),
+            Self::Claim(_) => "write `--claim NAME=PATTERN`".into(),
+            Self::NoSigner => {
+                "name `--certificate-identity` and `--certificate-oidc-issuer`, or `--key`".into()
+            }
             Self::Json(_) => "leave `--json` out, and report this".into(),
             Self::Output(_) => "check where the output goes: a full disk, a closed file".into(),
             Self::Ambiguous { choices, .. } => format!("say which: {}", list(choices)),
@@ -466,6 +476,14 @@ fn for_addition(error: &TrustError) -> Option<String> {
             "it is trusted already; if it has got another key, `assay trust rotate` names that"
                 .into()
         }
+        TrustError::Duplicate { what: "signer" | "sigstore instance", .. } => {
+            "choose another name; `assay trust list` shows those that there are".into()
+        }
+        TrustError::NoSuchRoot { .. } => {
+            "add it first with `--sigstore`, or name another with `--instance`".into()
+        }
+        TrustError::NeedsKey { .. } => "name the types with `--predicate`".into(),
+        TrustError::NotWaived { .. } => "leave `--without certificate-log` out".into(),
         TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),
         TrustError::NoSuchLogKey { .. } => {
             "`assay trust list` shows the logs and their keys; `assay trust add --log` adds a log"

@@ -16,7 +16,7 @@ use attest::json::JsonError;
 use attest::{ArtifactId, BundleError, LogProofError, StatementError};
 use policy::PolicyError;
 use policy::layout::ParameterError;
-use verify::TrustError;
+use verify::{NoSuchClaim, PatternError, SigstoreBundleError, SigstoreRootError, TrustError};
 
 /// What was being done with a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -318,6 +318,34 @@ pub enum Error {
         /// Why.
         source: BundleError,
     },
+    /// A file is not a Sigstore bundle.
+    #[error("cannot use bundle `{}`", path.display())]
+    SigstoreBundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SigstoreBundleError,
+    },
+    /// A file is not a trusted root of Sigstore.
+    #[error("cannot use trusted root `{}`", path.display())]
+    TrustedRoot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SigstoreRootError,
+    },
+    /// The signer of the command line cannot be believed.
+    #[error("cannot believe this signer")]
+    Signer(#[source] TrustError),
+    /// What a certificate must say is no pattern.
+    #[error("cannot use this pattern")]
+    Pattern(#[source] PatternError),
+    /// A word that names no claim of a certificate.
+    #[error(transparent)]
+    Claim(NoSuchClaim),
+    /// A trusted root without a signer.
+    #[error("nobody is named who must have signed")]
+    NoSigner,
     /// An answer cannot be written as JSON.
     #[error("cannot write the answer as JSON")]
     Json(#[source] serde_json::Error),

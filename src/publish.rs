@@ -53,7 +53,7 @@ pub fn attest(
     let (home, key) = setup::key(sign.key.as_deref(), cx)?;
     setup::trust(&home, None, cx)?;
     let (envelope, name) = signed(payload, &key, cx)?;
-    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new() };
+    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new(), keyless: None };
     home::write(&sign.output, &bundle.to_json(), Readers::All, Existing::Replaced)?;
     Ok(Box::new(Registered::of(&bundle, name, Some(sign.output.clone()))?))
 }
@@ -85,7 +85,7 @@ pub fn submit_opened(
     let envelope = sign(payload, key, &opened)?;
     drop(opened);
     let signed_at = crate::clock::now();
-    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new() };
+    let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new(), keyless: None };
     let unsent = Unsent::new(bundle, &public, cx.global.server.as_deref());
     let receipt = match register(&unsent, home, cx) {
         Ok(receipt) => receipt,

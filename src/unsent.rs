@@ -245,7 +245,7 @@ mod tests {
         for hour in 0..12_i64 {
             let payload = format!("{hour}").into_bytes();
             let envelope = Envelope::sign(IN_TOTO, payload, &[&key]).unwrap();
-            let bundle = Bundle { envelope, hint: None, entries: Vec::new() };
+            let bundle = Bundle { envelope, hint: None, entries: Vec::new(), keyless: None };
             let unsent = Unsent::new(bundle, key.public(), Some("https://assay.example/"));
             let at = now.checked_sub(jiff::SignedDuration::from_hours(hour)).unwrap();
             kept.push(queue.keep(&unsent, at).unwrap());

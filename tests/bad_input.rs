@@ -110,7 +110,7 @@ impl Good {
         let payload = [before, to, after].concat().into_bytes();
         let key = signing_key("evaluator").unwrap();
         let envelope = Envelope::sign(attest::envelope::IN_TOTO, payload, &[&key]).unwrap();
-        let bundle = Bundle { envelope, hint: None, entries: Vec::new() };
+        let bundle = Bundle { envelope, hint: None, entries: Vec::new(), keyless: None };
         fs::write(self.path("bundle.json"), bundle.to_json()).unwrap();
     }
 }

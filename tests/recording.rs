@@ -49,7 +49,7 @@ fn trace(artifact: ArtifactId, statements: &[Statement]) -> Lineage {
     for statement in statements {
         let payload = statement.to_json().unwrap();
         let envelope = Envelope::sign(IN_TOTO, payload, &[&key]).unwrap();
-        let bundle = Bundle { envelope, hint: None, entries: Vec::new() };
+        let bundle = Bundle { envelope, hint: None, entries: Vec::new(), keyless: None };
         for (subject, _) in statement.subjects().unwrap() {
             known.entry(subject).or_default().push(bundle.clone());
         }

@@ -1,4 +1,5 @@
-//! Sigstore bundles v0.3: an envelope with what is needed to check it.
+//! Sigstore bundles of statements: an envelope with what is needed to check it. Versions 0.1 to 0.3
+//! are read, version 0.3 is written.
 //!
 //! Source: Sigstore protobuf specification, `sigstore_bundle.proto`, in its JSON form. Fields
 //! outside the inclusion proof (`logIndex`, `logId`) are not authenticated by anything: they
@@ -14,6 +15,13 @@ use crate::json::{self, JsonError};
 
 /// The media type of what is written.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// What is read: every version, and both spellings of the third.
+const MEDIA_TYPES: [&str; 4] = [
+    MEDIA_TYPE,
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+];
 /// How many log entries a bundle may carry.
 pub const MAX_ENTRIES: usize = 16;
 /// How many hashes an inclusion proof may have: one for each level of a tree of 2^63 entries.
@@ -28,6 +36,9 @@ pub struct Bundle {
     pub hint: Option<String>,
     /// Where it is logged.
     pub entries: Vec<LogEntry>,
+    /// The bytes of the whole bundle as they were received, when a certificate in it says who
+    /// signed. They are checked as they are, and passed on as they are.
+    pub keyless: Option<Vec<u8>>,
 }
 
 /// An entry of a log, with the evidence that it is there.
@@ -65,8 +76,10 @@ pub enum BundleError {
     /// Not JSON of this shape.
     #[error("not a Sigstore bundle: {0}")]
     Json(#[from] JsonError),
-    /// A media type other than v0.3.
-    #[error("bundles of type `{0}` are not read; expected `{MEDIA_TYPE}`")]
+    /// A media type other than those of v0.1 to v0.3.
+    #[error(
+        "bundles of type `{0}` are not read; expected version 0.1 to 0.3, such as `{MEDIA_TYPE}`"
+    )]
     MediaType(String),
     /// The bundle has no DSSE envelope.
     #[error("the bundle has no DSSE envelope (message signatures are not read)")]
@@ -98,6 +111,11 @@ struct MaterialJson {
     public_key: Option<HintJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tlog_entries: Vec<EntryJson>,
+    // Whoever signed without a key that is known: one certificate (v0.3), or a chain of them.
+    #[serde(default, skip_serializing)]
+    certificate: Option<serde::de::IgnoredAny>,
+    #[serde(default, skip_serializing)]
+    x509_certificate_chain: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -157,7 +175,7 @@ impl Bundle {
     /// [`BundleError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let found: BundleJson = json::parse_as(bytes)?;
-        if found.media_type != MEDIA_TYPE {
+        if !MEDIA_TYPES.contains(&found.media_type.as_str()) {
             return Err(BundleError::MediaType(found.media_type.chars().take(200).collect()));
         }
         let material = found.verification_material;
@@ -168,16 +186,23 @@ impl Bundle {
         let entries =
             material.tlog_entries.into_iter().map(parse_entry).collect::<Result<_, _>>()?;
         let hint = material.public_key.map(|key| key.hint).filter(|hint| !hint.is_empty());
-        Ok(Self { envelope, hint, entries })
+        let is_keyless =
+            material.certificate.is_some() || material.x509_certificate_chain.is_some();
+        let keyless = is_keyless.then(|| bytes.to_vec());
+        Ok(Self { envelope, hint, entries, keyless })
     }
 
-    /// The JSON form.
+    /// The JSON form; of a keyless bundle the one that was received.
     pub fn to_json(&self) -> Vec<u8> {
+        if let Some(received) = &self.keyless {
+            return received.clone();
+        }
         let written = BundleJson {
             media_type: MEDIA_TYPE.into(),
             verification_material: MaterialJson {
                 public_key: Some(HintJson { hint: self.hint.clone().unwrap_or_default() }),
                 tlog_entries: self.entries.iter().map(write_entry).collect(),
+                ..MaterialJson::default()
             },
             dsse_envelope: Some(self.envelope.as_json()),
         };
@@ -279,6 +304,7 @@ mod tests {
                     checkpoint: "note".into(),
                 }),
             }],
+            keyless: None,
         }
     }
 
@@ -299,6 +325,7 @@ mod tests {
         let cases = [
             ("as written", good.clone(), true),
             ("another version", good.replace("v0.3", "v0.9"), false),
+            ("an older version", good.replace(".v0.3+json", "+json;version=0.2"), true),
             ("negative position", good.replace("\"7\"", "\"-7\""), false),
             ("position beyond 63 bits", good.replace("\"7\"", "\"9223372036854775808\""), false),
             (

@@ -112,11 +112,23 @@ impl FromStr for Algorithm {
     }
 }
 
-/// The identity of a key: the SHA-256 digest of its SubjectPublicKeyInfo in DER.
+/// What names of keyless signers are hashed after; no SubjectPublicKeyInfo begins so.
+const KEYLESS: &[u8] = b"assay keyless signer v1\0";
+
+/// The identity of a signer: the SHA-256 digest of a key's SubjectPublicKeyInfo in DER, or of a
+/// keyless signer's issuer and subject ([`KeyId::of_keyless`]).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyId(Sha256);
 
 impl KeyId {
+    /// The identity of whoever `issuer` calls `subject`: the SHA-256 digest of a prefix of its own,
+    /// the length of the issuer as a big-endian `u64`, the issuer and the subject. Keys change with every signature, this does not.
+    pub fn of_keyless(issuer: &str, subject: &str) -> Self {
+        let length = (issuer.len() as u64).to_be_bytes();
+        let parts = [KEYLESS, &length, issuer.as_bytes(), subject.as_bytes()];
+        Self(Sha256::of(&parts.concat()))
+    }
+
     /// The digest.
     pub const fn digest(&self) -> Sha256 {
         self.0

@@ -4,8 +4,8 @@
 //! a table with the machine. A ratio compares with what `versus` names, measured in this very
 //! run: machines drift, ratios hold. Only medians are reported; nothing here can fail for being
 //! slow, because a limit that depends on the machine belongs in a report, not in a test.
-//! `--only` with `command`, `judge`, `writers`, `register`, `model` or `large` measures that part
-//! alone; `--bytes N` makes the large model of `model` smaller.
+//! `--only` with `command`, `judge`, `bundles`, `writers`, `register`, `model` or `large` measures
+//! that part alone; `--bytes N` makes the large model of `model` smaller.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +16,7 @@
     reason = "a benchmark prints, reads the clock and stops at the first surprise"
 )]
 
+mod bundles;
 mod command;
 mod judge;
 mod ledger;
@@ -25,6 +26,9 @@ mod report;
 mod timing;
 
 use report::Report;
+
+/// A name for `--only`, and what it measures.
+type Part = (&'static str, fn(&mut Report));
 
 fn main() {
     // Cargo asks benchmarks to list or test themselves; measuring is all that this one does.
@@ -38,10 +42,10 @@ fn main() {
     if let Some(at) = given.iter().position(|argument| argument == "--hash-below") {
         return model::hash_below(given[at + 1].as_ref());
     }
-    type Measure = fn(&mut Report);
-    let parts: [(&str, Measure); 6] = [
+    let parts: [Part; 7] = [
         ("command", command::measure),
         ("judge", judge::measure),
+        ("bundles", bundles::measure),
         ("writers", register::measure_writers),
         ("register", register::measure_filled),
         ("model", model::measure),

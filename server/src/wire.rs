@@ -475,7 +475,8 @@ mod tests {
         assert!(Submission::parse_verifier(&text[4..]).is_none());
 
         let envelope = Envelope::sign(IN_TOTO, b"{}".to_vec(), &[&key]).unwrap();
-        let bundle = BundleDocument(Bundle { envelope, hint: None, entries: Vec::new() });
+        let bundle =
+            BundleDocument(Bundle { envelope, hint: None, entries: Vec::new(), keyless: None });
         let text = serde_json::to_vec(&bundle).unwrap();
         assert_eq!(serde_json::from_slice::<BundleDocument>(&text).unwrap(), bundle);
         assert!(serde_json::from_slice::<BundleDocument>(b"{}").is_err());

@@ -27,6 +27,7 @@ pub mod proven;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod serve;
+pub mod signed;
 #[cfg(feature = "server")]
 pub mod submit;
 pub mod trust;

@@ -2,15 +2,14 @@
 
 #[cfg(feature = "server")]
 mod export;
+mod keyless;
 mod rotate;
 
-#[cfg(feature = "server")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::attest::{CosignerKey, KeyId, PublicKey, Timestamp, VerifierKey};
 use ::verify::{Custody, May, Trust, TrustedKey, TrustedLog, Window};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 #[cfg(feature = "server")]
 use server::register::{Holder, served_by};
@@ -56,42 +55,49 @@ Examples:
   assay trust add gate.pub --name gate --owner release \\
       --predicate https://slsa.dev/verification_summary/v1 --artifact '*' --stage '*'
   assay trust add --verifier https://assay.example/gate --key gate
-  assay trust add --log assay.local/4be1…+5d2e…+AT…")]
+  assay trust add --log assay.local/4be1…+5d2e…+AT…
+  assay trust add --sigstore trusted_root.json --name public
+  assay trust add --signer release --instance public --owner release-team \\
+      --issuer https://token.actions.githubusercontent.com \\
+      --subject 'glob:https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*' \\
+      --claim runner=github-hosted --predicate https://slsa.dev/provenance/v1 --artifact 'app/*'")]
+#[command(group = ArgGroup::new("who").args(["public", "signer"]).multiple(true))]
+#[command(group = ArgGroup::new("named").args(["public", "sigstore"]).multiple(true))]
 struct AddArgs {
     /// The key: its public half in PEM, or the name of a key in the `.assay` folder
-    #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier"])]
+    #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier", "sigstore", "signer"])]
     public: Option<String>,
 
-    /// What to call the key in policies and reports
-    #[arg(long, requires = "public")]
+    /// What to call the key, or the instance, in policies and reports
+    #[arg(long, requires = "named")]
     name: Option<String>,
 
     /// Who answers for it; "two persons" counts owners
-    #[arg(long, requires = "public")]
+    #[arg(long, requires = "who")]
     owner: Option<String>,
 
     /// A step whose statements it may sign
-    #[arg(long = "step", value_name = "STEP", requires = "public")]
+    #[arg(long = "step", value_name = "STEP", requires = "who")]
     steps: Vec<String>,
 
     /// A type of statement that it may sign: a URI, or `evaluation/v0.1` for one of Assay's own
-    #[arg(long = "predicate", value_name = "URI", requires = "public")]
+    #[arg(long = "predicate", value_name = "URI", requires = "who")]
     predicates: Vec<String>,
 
     /// A pattern for the names of artifacts that it may speak of
-    #[arg(long = "artifact", value_name = "GLOB", requires = "public")]
+    #[arg(long = "artifact", value_name = "GLOB", requires = "who")]
     artifacts: Vec<String>,
 
     /// A stage that it may promote to
-    #[arg(long = "stage", value_name = "STAGE", requires = "public")]
+    #[arg(long = "stage", value_name = "STAGE", requires = "who")]
     stages: Vec<String>,
 
     /// From when on it is trusted
-    #[arg(long, value_name = "TIME", requires = "public")]
+    #[arg(long, value_name = "TIME", requires = "who")]
     from: Option<Moment>,
 
     /// Until when it is trusted: `2027-03-01` or `365d`
-    #[arg(long, value_name = "TIME", requires = "public")]
+    #[arg(long, value_name = "TIME", requires = "who")]
     until: Option<Moment>,
 
     /// Whether the steps it signs for can read the key
@@ -117,6 +123,9 @@ struct AddArgs {
     /// The name of the key that signs a verifier's verdicts
     #[arg(long, value_name = "NAME", requires = "verifier")]
     key: Option<String>,
+
+    #[command(flatten)]
+    keyless: keyless::KeylessArgs,
 }
 
 /// Show whom to believe about what
@@ -163,18 +172,12 @@ impl AddArgs {
                 let key = self.public_key(public, cx)?;
                 let name = self.name.clone().unwrap_or_else(|| stem(public));
                 let owner = self.owner.clone().unwrap_or_else(|| name.clone());
-                let window = Window {
-                    from: self.from.and_then(|moment| moment.after(cx.now)),
-                    until: self.until.map(|until| self.end(until, cx)).transpose()?,
-                };
-                let custody = match self.custody.as_str() {
-                    "separate" => Custody::Separate,
-                    _ => Custody::Shared,
-                };
+                let (window, custody) = (self.window(cx)?, self.custody());
                 let may = self.may().map_err(refused)?;
                 trust.add_key(&name, &key, &owner, &may, window, custody).map_err(refused)?;
                 format!("key {name}")
             }
+            _ if self.keyless.is_some() => self.add_keyless(&mut trust, &path, cx)?,
             _ => return Err(Error::NothingToTrust),
         };
         home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
@@ -182,6 +185,42 @@ impl AddArgs {
         say_who_has_read_it(&path, cx)?;
         let digest = trust.digest().to_string();
         Ok(Added { version: "assay/trust-added/v1", added, path, digest })
+    }
+
+    fn add_keyless(
+        &self,
+        trust: &mut Trust,
+        path: &Path,
+        cx: &Context<'_>,
+    ) -> Result<String, Error> {
+        let refused = |source| Error::NotAdded { path: path.to_owned(), source };
+        if let Some((root, demands)) = self.keyless.root()? {
+            let name = self.name.as_deref().unwrap_or("sigstore");
+            trust.add_root(name, &root, demands).map_err(refused)?;
+            return Ok(format!("sigstore instance {name}, trusted root {}", root.digest()));
+        }
+        let Some((name, instance, whom)) = self.keyless.signer()? else {
+            return Err(Error::NothingToTrust);
+        };
+        let owner = self.owner.as_deref().unwrap_or(name);
+        let (may, window) = (self.may().map_err(refused)?, self.window(cx)?);
+        let added = trust.add_signer(name, instance, &whom, owner, &may, window, self.custody());
+        added.map_err(refused)?;
+        Ok(format!("signer {name}"))
+    }
+
+    fn window(&self, cx: &Context<'_>) -> Result<Window, Error> {
+        Ok(Window {
+            from: self.from.and_then(|moment| moment.after(cx.now)),
+            until: self.until.map(|until| self.end(until, cx)).transpose()?,
+        })
+    }
+
+    fn custody(&self) -> Custody {
+        match self.custody.as_str() {
+            "separate" => Custody::Separate,
+            _ => Custody::Shared,
+        }
     }
 
     fn home(&self, cx: &Context<'_>) -> Result<Home, Error> {
@@ -263,6 +302,10 @@ struct Listing {
     keys: Vec<KeyRow>,
     logs: Vec<LogRow>,
     verifiers: Vec<VerifierRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sigstore: Vec<keyless::RootRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signers: Vec<keyless::SignerRow>,
 }
 
 #[derive(Serialize)]
@@ -339,6 +382,8 @@ impl Listing {
                     key: verifier.name().into(),
                 })
                 .collect(),
+            sigstore: trust.roots().iter().map(keyless::RootRow::of).collect(),
+            signers: trust.signers().iter().map(|one| keyless::SignerRow::of(one, now)).collect(),
         }
     }
 }
@@ -363,13 +408,15 @@ fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
 
 impl Answer for Listing {
     fn draw(&self, page: &mut Page) {
-        if self.keys.is_empty() && self.logs.is_empty() {
+        if self.keys.is_empty() && self.logs.is_empty() && self.sigstore.is_empty() {
             page.line("nobody is trusted");
             return;
         }
         let heads = ["KEY", "OWNER", "STEPS", "PREDICATES", "ARTIFACTS", "STAGES", "UNTIL"];
         let rows: Vec<Vec<String>> = self.keys.iter().map(KeyRow::cells).collect();
-        page.table(&heads, &rows);
+        if !rows.is_empty() {
+            page.table(&heads, &rows);
+        }
         for log in &self.logs {
             page.end().put(Tone::Faint, "log       ").text(&log.key).end();
             for former in &log.former {
@@ -391,6 +438,8 @@ impl Answer for Listing {
                 .text(&verifier.key)
                 .end();
         }
+        self.sigstore.iter().for_each(|root| root.draw(page));
+        self.signers.iter().for_each(|signer| signer.draw(page));
     }
 
     fn json(&self) -> serde_json::Result<String> {

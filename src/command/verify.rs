@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::proof;
+use super::signed::{self, SignerArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -22,6 +23,9 @@ use crate::target::Target;
 ///
 /// Ends with 0 if anything is believed, with 1 if nothing is. Whether that is enough to use the
 /// artifact is what `assay check` decides.
+///
+/// A Sigstore bundle with a signature over the artifact's own bytes says nothing about it: then
+/// every bundle given must be good, and who signed is the answer.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     /// The artifact: a file, a folder, an OCI image layout or a digest
@@ -38,14 +42,23 @@ pub struct VerifyArgs {
     proof: Option<PathBuf>,
 
     /// The trust file; otherwise `trust.yaml` in the `.assay` folder
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trusted_root", "key"])]
     trust: Option<PathBuf>,
+
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    if let Some(trust) = args.signer.trust()? {
+        return signed::verify(&args.artifact, &args.bundles, &trust, cx);
+    }
     let trust = cx.trust(args.trust.as_deref())?;
     if let Some(proof) = &args.proof {
         return proof::verify(&args.artifact, proof, &trust);
+    }
+    if signed::any_message(&args.bundles)? {
+        return signed::verify(&args.artifact, &args.bundles, &trust, cx);
     }
     let (artifact, lineage) = lineage(&args.artifact, Direction::Up, &args.bundles, &trust, cx)?;
     Ok(Box::new(Verification::of(artifact, args.artifact.name(), &lineage)))
@@ -109,7 +122,8 @@ struct Believed {
 struct SignerView {
     name: String,
     owner: String,
-    key: String,
+    #[serde(flatten)]
+    verified: signed::SignerView,
 }
 
 #[derive(Serialize)]
@@ -215,7 +229,7 @@ impl Believed {
         let signers = attestation.signers.iter().map(|signer| SignerView {
             name: signer.name.clone(),
             owner: signer.owner.clone(),
-            key: signer.key.to_string(),
+            verified: signed::SignerView::of(signer),
         });
         Self {
             body: attestation.body(),

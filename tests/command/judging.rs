@@ -84,8 +84,12 @@ fn a_subject_without_a_digest_is_not_believed() {
         );
         let envelope =
             attest::Envelope::sign("application/vnd.in-toto+json", payload.into_bytes(), &[&key]);
-        let bundle =
-            attest::Bundle { envelope: envelope.unwrap(), hint: None, entries: Vec::new() };
+        let bundle = attest::Bundle {
+            envelope: envelope.unwrap(),
+            hint: None,
+            entries: Vec::new(),
+            keyless: None,
+        };
         fs::write(folder.join("bundle.json"), bundle.to_json()).unwrap();
         let said = expect(&assay(folder, "verify model.bin --bundle bundle.json"), status, words);
         assert!(said.contains("believed"), "{name}: {said}");

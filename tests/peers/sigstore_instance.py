@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 IDENTITY = "builder@assay.example"
 SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")  # RFC 6962, section 3.3
+FULCIO = "1.3.6.1.4.1.57264.1"  # oid-info.md of sigstore/fulcio
 TIMESTAMPS = """
 [ tsa ]
 default_tsa = here
@@ -73,14 +74,24 @@ class Instance:
         self._thread.join()
         self._folder.cleanup()
 
-    def certificate(self):
-        """A fresh key, and a certificate for it that was logged."""
+    def certificate(self, issuer=None, claims=()):
+        """A fresh key, and a certificate for it that was logged.
+
+        It names the issuer and says the claims (number of the extension of Fulcio, value), if any.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
             self._builder("", key, self.root, self._key)
             .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(IDENTITY)]), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
         )
+        for number, value in [(8, issuer), *claims]:
+            if value is not None:
+                text = value.encode()
+                extension = x509.UnrecognizedExtension(
+                    x509.ObjectIdentifier(f"{FULCIO}.{number}"), bytes([12, len(text)]) + text
+                )
+                builder = builder.add_extension(extension, critical=False)
         # What the log signs is the certificate without the log's own signature.
         body = builder.sign(self._key, hashes.SHA256()).tbs_certificate_bytes
         time = int(self._from.timestamp() * 1000)

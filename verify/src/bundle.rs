@@ -1,4 +1,5 @@
-//! Is a bundle authentic? Signatures by trusted keys, and proven places in trusted logs.
+//! Is a bundle authentic? Signatures by trusted keys or by somebody for whom a trusted Sigstore
+//! instance vouches, and proven places in trusted logs.
 //!
 //! The order of the checks is part of their meaning. Nothing of a payload is read before a
 //! trusted key is known to have signed it. An entry of a log that the trust file names must be
@@ -11,13 +12,16 @@ use std::collections::{BTreeSet, HashMap};
 use attest::bundle::MAX_ENTRIES;
 use attest::envelope::{IN_TOTO, MAX_SIGNATURES};
 use attest::{
-    Bundle, Checkpoint, Envelope, Inclusion, KeyId, Leaf, LogEntry, Sha256, Statement, Timestamp,
-    Verifier,
+    Bundle, Checkpoint, Envelope, Inclusion, KeyId, Leaf, LogEntry, PublicKey, Sha256, Statement,
+    Timestamp, Verifier,
 };
 
 use crate::error::VerifyError;
 use crate::merkle::{leaf_hash, verify_inclusion};
-use crate::trust::{Trust, TrustedKey};
+use crate::sigstore::{
+    Keyless, Proven, SigstoreArtifact, SigstoreBundle, SigstoreBundleError, keyless,
+};
+use crate::trust::{Grant, Trust, TrustedKey, TrustedSigner};
 use crate::verified::{Content, Logged, Signer, Unlogged, Verified};
 
 /// How many opened checkpoints a [`Checker`] remembers; beyond that each is opened again.
@@ -25,12 +29,13 @@ const MAX_CHECKPOINTS: usize = 1024;
 /// How much of an unknown log's name is kept, in characters.
 const MAX_ORIGIN: usize = 200;
 
-/// Checks that a bundle is authentic: signed by at least one key that `trust` names and that is
-/// valid at `now`, with right evidence wherever a trusted log is concerned.
+/// Checks that a bundle is authentic: signed by at least one key or keyless signer that `trust`
+/// names and that is valid at `now`, with right evidence wherever a trusted log is concerned. A
+/// certificate in it is looked at when no trusted key made the signature.
 ///
 /// Authentic is not authorised: whether a signer may say this is judged later.
 ///
-/// A key's validity is judged by `now`, not by times in the statement: those are claims.
+/// A signer's validity is judged by `now`, not by times in the statement: those are claims.
 ///
 /// # Errors
 /// [`VerifyError`] for the first check that fails.
@@ -64,10 +69,10 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Result<Verified<Statement>, VerifyError> {
-        self.check_by(bundle, pae, body, TrustedKey::is_valid)
+        self.check_by(bundle, pae, body, Grant::is_valid)
     }
 
-    /// The same for keys that were trusted once and no longer are: what they said stands against
+    /// The same for signers that were trusted once and no longer are: what they said stands against
     /// an artifact until it is superseded, and for nothing. `None` when it is not authentic by one.
     pub(crate) fn lapsed(
         &mut self,
@@ -75,7 +80,7 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Option<Verified<Statement>> {
-        self.check_by(bundle, pae, body, TrustedKey::has_lapsed).ok()
+        self.check_by(bundle, pae, body, Grant::has_lapsed).ok()
     }
 
     fn check_by(
@@ -83,7 +88,7 @@ impl<'t> Checker<'t> {
         bundle: &Bundle,
         pae: &[u8],
         body: Sha256,
-        counts: fn(&TrustedKey, Timestamp) -> bool,
+        holds: fn(&Grant, Timestamp) -> bool,
     ) -> Result<Verified<Statement>, VerifyError> {
         check_counts(bundle)?;
         let envelope = &bundle.envelope;
@@ -93,13 +98,23 @@ impl<'t> Checker<'t> {
         }
         let keys = self.signing_keys(envelope, pae);
         let now = self.now;
-        let counts = |key: &TrustedKey| counts(key, now);
-        let signers = signers(&keys, counts)?;
+        let counts = |grants: &[Grant]| grants.iter().any(|grant| holds(grant, now));
+        let Made { hands, signers, proven } = match &bundle.keyless {
+            Some(received) if keys.iter().all(Option::is_none) => {
+                self.keyless(envelope, received, |grant| holds(grant, now))?
+            }
+            _ => {
+                let signers = signers(&keys, |key| counts(key.grants()))?;
+                let hand = |key: &'t TrustedKey| Hand::of(key, counts(key.grants()));
+                let hands = keys.iter().map(|key| key.map(hand)).collect();
+                Made { hands, signers, proven: Proven::default() }
+            }
+        };
         let statement = Statement::parse(&envelope.payload)
             .map_err(|error| VerifyError::Statement { reason: error.to_string() })?;
         let (mut logged, mut unlogged) = (Vec::new(), Vec::new());
         for entry in &bundle.entries {
-            match self.entry(entry, envelope, &keys, pae, body, counts)? {
+            match self.entry(entry, envelope, &hands, pae, body)? {
                 Ok(place) => logged.push(place),
                 Err(nowhere) => unlogged.push(nowhere),
             }
@@ -108,7 +123,28 @@ impl<'t> Checker<'t> {
         logged.dedup();
         unlogged.sort();
         unlogged.dedup();
-        Ok(Verified::new(statement, body, signers, logged, unlogged))
+        let verified = Verified::new(statement, body, signers, logged, unlogged);
+        Ok(verified.with_evidence(proven.entries, proven.times))
+    }
+
+    /// Who signed a bundle that came with a certificate, and what is proven about that.
+    fn keyless(
+        &self,
+        envelope: &Envelope,
+        received: &[u8],
+        holds: impl Fn(&Grant) -> bool,
+    ) -> Result<Made<'t>, VerifyError> {
+        let failed = |error: SigstoreBundleError| VerifyError::SigstoreBundle(error);
+        let bundle = SigstoreBundle::parse(received).map_err(failed)?;
+        if !bundle.holds(envelope) {
+            return Err(VerifyError::OtherEnvelope);
+        }
+        let artifact = bundle.first_subject().ok_or(VerifyError::NoSubject)?;
+        let artifact = SigstoreArtifact::Digest(artifact);
+        let (signer, proven) = keyless(&bundle, artifact, self.trust, self.now, holds)?;
+        let certificate = bundle.certificate().unwrap_or_default().to_vec();
+        let hand = Hand { id: signer.key, by: By::Certificate(certificate), counts: true };
+        Ok(Made { hands: vec![Some(hand)], signers: vec![signer], proven })
     }
 
     /// For each signature, the trusted key that made it, if one did: a signature counts for one
@@ -136,10 +172,9 @@ impl<'t> Checker<'t> {
         &mut self,
         entry: &LogEntry,
         envelope: &Envelope,
-        keys: &[Option<&TrustedKey>],
+        hands: &[Option<Hand<'_>>],
         pae: &[u8],
         body: Sha256,
-        counts: impl Fn(&TrustedKey) -> bool,
     ) -> Result<Result<Logged, Unlogged>, VerifyError> {
         let Some(proof) = &entry.proof else { return Ok(Err(Unlogged::NoProof)) };
         let claimed = Checkpoint::claimed_origin(&proof.checkpoint).unwrap_or_default();
@@ -163,17 +198,17 @@ impl<'t> Checker<'t> {
         }
         let signature =
             envelope.signatures.iter().position(|signature| signature.sig == leaf.signature());
-        let Some(key) = signature.and_then(|place| keys.get(place)) else {
+        let Some(hand) = signature.and_then(|place| hands.get(place)) else {
             return Err(VerifyError::OtherSignature { origin: origin(), index });
         };
-        let Some(key) = key.filter(|key| counts(key)) else {
+        let Some(hand) = hand.as_ref().filter(|hand| hand.counts) else {
             return Ok(Err(Unlogged::OtherSigner));
         };
-        if *leaf.verifier() != Verifier::Key(key.key().clone()) {
+        if !hand.by.is(leaf.verifier()) {
             return Err(VerifyError::OtherVerifier { origin: origin(), index });
         }
         let Checkpoint { origin, size, root } = checkpoint;
-        Ok(Ok(Logged { origin, index, key: key.id(), size, root }))
+        Ok(Ok(Logged { origin, index, key: hand.id, size, root }))
     }
 
     /// Where the log `origin`, which is trusted, proves to hold these bytes, whoever signed them:
@@ -206,6 +241,48 @@ impl<'t> Checker<'t> {
             self.checkpoints.insert(note.into(), opened.clone());
         }
         Ok(opened)
+    }
+}
+
+/// Who made the signatures of an envelope.
+#[derive(Debug)]
+struct Made<'t> {
+    /// For each signature, whoever made it, if that is known.
+    hands: Vec<Option<Hand<'t>>>,
+    /// Those who count, each once.
+    signers: Vec<Signer>,
+    /// What Sigstore's logs and clocks prove.
+    proven: Proven,
+}
+
+/// Whoever made a signature, whether or not it counts.
+#[derive(Debug)]
+struct Hand<'t> {
+    id: KeyId,
+    by: By<'t>,
+    counts: bool,
+}
+
+/// What a signature was checked with.
+#[derive(Debug)]
+enum By<'t> {
+    Key(&'t PublicKey),
+    Certificate(Vec<u8>),
+}
+
+impl<'t> Hand<'t> {
+    const fn of(key: &'t TrustedKey, counts: bool) -> Self {
+        Self { id: key.id(), by: By::Key(key.key()), counts }
+    }
+}
+
+impl By<'_> {
+    fn is(&self, verifier: &Verifier) -> bool {
+        match (self, verifier) {
+            (Self::Key(key), Verifier::Key(logged)) => *key == logged,
+            (Self::Certificate(der), Verifier::Certificate(logged)) => der == logged,
+            _ => false,
+        }
     }
 }
 
@@ -276,6 +353,17 @@ pub(crate) fn included(
 
 impl Signer {
     pub(crate) fn of(key: &TrustedKey, name: &str) -> Self {
-        Self { key: key.id(), name: name.into(), owner: key.owner().into(), custody: key.custody() }
+        let (owner, custody) = (key.owner().into(), key.custody());
+        Self { key: key.id(), name: name.into(), owner, custody, keyless: None }
+    }
+
+    pub(crate) fn keyless(signer: &TrustedSigner, keyless: Keyless) -> Self {
+        Self {
+            key: KeyId::of_keyless(&keyless.issuer, &keyless.subject),
+            name: signer.grant().name().into(),
+            owner: signer.owner().into(),
+            custody: signer.custody(),
+            keyless: Some(keyless),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use attest::{Sha256, Timestamp};
 
 use crate::merkle::ProofError;
+use crate::sigstore::{SigstoreBundleError, SigstoreError};
 
 /// Why a bundle is not believed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -33,6 +34,54 @@ pub enum VerifyError {
     /// No signature comes from a trusted key.
     #[error("no signature by a trusted key")]
     NoTrustedSignature,
+    /// A certificate is right, and the trust file names nobody like it.
+    #[error("signed by `{subject}` of {issuer}, and the trust file names nobody like that")]
+    NoTrustedSigner {
+        /// The subject of the certificate, verified.
+        subject: String,
+        /// The issuer that vouched for it.
+        issuer: String,
+    },
+    /// Signers of the trust file with different owners match one certificate.
+    #[error(
+        "`{one}` and `{other}` of the trust file both match the signer, and have different owners"
+    )]
+    SeveralOwners {
+        /// One of the signers.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// A bundle with a certificate is not one that can be checked.
+    #[error(transparent)]
+    SigstoreBundle(
+        /// What is wrong with it.
+        SigstoreBundleError,
+    ),
+    /// The bytes of a keyless bundle hold another envelope than the one that was read from them.
+    #[error("the certificate is for another envelope than the bundle's")]
+    OtherEnvelope,
+    /// The statement of a keyless bundle has no subject by which it can be checked.
+    #[error("the statement has no subject with a `sha256` digest")]
+    NoSubject,
+    /// The statement has the artifact under none of its subjects.
+    #[error("the bundle does not speak of the artifact")]
+    OtherArtifact,
+    /// The signature can only be checked over the artifact's bytes.
+    #[error("this signature can only be checked with the artifact's bytes, not with its digest")]
+    NeedsBytes,
+    /// A keyless bundle, or one with evidence of a Sigstore log, and the trust file names no
+    /// instance.
+    #[error("the bundle needs a trusted root of Sigstore, and the trust file names none")]
+    NoRoot,
+    /// No trusted root makes the bundle good.
+    #[error("{source} (under the trusted root of `{root}`)")]
+    Sigstore {
+        /// The root that got furthest, by its name in the trust file.
+        root: String,
+        /// What is wrong under it.
+        source: SigstoreError,
+    },
     /// The only trusted keys that signed are outside the time for which they are trusted.
     #[error("signed by `{name}`, whose key is trusted only {}", window(*from, *until))]
     OutsideValidity {

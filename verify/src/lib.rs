@@ -16,6 +16,7 @@ mod model;
 mod negatives;
 mod proof;
 mod rotation;
+mod sigstore;
 mod trace;
 mod trust;
 mod verified;
@@ -33,10 +34,16 @@ pub use model::{
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;
 pub use rotation::{Rotation, RotationError, verify_rotation};
+pub use sigstore::{
+    Claim, Clock, Keyless, MAX_PATTERN_BYTES, MAX_ROOT_BYTES, NoSuchClaim, Pattern, PatternError,
+    PatternKind, ProvenTime, RekorEntry, SigstoreArtifact, SigstoreBundle, SigstoreBundleError,
+    SigstoreError, SigstoreRoot, SigstoreRootError, verify_sigstore,
+};
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, EndedError, FormerKey, Globs, Grant, LastGood, MAX_TRUST_BYTES, May, Names, OpenError,
-    OutOfScope, Place, QuorumError, Reach, Trust, TrustError, TrustedKey, TrustedLog,
-    TrustedVerifier, TrustedWitness, Window, Witnessed, Witnesses, WitnessesError,
+    Custody, Demand, Demands, EndedError, FormerKey, Globs, Grant, LastGood, MAX_TRUST_BYTES, May,
+    Names, OpenError, OutOfScope, Place, QuorumError, Reach, Trust, TrustError, TrustedKey,
+    TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window,
+    Witnessed, Witnesses, WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

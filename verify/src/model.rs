@@ -179,5 +179,5 @@ fn in_scope(key: &TrustedKey, statement: &Statement, now: Timestamp) -> Result<(
 
 /// A signer that no trust file names: nobody says where the key is kept.
 const fn by_itself(key: KeyId, name: String, owner: String) -> Signer {
-    Signer { key, name, owner, custody: Custody::Shared }
+    Signer { key, name, owner, custody: Custody::Shared, keyless: None }
 }

@@ -60,7 +60,7 @@ pub struct Trace<'t> {
     asked: usize,
     supplied: BTreeSet<ArtifactId>,
     checks: usize,
-    /// Whether the trust file has keys that have run out.
+    /// Whether the trust file has signers that have run out.
     some_lapsed: bool,
     /// Every authentic statement by its body, with the evidence of all its bundles.
     believed: BTreeMap<Sha256, Verified<Statement>>,
@@ -128,7 +128,8 @@ impl<'t> Trace<'t> {
             asked: 0,
             supplied: BTreeSet::new(),
             checks: 0,
-            some_lapsed: trust.keys().iter().any(|key| key.has_lapsed(now)),
+            some_lapsed: trust.keys().iter().any(|key| key.has_lapsed(now))
+                || trust.signers().iter().any(|signer| signer.grant().has_lapsed(now)),
             believed: BTreeMap::new(),
             lapsed: BTreeMap::new(),
             checked: BTreeMap::new(),
@@ -239,6 +240,9 @@ impl<'t> Trace<'t> {
         }
         let trusted =
             |keyid: &str| keyid.parse::<KeyId>().is_ok_and(|id| self.trust.key(&id).is_some());
+        if bundle.keyless.is_some() && !self.trust.signers().is_empty() {
+            return 1;
+        }
         let hinted = bundle.envelope.signatures.iter().filter_map(|one| one.keyid.as_deref());
         if hinted.into_iter().any(trusted) { 1 } else { 2 }
     }

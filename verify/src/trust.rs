@@ -9,6 +9,7 @@
 
 mod document;
 mod former;
+mod keyless;
 mod scope;
 mod witnesses;
 
@@ -18,10 +19,11 @@ use attest::{
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use former::{EndedError, FormerKey, LastGood, Reach};
+pub use keyless::{Demand, Demands, TrustedRoot, TrustedSigner, Whom};
 pub use scope::{Globs, May, Names, OutOfScope};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
 
-/// Everybody whom we believe: keys, logs and verifiers.
+/// Everybody whom we believe: keys, keyless signers, logs and verifiers.
 ///
 /// Made by [`Trust::parse`] from YAML; [`Trust::digest`] names the exact bytes.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Trust {
     keys: Vec<TrustedKey>,
     logs: Vec<TrustedLog>,
     verifiers: Vec<TrustedVerifier>,
+    roots: Vec<TrustedRoot>,
+    signers: Vec<TrustedSigner>,
     digest: Sha256,
 }
 
@@ -147,16 +151,18 @@ impl Trust {
         self.digest
     }
 
-    /// The stretch around `now` in which no key becomes valid or ceases to be.
+    /// The stretch around `now` in which nobody becomes trusted or ceases to be.
     pub fn window(&self, now: Timestamp) -> Window {
         let edges = || {
             let grants = self.keys.iter().flat_map(|key| &key.grants);
+            let grants = grants.chain(self.signers.iter().map(TrustedSigner::grant));
             grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten()
         };
-        Window {
+        let grants = Window {
             from: edges().filter(|edge| *edge <= now).max(),
             until: edges().filter(|edge| *edge > now).min(),
-        }
+        };
+        self.roots.iter().fold(grants, |window, root| window.and(root.root().window(now)))
     }
 }
 

@@ -7,6 +7,7 @@
 
 use attest::{KeyId, Sha256, Statement};
 
+use crate::sigstore::{Keyless, ProvenTime, RekorEntry};
 use crate::trust::Custody;
 
 /// Content that a trusted key signed, with the evidence for that.
@@ -17,17 +18,22 @@ pub struct Verified<T> {
     signers: Vec<Signer>,
     logged: Vec<Logged>,
     unlogged: Vec<Unlogged>,
+    rekor: Vec<RekorEntry>,
+    times: Vec<ProvenTime>,
 }
 
 /// What a bundle can hold.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "nearly everything that is verified is a statement")]
 pub enum Content {
     /// An in-toto statement.
     Statement(Statement),
+    /// The bytes of an artifact themselves, by their SHA-256 digest.
+    Message(Sha256),
 }
 
-/// A trusted key that signed.
+/// A trusted key, or a keyless signer, that signed.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub struct Signer {
@@ -39,6 +45,8 @@ pub struct Signer {
     pub owner: String,
     /// Where the key is kept.
     pub custody: Custody,
+    /// What a trusted Sigstore instance vouches for, when the key was made for one signature.
+    pub keyless: Option<Keyless>,
 }
 
 /// A place in a trusted log, proven: the signature by `key` over this body is the entry
@@ -81,7 +89,12 @@ impl<T> Verified<T> {
         logged: Vec<Logged>,
         unlogged: Vec<Unlogged>,
     ) -> Self {
-        Self { content, body, signers, logged, unlogged }
+        Self { content, body, signers, logged, unlogged, rekor: Vec::new(), times: Vec::new() }
+    }
+
+    /// The same with what Sigstore's logs and clocks prove.
+    pub(crate) fn with_evidence(self, rekor: Vec<RekorEntry>, times: Vec<ProvenTime>) -> Self {
+        Self { rekor, times, ..self }
     }
 
     /// What was signed.
@@ -89,7 +102,7 @@ impl<T> Verified<T> {
         &self.content
     }
 
-    /// The trusted keys that signed it, each once, in the order of their identities.
+    /// The trusted keys and keyless signers that signed it, each once, in the order of their identities.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
     }
@@ -104,19 +117,26 @@ impl<T> Verified<T> {
         &self.unlogged
     }
 
-    /// The name of the body: the SHA-256 digest of the envelope's pre-authentication encoding.
+    /// Its proven places in logs that trusted Sigstore instances name. They order nothing.
+    pub fn rekor(&self) -> &[RekorEntry] {
+        &self.rekor
+    }
+
+    /// The times by which it was signed, as trusted clocks prove.
+    pub fn times(&self) -> &[ProvenTime] {
+        &self.times
+    }
+
+    /// The name of the body: the SHA-256 digest of the envelope's pre-authentication encoding, or
+    /// of the message itself.
     pub const fn body(&self) -> Sha256 {
         self.body
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Verified<U> {
-        Verified {
-            content: change(self.content),
-            body: self.body,
-            signers: self.signers,
-            logged: self.logged,
-            unlogged: self.unlogged,
-        }
+        let Self { content, body, signers, logged, unlogged, rekor, times } = self;
+        let content = change(content);
+        Verified { content, body, signers, logged, unlogged, rekor, times }
     }
 
     /// Unites the evidence for one body: signatures attach to bodies, so that a threshold is
@@ -125,20 +145,17 @@ impl<T> Verified<T> {
         unite(&mut self.signers, &other.signers);
         unite(&mut self.logged, &other.logged);
         unite(&mut self.unlogged, &other.unlogged);
+        unite(&mut self.rekor, &other.rekor);
+        unite(&mut self.times, &other.times);
     }
 }
 
 impl Verified<Content> {
     /// The statement, if that is what the bundle holds.
     pub fn into_statement(self) -> Option<Verified<Statement>> {
-        let Content::Statement(statement) = self.content;
-        Some(Verified {
-            content: statement,
-            body: self.body,
-            signers: self.signers,
-            logged: self.logged,
-            unlogged: self.unlogged,
-        })
+        let Self { content, body, signers, logged, unlogged, rekor, times } = self;
+        let Content::Statement(content) = content else { return None };
+        Some(Verified { content, body, signers, logged, unlogged, rekor, times })
     }
 }
 

@@ -111,7 +111,12 @@ pub(super) fn bundle(
         leaf: leaf.bytes().to_vec(),
         proof: Some(proof),
     };
-    Bundle { envelope: with_signature(envelope, leaf), hint: hint(leaf), entries: vec![entry] }
+    Bundle {
+        envelope: with_signature(envelope, leaf),
+        hint: hint(leaf),
+        entries: vec![entry],
+        keyless: None,
+    }
 }
 
 /// A checkpoint, and the note in which the register signed it.

@@ -12,6 +12,7 @@ mod kept;
 mod log;
 mod models;
 mod sent;
+mod sigstore;
 
 use std::str::FromStr;
 
@@ -44,7 +45,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 36] = [
+pub const TARGETS: [Target; 38] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -81,6 +82,9 @@ pub const TARGETS: [Target; 36] = [
     target("signature", models::signature, models::signatures),
     target("certificate", models::certificates, models::certificate_texts),
     target("digests", models::digests, models::digest_caches),
+    // What others sign.
+    target("sigstore-bundle", sigstore::bundle, sigstore::bundles),
+    target("sigstore-root", sigstore::root, sigstore::roots),
     // What is sent.
     target("submission", sent::submission, sent::submissions),
     target("entry-request", sent::entry_request, sent::entry_requests),

@@ -5,7 +5,7 @@ use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
 use crate::lineage::{Attestation, Named, Rejection};
 use crate::negatives::Negatives;
-use crate::trust::{Grant, OutOfScope, Trust, TrustedKey};
+use crate::trust::{Grant, OutOfScope, Trust, TrustedSigner};
 use crate::verified::{Signer, Verified};
 
 /// Judges statements one by one against trust, revocations and the log that orders.
@@ -70,14 +70,14 @@ impl<'t> Standing<'t> {
         let mut outside: Vec<(String, OutOfScope)> = Vec::new();
         let mut revoked = None;
         for signer in verified.signers() {
-            let Some(key) = self.trust.key(&signer.key) else { continue };
             if let Some(why) = self.revoked_key(verified, signer) {
                 revoked = Some(why);
                 continue;
             }
-            match self.in_scope(key, verified.content(), holds) {
+            match self.in_scope(signer, verified.content(), holds) {
                 Ok(names) => signers.extend(names),
-                Err(why) => outside.push((signer.name.clone(), why)),
+                Err(None) => {}
+                Err(Some(why)) => outside.push((signer.name.clone(), why)),
             }
         }
         if signers.is_empty() {
@@ -148,25 +148,40 @@ impl<'t> Standing<'t> {
         })
     }
 
-    /// The names under which the key may sign the statement by grants that `holds` takes: at least
-    /// one, or what the first of them leaves out.
+    /// The names under which the signer may sign the statement by grants that `holds` takes: at
+    /// least one, or what the first of them leaves out; nothing when the trust file does not know
+    /// the signer.
     fn in_scope(
         &self,
-        key: &TrustedKey,
+        signer: &Signer,
         statement: &Statement,
         holds: fn(&Grant, Timestamp) -> bool,
-    ) -> Result<Vec<Signer>, OutOfScope> {
+    ) -> Result<Vec<Signer>, Option<OutOfScope>> {
         let mut names = Vec::new();
         let mut first = None;
-        for grant in key.grants().iter().filter(|grant| holds(grant, self.now)) {
+        for grant in self.grants(signer)?.into_iter().filter(|grant| holds(grant, self.now)) {
             match grant.may().covers(statement) {
-                Ok(()) => names.push(Signer::of(key, grant.name())),
+                Ok(()) => names.push(Signer { name: grant.name().into(), ..signer.clone() }),
                 Err(why) => first = first.or(Some(why)),
             }
         }
         match first {
-            Some(why) if names.is_empty() => Err(why),
+            Some(why) if names.is_empty() => Err(Some(why)),
             _ => Ok(names),
+        }
+    }
+
+    /// The entries of the trust file for a signer.
+    fn grants(&self, signer: &Signer) -> Result<Vec<&'t Grant>, Option<OutOfScope>> {
+        match &signer.keyless {
+            Some(keyless) => {
+                let entries = self.trust.matching(keyless);
+                Ok(entries.map(TrustedSigner::grant).collect())
+            }
+            None => {
+                let key = self.trust.key(&signer.key).ok_or(None)?;
+                Ok(key.grants().iter().collect())
+            }
         }
     }
 

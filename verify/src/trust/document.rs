@@ -3,9 +3,10 @@
 //! An unknown key, a key given twice, a bad value: each is an error with line and column. The
 //! document is bounded before it is parsed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use attest::predicate::{REVOCATION, TOMBSTONE};
 use attest::{
     CosignerKey, KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
 };
@@ -14,14 +15,21 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_saphyr::Spanned;
 
+use crate::sigstore::{
+    Claim, NoSuchClaim, Pattern, PatternError, PatternKind, SigstoreRoot, SigstoreRootError,
+};
+
 use super::{
-    Custody, FormerKey, Globs, Grant, LastGood, May, Names, Reach, Trust, TrustedKey, TrustedLog,
-    TrustedVerifier, TrustedWitness, Window, Witnesses, WitnessesError,
+    Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, Trust,
+    TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom,
+    Window, Witnesses, WitnessesError,
 };
 
 /// The largest trust file that is read, in bytes.
 pub const MAX_TRUST_BYTES: usize = 1 << 20;
-/// How many keys, logs and verifiers a trust file may each have.
+/// How many Sigstore instances a trust file may have.
+pub(super) const MAX_ROOTS: usize = 16;
+/// How many keys, logs, verifiers and keyless signers a trust file may each have.
 pub(super) const MAX_ENTRIES: usize = 256;
 /// How many witnesses a log may have.
 pub(super) const MAX_WITNESSES: usize = 64;
@@ -149,6 +157,75 @@ pub enum TrustError {
         /// What is wrong with it.
         message: String,
     },
+    /// A trusted root of Sigstore that cannot be used.
+    #[error("{}sigstore instance `{name}`: {source}", at(place))]
+    Root {
+        /// Where.
+        place: Place,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: SigstoreRootError,
+    },
+    /// A demand is waived that this root can check.
+    #[error(
+        "{}sigstore instance `{name}` names a log of certificates, so that `certificateLog` cannot be waived",
+        at(place)
+    )]
+    NotWaived {
+        /// Where.
+        place: Place,
+        /// Its name.
+        name: String,
+    },
+    /// A keyless signer names an instance that the file does not have.
+    #[error(
+        "{}signer `{name}` names the sigstore instance `{root}`, which is not in the file",
+        at(place)
+    )]
+    NoSuchRoot {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+        /// The instance.
+        root: String,
+    },
+    /// A keyless signer may sign what takes effect by its place in a register.
+    #[error(
+        "{}signer `{name}` may not sign `{predicate}`: whoever follows a register cannot find what is signed without a key; name the types, without `*`, and give this one to a key",
+        at(place)
+    )]
+    NeedsKey {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+        /// The predicate type.
+        predicate: &'static str,
+    },
+    /// What a keyless signer must be is no pattern.
+    #[error("{}`{field}` of signer `{name}`: {source}", at(place))]
+    Whom {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+        /// Which of its patterns.
+        field: &'static str,
+        /// What is wrong with it.
+        source: PatternError,
+    },
+    /// A word that names no claim.
+    #[error("{}signer `{name}`: {source}", at(place))]
+    Claim {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+        /// What is wrong with it.
+        source: NoSuchClaim,
+    },
     /// The validity of a key ends before it begins.
     #[error("{}key `{name}` is never valid: `validUntil` is not after `validFrom`", at(place))]
     NeverValid {
@@ -246,6 +323,55 @@ struct Document {
     logs: Vec<LogEntry>,
     #[serde(default)]
     verifiers: Vec<VerifierEntry>,
+    #[serde(default)]
+    sigstore: Vec<RootEntry>,
+    #[serde(default)]
+    signers: Vec<SignerEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RootEntry {
+    id: Spanned<String>,
+    /// The text of `trusted_root.json`, as it is.
+    root: Spanned<String>,
+    #[serde(default)]
+    without: Vec<WaivedEntry>,
+}
+
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum WaivedEntry {
+    Log,
+    CertificateLog,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignerEntry {
+    id: Spanned<String>,
+    sigstore: Spanned<String>,
+    issuer: PatternEntry,
+    subject: PatternEntry,
+    #[serde(default)]
+    claims: BTreeMap<String, PatternEntry>,
+    owner: Spanned<String>,
+    #[serde(default)]
+    may: MayEntry,
+    #[serde(default, deserialize_with = "given")]
+    valid_from: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given")]
+    valid_until: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given")]
+    custody: Option<CustodyEntry>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum PatternEntry {
+    Exact(String),
+    Glob(String),
+    Regex(String),
 }
 
 #[derive(Deserialize)]
@@ -338,6 +464,36 @@ struct Written<'a> {
     keys: Vec<WrittenKey<'a>>,
     logs: Vec<WrittenLog<'a>>,
     verifiers: Vec<WrittenVerifier<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sigstore: Vec<WrittenRoot<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signers: Vec<WrittenSigner<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenRoot<'a> {
+    id: &'a str,
+    root: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<WaivedEntry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenSigner<'a> {
+    id: &'a str,
+    sigstore: &'a str,
+    issuer: PatternEntry,
+    subject: PatternEntry,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    claims: BTreeMap<&'static str, PatternEntry>,
+    owner: &'a str,
+    may: WrittenMay,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_from: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Timestamp>,
+    custody: &'static str,
 }
 
 #[derive(Serialize)]
@@ -404,6 +560,8 @@ impl Trust {
             keys: Vec::new(),
             logs: Vec::new(),
             verifiers: Vec::new(),
+            roots: Vec::new(),
+            signers: Vec::new(),
             digest: Sha256::of(b""),
         };
         trust.seal();
@@ -440,6 +598,12 @@ impl Trust {
         for verifier in document.verifiers {
             trust.enter_verifier(&verifier.id, &verifier.key)?;
         }
+        for root in document.sigstore {
+            trust.enter_root(&root)?;
+        }
+        for signer in document.signers {
+            trust.enter_signer(signer)?;
+        }
         trust.digest = Sha256::of(text.as_bytes());
         Ok(trust)
     }
@@ -458,6 +622,8 @@ impl Trust {
                 .iter()
                 .map(|verifier| WrittenVerifier { id: &verifier.id, key: &verifier.name })
                 .collect(),
+            sigstore: self.roots.iter().map(written_root).collect(),
+            signers: self.signers.iter().map(written_signer).collect(),
         };
         // Nothing in these types fails to serialise; were it to, what is written would not parse.
         serde_saphyr::to_string(&written).unwrap_or_default()
@@ -480,18 +646,59 @@ impl Trust {
             id: unplaced(name),
             spki: unplaced(&STANDARD.encode(key.der())),
             owner: unplaced(owner),
-            may: MayEntry {
-                steps: may.steps.list().iter().map(|text| unplaced(text)).collect(),
-                predicates: may.predicates.list().iter().map(|text| unplaced(text)).collect(),
-                artifacts: may.artifacts.list().iter().map(|text| unplaced(text)).collect(),
-                stages: may.stages.list().iter().map(|text| unplaced(text)).collect(),
-            },
+            may: may_entry(may),
             valid_from: window.from,
             valid_until: window.until,
-            custody: match custody {
-                Custody::Shared => None,
-                Custody::Separate => Some(CustodyEntry::Separate),
-            },
+            custody: custody_entry(custody),
+        })?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Adds a Sigstore instance under `name`. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    pub fn add_root(
+        &mut self,
+        name: &str,
+        root: &SigstoreRoot,
+        demands: Demands,
+    ) -> Result<(), TrustError> {
+        let without = waived(demands);
+        self.enter_root(&RootEntry { id: unplaced(name), root: unplaced(root.text()), without })?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Adds a signer under `name` for whom the Sigstore instance `root` vouches. The digest becomes
+    /// that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// As [`Trust::parse`] for such an entry.
+    #[allow(clippy::too_many_arguments, reason = "an entry of the trust file has as many fields")]
+    pub fn add_signer(
+        &mut self,
+        name: &str,
+        root: &str,
+        whom: &Whom,
+        owner: &str,
+        may: &May,
+        window: Window,
+        custody: Custody,
+    ) -> Result<(), TrustError> {
+        let claims = whom.claims.iter();
+        self.enter_signer(SignerEntry {
+            id: unplaced(name),
+            sigstore: unplaced(root),
+            issuer: pattern_entry(&whom.issuer),
+            subject: pattern_entry(&whom.subject),
+            claims: claims.map(|(claim, one)| (claim.to_string(), pattern_entry(one))).collect(),
+            owner: unplaced(owner),
+            may: may_entry(may),
+            valid_from: window.from,
+            valid_until: window.until,
+            custody: custody_entry(custody),
         })?;
         self.seal();
         Ok(())
@@ -586,28 +793,13 @@ impl Trust {
         let place = place(&entry.id);
         let name = text(&entry.id, "id")?.to_owned();
         let owner = text(&entry.owner, "owner")?.to_owned();
-        if self.named(&name).is_some() {
-            return Err(TrustError::Duplicate { place, what: "key", name });
-        }
+        self.unused(&name, place)?;
         let entries: usize = self.keys.iter().map(|key| key.grants.len()).sum();
         room(entries, "keys", MAX_ENTRIES)?;
         let key = parse_key(&entry.spki, &name)?;
-        let window = Window { from: entry.valid_from, until: entry.valid_until };
-        if let (Some(from), Some(until)) = (window.from, window.until)
-            && from >= until
-        {
-            return Err(TrustError::NeverValid { place, name });
-        }
-        let custody = match entry.custody {
-            Some(CustodyEntry::Separate) => Custody::Separate,
-            Some(CustodyEntry::Shared) | None => Custody::Shared,
-        };
-        let grant = Grant {
-            name: name.clone(),
-            may: parse_may(entry.may)?,
-            valid_from: window.from,
-            valid_until: window.until,
-        };
+        let custody = parse_custody(entry.custody);
+        let (from, until) = (entry.valid_from, entry.valid_until);
+        let grant = parse_grant(name.clone(), entry.may, from, until, place)?;
         match self.keys.iter_mut().find(|known| known.key == key) {
             Some(known) if known.owner == owner && known.custody == custody => {
                 known.grants.push(grant);
@@ -618,6 +810,84 @@ impl Trust {
             }
             None => self.keys.push(TrustedKey { key, owner, custody, grants: vec![grant] }),
         }
+        Ok(())
+    }
+
+    /// Keys and keyless signers share their names: policies ask for either by name.
+    fn unused(&self, name: &str, place: Place) -> Result<(), TrustError> {
+        let signer = self.signers.iter().any(|signer| signer.grant.name == name);
+        let what = if signer { "signer" } else { "key" };
+        if signer || self.named(name).is_some() {
+            return Err(TrustError::Duplicate { place, what, name: name.into() });
+        }
+        Ok(())
+    }
+
+    fn enter_root(&mut self, entry: &RootEntry) -> Result<(), TrustError> {
+        let place = place(&entry.id);
+        let name = text(&entry.id, "id")?.to_owned();
+        if self.root(&name).is_some() {
+            return Err(TrustError::Duplicate { place, what: "sigstore instance", name });
+        }
+        room(self.roots.len(), "sigstore instances", MAX_ROOTS)?;
+        let root = SigstoreRoot::parse(&entry.root.value).map_err(|source| TrustError::Root {
+            place,
+            name: name.clone(),
+            source,
+        })?;
+        let demand = |waived| {
+            if entry.without.contains(&waived) { Demand::Waived } else { Demand::Required }
+        };
+        let demands = Demands {
+            log: demand(WaivedEntry::Log),
+            certificate_log: demand(WaivedEntry::CertificateLog),
+        };
+        if demands.certificate_log == Demand::Waived && root.has_certificate_logs() {
+            return Err(TrustError::NotWaived { place, name });
+        }
+        self.roots.push(TrustedRoot { name, root, demands });
+        Ok(())
+    }
+
+    fn enter_signer(&mut self, entry: SignerEntry) -> Result<(), TrustError> {
+        let place = place(&entry.id);
+        let name = text(&entry.id, "id")?.to_owned();
+        let owner = text(&entry.owner, "owner")?.to_owned();
+        let root = text(&entry.sigstore, "sigstore")?.to_owned();
+        self.unused(&name, place)?;
+        room(self.signers.len(), "signers", MAX_ENTRIES)?;
+        if self.root(&root).is_none() {
+            return Err(TrustError::NoSuchRoot { place, name, root });
+        }
+        let pattern = |field, entry: &PatternEntry| {
+            let parsed = match entry {
+                PatternEntry::Exact(text) => Pattern::exact(text),
+                PatternEntry::Glob(text) => Pattern::glob(text),
+                PatternEntry::Regex(text) => Pattern::regex(text),
+            };
+            parsed.map_err(|source| TrustError::Whom { place, name: name.clone(), field, source })
+        };
+        let mut claims = BTreeMap::new();
+        for (word, entry) in &entry.claims {
+            let claim: Claim = word.parse().map_err(|source| TrustError::Claim {
+                place,
+                name: name.clone(),
+                source,
+            })?;
+            claims.insert(claim, pattern(claim.as_str(), entry)?);
+        }
+        let whom = Whom {
+            issuer: pattern("issuer", &entry.issuer)?,
+            subject: pattern("subject", &entry.subject)?,
+            claims,
+        };
+        let custody = parse_custody(entry.custody);
+        let grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
+        let barred = |predicate: &&'static str| grant.may.predicates.has(predicate);
+        if let Some(predicate) = [REVOCATION, TOMBSTONE].into_iter().find(barred) {
+            return Err(TrustError::NeedsKey { place, name: grant.name, predicate });
+        }
+        self.signers.push(TrustedSigner { root, whom, owner, custody, grant });
         Ok(())
     }
 
@@ -692,6 +962,60 @@ impl May {
             stages: list(stages),
         })
     }
+}
+
+fn parse_grant(
+    name: String,
+    may: MayEntry,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    place: Place,
+) -> Result<Grant, TrustError> {
+    if let (Some(from), Some(until)) = (from, until)
+        && from >= until
+    {
+        return Err(TrustError::NeverValid { place, name });
+    }
+    Ok(Grant { name, may: parse_may(may)?, valid_from: from, valid_until: until })
+}
+
+const fn parse_custody(entry: Option<CustodyEntry>) -> Custody {
+    match entry {
+        Some(CustodyEntry::Separate) => Custody::Separate,
+        Some(CustodyEntry::Shared) | None => Custody::Shared,
+    }
+}
+
+const fn custody_entry(custody: Custody) -> Option<CustodyEntry> {
+    match custody {
+        Custody::Shared => None,
+        Custody::Separate => Some(CustodyEntry::Separate),
+    }
+}
+
+fn may_entry(may: &May) -> MayEntry {
+    MayEntry {
+        steps: may.steps.list().iter().map(|text| unplaced(text)).collect(),
+        predicates: may.predicates.list().iter().map(|text| unplaced(text)).collect(),
+        artifacts: may.artifacts.list().iter().map(|text| unplaced(text)).collect(),
+        stages: may.stages.list().iter().map(|text| unplaced(text)).collect(),
+    }
+}
+
+fn pattern_entry(pattern: &Pattern) -> PatternEntry {
+    let text = pattern.text().to_owned();
+    match pattern.kind() {
+        PatternKind::Exact => PatternEntry::Exact(text),
+        PatternKind::Glob => PatternEntry::Glob(text),
+        PatternKind::Regex => PatternEntry::Regex(text),
+    }
+}
+
+fn waived(demands: Demands) -> Vec<WaivedEntry> {
+    let all =
+        [(demands.log, WaivedEntry::Log), (demands.certificate_log, WaivedEntry::CertificateLog)];
+    let waived = all.into_iter().filter(|(demand, _)| *demand == Demand::Waived);
+    waived.map(|(_, entry)| entry).collect()
 }
 
 fn parse_key(spki: &Spanned<String>, name: &str) -> Result<PublicKey, TrustError> {
@@ -790,17 +1114,42 @@ fn full_type(name: &str) -> String {
     }
 }
 
+fn written_may(may: &May) -> WrittenMay {
+    WrittenMay {
+        steps: may.steps.list(),
+        predicates: may.predicates.list(),
+        artifacts: may.artifacts.list().to_vec(),
+        stages: may.stages.list(),
+    }
+}
+
+fn written_root(root: &TrustedRoot) -> WrittenRoot<'_> {
+    WrittenRoot { id: &root.name, root: root.root.text(), without: waived(root.demands) }
+}
+
+fn written_signer(signer: &TrustedSigner) -> WrittenSigner<'_> {
+    let TrustedSigner { root, whom, owner, custody, grant } = signer;
+    let claims = whom.claims.iter();
+    WrittenSigner {
+        id: &grant.name,
+        sigstore: root,
+        issuer: pattern_entry(&whom.issuer),
+        subject: pattern_entry(&whom.subject),
+        claims: claims.map(|(claim, one)| (claim.as_str(), pattern_entry(one))).collect(),
+        owner,
+        may: written_may(&grant.may),
+        valid_from: grant.valid_from,
+        valid_until: grant.valid_until,
+        custody: custody.as_str(),
+    }
+}
+
 fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
     WrittenKey {
         id: &grant.name,
         spki: STANDARD.encode(key.key.der()),
         owner: &key.owner,
-        may: WrittenMay {
-            steps: grant.may.steps.list(),
-            predicates: grant.may.predicates.list(),
-            artifacts: grant.may.artifacts.list().to_vec(),
-            stages: grant.may.stages.list(),
-        },
+        may: written_may(&grant.may),
         valid_from: grant.valid_from,
         valid_until: grant.valid_until,
         custody: key.custody.as_str(),

@@ -115,6 +115,7 @@ fn whose_signatures_count_and_what_is_read_first() {
         envelope: Envelope::sign(kind, payload.to_vec(), &[&key(signer)]).unwrap(),
         hint: None,
         entries: Vec::new(),
+        keyless: None,
     };
     let in_toto = attest::envelope::IN_TOTO;
     let payload = bundle(&scene, "train").envelope.payload;

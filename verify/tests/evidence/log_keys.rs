@@ -264,7 +264,7 @@ fn bundle(statement: &Statement, by: u8, log: u8) -> Bundle {
     };
     let entry =
         LogEntry { index: 4, log_id: Vec::new(), leaf: leaf.bytes().to_vec(), proof: Some(proof) };
-    Bundle { envelope, hint: None, entries: vec![entry] }
+    Bundle { envelope, hint: None, entries: vec![entry], keyless: None }
 }
 
 #[test]

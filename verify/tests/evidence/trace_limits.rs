@@ -18,6 +18,7 @@ fn junk(count: usize, keyid: Option<&str>) -> Vec<Bundle> {
         },
         hint: None,
         entries: Vec::new(),
+        keyless: None,
     };
     (0..count).map(one).collect()
 }

@@ -85,7 +85,7 @@ fn an_entry_that_is_left_out_does_not_make_an_old_statement_the_latest() {
     };
     let leaf = log.leaves()[1].bytes().to_vec();
     let entry = LogEntry { index: 1, log_id: Vec::new(), leaf, proof: Some(proof) };
-    let bundle = Bundle { envelope: second, hint: None, entries: vec![entry] };
+    let bundle = Bundle { envelope: second, hint: None, entries: vec![entry], keyless: None };
     let index = |negatives: &Negatives| {
         let mut trace = Trace::new(file("model"), Direction::Up, &trust, negatives, now());
         trace.supply(file("model"), vec![bundle.clone()], None);

@@ -162,7 +162,7 @@ pub(super) fn bundles() -> Vec<Vec<u8>> {
         let (root, hashes) = (Sha256::of(b"root"), vec![Sha256::of(b"left")]);
         let proof = Some(Inclusion { index: 1, size: 2, root, hashes, checkpoint });
         let entries = vec![LogEntry { index: 1, log_id: vec![4; 32], leaf, proof }];
-        Some(Bundle { envelope, hint: Some("key".into()), entries }.to_json())
+        Some(Bundle { envelope, hint: Some("key".into()), entries, keyless: None }.to_json())
     };
     statements().into_iter().filter_map(make).collect()
 }

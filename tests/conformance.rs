@@ -1,0 +1,193 @@
+//! The client of Sigstore's conformance suite, run as the suite runs it; and that checking a bundle
+//! starts no process and opens no connection.
+#![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// How many cases there are, and how many of them must be believed.
+const CASES: (usize, usize) = (47, 14);
+const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+
+fn vectors() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors");
+    let vectors = std::env::var("ASSAY_VECTORS").map_or_else(|_| beside(), PathBuf::from);
+    let folder = vectors.join("sigstore/bundle-verify");
+    if !folder.is_dir() {
+        eprintln!(
+            "\n!!! VECTORS NOT RUN: no folder `sigstore` in ASSAY_VECTORS or ../shared/vectors !!!\n"
+        );
+        return None;
+    }
+    Some(folder)
+}
+
+/// The cases by name, those that begin alike far from each other.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> =
+        folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort_by_key(|name| name.bytes().rev().collect::<Vec<u8>>());
+    names
+}
+
+/// What the suite hands to the client for a case, copied to where no name says how it must end.
+fn arguments(folder: &Path, name: &str, into: &Path) -> Vec<String> {
+    let case = folder.join(name);
+    let copy = |from: PathBuf, to: &str| {
+        let to = into.join(to);
+        fs::copy(from, &to).unwrap();
+        to.display().to_string()
+    };
+    let or = |name: &str, other: &str| {
+        let own = case.join(name);
+        if own.exists() { own } else { folder.join(other) }
+    };
+    let text = |name: &str, other: &str| {
+        fs::read_to_string(case.join(name)).map_or(other.into(), |text| text.trim().to_owned())
+    };
+    let root = or("trusted_root.json", "../production_trusted_root.json");
+    let mut words = vec![
+        "verify-bundle".to_owned(),
+        "--bundle".into(),
+        copy(case.join("bundle.sigstore.json"), "bundle"),
+        "--trusted-root".into(),
+        copy(root, "root"),
+    ];
+    if case.join("key.pub").exists() {
+        words.extend(["--key".to_owned(), copy(case.join("key.pub"), "key")]);
+    } else {
+        let subject = text("identity", IDENTITY);
+        words.extend(["--certificate-identity".to_owned(), subject]);
+        words.extend(["--certificate-oidc-issuer".to_owned(), text("issuer", ISSUER)]);
+    }
+    words.push(copy(or("artifact", "a.txt"), "artifact"));
+    words
+}
+
+fn client() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/client")
+}
+
+fn run(program: &Path, words: &[String]) -> Output {
+    let mut command = Command::new(program);
+    command.args(words).env("ASSAY", env!("CARGO_BIN_EXE_assay")).env_remove("ASSAY_DIR");
+    command.output().unwrap()
+}
+
+#[test]
+fn the_client_answers_as_the_suite_wants() {
+    let Some(folder) = vectors() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    let names = names(&folder);
+    for name in &names {
+        let words = arguments(&folder, name, scratch.path());
+        let status = run(&client(), &words).status.code().unwrap();
+        if status != i32::from(name.ends_with("_fail")) {
+            wrong.push(format!("{name} ended with {status}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let good = names.iter().filter(|name| !name.ends_with("_fail")).count();
+    assert_eq!((names.len(), good), CASES);
+}
+
+#[test]
+fn what_the_suite_does_not_ask_for_fails() {
+    let Some(folder) = vectors() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let good = arguments(&folder, "happy-path-v0.3", scratch.path());
+    let key = arguments(&folder, "managed-key-happy-path", &{
+        let other = scratch.path().join("key");
+        fs::create_dir(&other).unwrap();
+        other
+    });
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let artifact = good.last().unwrap().clone();
+    let changed = |words: &[String], from: &str, to: &str| {
+        assert!(words.iter().any(|word| word == from), "{from}");
+        words.iter().map(|word| if word == from { to.to_owned() } else { word.clone() }).collect()
+    };
+    let without = |words: &[String], option: &str| -> Vec<String> {
+        let place = words.iter().position(|word| word == option).unwrap();
+        words
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != place && *at != place + 1)
+            .map(|(_, word)| word.clone())
+            .collect()
+    };
+    let cases: Vec<(&str, Vec<String>, i32)> = vec![
+        ("as it is", good.clone(), 0),
+        ("another artifact by its digest", changed(&good, &artifact, &digest), 1),
+        ("another subject", changed(&good, IDENTITY, &IDENTITY[1..]), 1),
+        ("another issuer", changed(&good, ISSUER, &ISSUER[..30]), 1),
+        ("no issuer", without(&good, "--certificate-oidc-issuer"), 1),
+        ("no subject", without(&good, "--certificate-identity"), 1),
+        ("no root", without(&good, "--trusted-root"), 1),
+        ("another command", changed(&good, "verify-bundle", "sign-bundle"), 1),
+        ("by a key", key.clone(), 0),
+        ("by nobody", without(&key, "--key"), 1),
+    ];
+    for (name, words, want) in cases {
+        let output = run(&client(), &words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(want), "{name}: {said}");
+    }
+}
+
+/// System calls that start a process or reach beyond it.
+const FORBIDDEN: [&str; 9] = [
+    "socket(",
+    "connect(",
+    "bind(",
+    "sendto(",
+    "execve(",
+    "execveat(",
+    "fork(",
+    "vfork(",
+    "accept",
+];
+
+#[test]
+fn checking_starts_no_process_and_opens_no_connection() {
+    let Some(folder) = vectors() else { return };
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("\n!!! NOT SHOWN: no program `strace` to watch system calls with !!!\n");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let trace = scratch.path().join("trace");
+    let cases = [
+        ("happy-path-v0.3", 0),
+        ("rekor2-dsse-happy-path", 0),
+        ("managed-key-happy-path", 0),
+        ("rekor2-timestamp-untrusted-tsa-with-embedded-cert_fail", 1),
+    ];
+    for (name, want) in cases {
+        let mut words: Vec<String> =
+            ["-f", "-e", "trace=process,network", "-o"].map(str::to_owned).into();
+        words.push(trace.display().to_string());
+        words.push(env!("CARGO_BIN_EXE_assay").to_owned());
+        words.extend(arguments(&folder, name, scratch.path()));
+        for word in &mut words {
+            if word == "verify-bundle" {
+                *word = "verify".into();
+            }
+        }
+        let output = run(Path::new("strace"), &words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(want), "{name}: {said}");
+        let calls = fs::read_to_string(&trace).unwrap();
+        // The first call is the one that starts the command itself.
+        assert!(calls.lines().next().is_some_and(|line| line.contains("execve(")), "{calls}");
+        for line in calls.lines().skip(1) {
+            assert!(FORBIDDEN.iter().all(|call| !line.contains(call)), "{name}: {line}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Sigstore's conformance cases: each that must fail does, each other is believed.
+
+use attest::{Sha256, Timestamp};
+use verify::{Content, SigstoreArtifact, SigstoreBundle, VerifyError, verify_sigstore};
+
+use crate::cases::{CASES, all, now};
+
+/// The same order every time, and not that of the names: bundles decide, names do not.
+fn shuffle<T>(list: &mut [T]) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for last in (1..list.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        list.swap(last, (state >> 33) as usize % (last + 1));
+    }
+}
+
+#[test]
+fn every_case_ends_as_the_suite_wants() {
+    let mut cases = all();
+    if cases.is_empty() {
+        return;
+    }
+    shuffle(&mut cases);
+    // What is wanted is put aside before the cases are run, and each gets a name that says nothing.
+    let wanted: Vec<(String, bool)> =
+        cases.iter().map(|case| (case.name.clone(), case.is_good())).collect();
+    for (number, case) in cases.iter_mut().enumerate() {
+        case.name = format!("case {number}");
+    }
+    let found = cases.iter().map(|case| case.run());
+    let mut wrong = Vec::new();
+    for ((name, good), found) in wanted.iter().zip(found) {
+        match (good, found) {
+            (true, Err(why)) => wrong.push(format!("{name} is not believed: {why}")),
+            (false, Ok(_)) => wrong.push(format!("{name} is believed")),
+            (true, Ok(_)) => {}
+            (false, Err(why)) => eprintln!("{name}: {why}"),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!((wanted.len(), wanted.iter().filter(|(_, good)| *good).count()), CASES);
+}
+
+#[test]
+fn every_good_case_is_told_from_its_neighbours() {
+    for case in all().iter().filter(|case| case.is_good()) {
+        let name = &case.name;
+        let trust = case.trust().unwrap();
+        let bundle = SigstoreBundle::parse(&case.bundle).unwrap();
+        let digest = Sha256::of(&case.artifact);
+        let by = |artifact, now| verify_sigstore(&bundle, artifact, &trust, now);
+        let believed = by(SigstoreArtifact::Digest(digest), now()).unwrap();
+        assert_eq!(believed, by(SigstoreArtifact::Bytes(&case.artifact), now()).unwrap(), "{name}");
+        match believed.content() {
+            Content::Message(message) => assert_eq!(*message, digest, "{name}"),
+            Content::Statement(statement) => {
+                let subjects = statement.subject.iter();
+                let about = subjects.filter(|one| one.artifact().unwrap().digest() == Some(digest));
+                assert!(about.count() > 0, "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        assert!(!believed.rekor().is_empty() && !believed.times().is_empty(), "{name}");
+
+        let other = Sha256::of(b"other");
+        let error = by(SigstoreArtifact::Digest(other), now()).unwrap_err();
+        // A key's signature over other bytes is nobody's.
+        let wanted = [VerifyError::OtherArtifact, VerifyError::NoTrustedSignature];
+        assert!(wanted.contains(&error), "{name}: {error}");
+
+        let first = believed.times().iter().map(|proven| proven.time).min().unwrap();
+        let at = |ahead: i64| Timestamp::from_second(first.as_second() - ahead).unwrap();
+        assert!(by(SigstoreArtifact::Digest(digest), at(0)).is_ok(), "{name}");
+        assert!(by(SigstoreArtifact::Digest(digest), at(301)).is_err(), "{name}: from the future");
+    }
+}

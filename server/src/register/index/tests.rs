@@ -174,7 +174,7 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
         };
         let leaf = Sha256::of(&1000_u64.to_be_bytes());
         let answers = [
-            next(&index, &term(1000), 0).map(|found| found == Some(1000)),
+            next(index, &term(1000), 0).map(|found| found == Some(1000)),
             index.previous(&term(1000), u64::MAX).map(|found| found == Some(1000)),
             index.index_of(&leaf).map(|found| found == Some(1000)),
             index.first_at(Timestamp::UNIX_EPOCH).map(|found| found == Some(0)),

@@ -19,7 +19,7 @@ use sigstore_types::{DsseEnvelope, SignatureContent};
 
 pub use bundle::SigstoreBundle;
 pub use check::SigstoreArtifact;
-pub use claims::{BundleClaims, EntryClaims};
+pub use claims::{AuthorityClaims, BundleClaims, EntryClaims};
 pub use error::{SigstoreBundleError, SigstoreError};
 pub use evidence::{Clock, ProvenTime, RekorEntry};
 pub use identity::{Claim, Keyless, NoSuchClaim};

@@ -65,7 +65,7 @@ fn entry(claims: &EntryClaims) -> Part {
         None => part.claim("proof", "none"),
     }
     if let Ok(found) = Leaf::parse(&claims.body) {
-        part.hold(leaf::described(&found));
+        leaf::sum_up(&mut part, &found);
     }
     part
 }

@@ -13,7 +13,7 @@ use fixtures::{Scene, load, signing_key};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Answer as _, Exit, explain};
+use super::{Exit, explain};
 use crate::page::{Glyphs, Page};
 
 /// What is explained of `bytes`: how it ends, as a page and as JSON.
@@ -343,7 +343,7 @@ fn cases() -> Vec<Case> {
         case(
             "trusted root of a Sigstore instance",
             root,
-            &["logs of signatures"],
+            &["logs and authorities", "certificate logs"],
             ("trustedroot", "trustedruut"),
             "unknown",
         ),
@@ -437,6 +437,41 @@ fn keys_read_back_as_they_are_named() {
     let public = PublicKey::from_der(text.key().der()).unwrap();
     let (_, page, _) = explained(key.verifier().to_string().as_bytes());
     assert!(page.contains(&public.id().to_string()), "{page}");
+}
+
+/// Bundles, trusted roots, layouts, links and checkpoints that other programs wrote.
+#[test]
+fn what_others_wrote_is_explained() {
+    let folder = std::env::var_os("ASSAY_VECTORS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"),
+        std::path::PathBuf::from,
+    );
+    let suite = folder.join("sigstore/bundle-verify");
+    let Ok(entries) = std::fs::read_dir(&suite) else {
+        eprintln!("\n!!! VECTORS NOT RUN: no folder `sigstore` in ASSAY_VECTORS !!!\n");
+        return;
+    };
+    let mut bundles = 0;
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let Ok(bytes) = std::fs::read(path.join("bundle.sigstore.json")) else { continue };
+        let found = kind(&bytes);
+        let may_fail = path.display().to_string().ends_with("_fail");
+        assert!(
+            found == "bundle" || (may_fail && found == "unknown"),
+            "{found}: {}",
+            path.display()
+        );
+        bundles += usize::from(found == "bundle");
+    }
+    assert!(bundles > 30, "{bundles}");
+    let root = std::fs::read(folder.join("sigstore/production_trusted_root.json")).unwrap();
+    let (_, text, _) = explained(&root);
+    for words in ["- certificate authority", "claims believed until", "- timestamp authority"] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+    let checkpoint = std::fs::read(folder.join("tlog/tessera/log/checkpoint")).unwrap();
+    assert_eq!(kind(&checkpoint), "checkpoint");
 }
 
 static SEEDS: LazyLock<Vec<Vec<u8>>> =

@@ -1,10 +1,11 @@
-//! What a Sigstore bundle says, for a person to read. Nobody is believed for any of it.
+//! What a Sigstore bundle or a trusted root says, for a person to read. Nobody is believed for any of it.
 
 use attest::{Envelope, Sha256, Signature, Timestamp};
-use sigstore_types::SignatureContent;
 use sigstore_types::bundle::{TransparencyLogEntry, VerificationMaterialContent};
+use sigstore_types::{SignatureContent, TimeRange};
 
 use super::bundle::SigstoreBundle;
+use super::root::SigstoreRoot;
 
 /// What a bundle says, every part of it a claim.
 #[derive(Clone, Debug)]
@@ -112,6 +113,75 @@ impl EntryClaims {
                 let root = Sha256::from_bytes(*proof.root_hash.as_bytes());
                 (proof.tree_size, root, proof.checkpoint.envelope().to_owned())
             }),
+        }
+    }
+}
+
+/// What a trusted root says of one log or authority.
+#[derive(Clone, Debug)]
+pub struct AuthorityClaims {
+    /// What it is: `log of signatures`, `log of certificates`, `certificate authority` or
+    /// `timestamp authority`.
+    pub kind: &'static str,
+    /// Where it is served; may be empty.
+    pub uri: String,
+    /// From when on it is to be believed, if the root says.
+    pub from: Option<Timestamp>,
+    /// Until when it is to be believed, if the root says.
+    pub until: Option<Timestamp>,
+    /// The key of a log, a SubjectPublicKeyInfo in DER.
+    pub key: Option<Vec<u8>>,
+    /// The certificates of an authority in DER, its own first.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+impl SigstoreRoot {
+    /// What it says of each log and authority, in its order.
+    pub fn claims(&self) -> Vec<AuthorityClaims> {
+        let root = self.read();
+        let logs = root.tlogs.iter().map(|log| {
+            let key = log.public_key.raw_bytes.as_bytes();
+            AuthorityClaims {
+                key: Some(key.to_vec()),
+                ..AuthorityClaims::new("log of signatures", &log.base_url, log.public_key.valid_for)
+            }
+        });
+        let stamping = root.ctlogs.iter().map(|log| {
+            let key = log.public_key.raw_bytes.as_bytes();
+            let valid = log.public_key.valid_for;
+            AuthorityClaims {
+                key: Some(key.to_vec()),
+                ..AuthorityClaims::new("log of certificates", &log.base_url, valid)
+            }
+        });
+        let authorities = root.certificate_authorities.iter().map(|one| {
+            let chain = one.cert_chain.certificates.iter();
+            AuthorityClaims {
+                certificates: chain.map(|one| one.raw_bytes.as_bytes().to_vec()).collect(),
+                ..AuthorityClaims::new("certificate authority", &one.uri, one.valid_for)
+            }
+        });
+        let clocks = root.timestamp_authorities.iter().map(|one| {
+            let chain = one.cert_chain.certificates.iter();
+            let uri = one.uri.as_deref().unwrap_or_default();
+            AuthorityClaims {
+                certificates: chain.map(|one| one.raw_bytes.as_bytes().to_vec()).collect(),
+                ..AuthorityClaims::new("timestamp authority", uri, one.valid_for)
+            }
+        });
+        logs.chain(authorities).chain(stamping).chain(clocks).collect()
+    }
+}
+
+impl AuthorityClaims {
+    fn new(kind: &'static str, uri: &str, valid: Option<TimeRange>) -> Self {
+        Self {
+            kind,
+            uri: uri.to_owned(),
+            from: valid.map(|range| range.start),
+            until: valid.and_then(|range| range.end),
+            key: None,
+            certificates: Vec::new(),
         }
     }
 }

@@ -74,6 +74,7 @@ pub enum Command {
     #[cfg(feature = "server")]
     Witness(Box<command::witness::WitnessArgs>),
     Model(command::model::ModelArgs),
+    Inspect(command::inspect::InspectArgs),
     Key(command::key::KeyArgs),
     Trust(Box<command::trust::TrustArgs>),
     Policy(command::policy::PolicyArgs),

@@ -150,7 +150,7 @@ pub fn plain(text: &str) -> String {
 }
 
 /// Control characters, line and paragraph separators, and the bidirectional controls of UAX #9.
-fn moves(character: char) -> bool {
+pub fn moves(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -15,6 +15,10 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::key::{KeyError, PublicKey};
 use crate::proposal::MAX_CERTIFICATE_BYTES;
 
+mod claims;
+
+pub use claims::{CertificateClaims, ClaimedName, FulcioClaim};
+
 /// The issuer as a UTF8String.
 const ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");
 /// The issuer as it was written before, as bare text.

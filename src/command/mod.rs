@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 #[cfg(feature = "server")]
 pub mod find;
+pub mod inspect;
 pub mod key;
 pub mod layout;
 #[cfg(feature = "server")]
@@ -65,6 +66,7 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         Command::Layout(args) => layout::layout(args, cx),
         #[cfg(feature = "server")]
         Command::Run(args) => run::run(args, cx),
+        Command::Inspect(args) => inspect::inspect(args),
         Command::Key(args) => key::key(args, cx),
         Command::Trust(args) => trust::trust(args, cx),
         Command::Completions(args) => completions::completions(args),

@@ -35,9 +35,10 @@ pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;
 pub use rotation::{Rotation, RotationError, verify_rotation};
 pub use sigstore::{
-    Claim, Clock, Keyless, MAX_PATTERN_BYTES, MAX_ROOT_BYTES, NoSuchClaim, Pattern, PatternError,
-    PatternKind, ProvenTime, RekorEntry, SigstoreArtifact, SigstoreBundle, SigstoreBundleError,
-    SigstoreError, SigstoreRoot, SigstoreRootError, verify_sigstore,
+    AuthorityClaims, BundleClaims, Claim, Clock, EntryClaims, Keyless, MAX_PATTERN_BYTES,
+    MAX_ROOT_BYTES, NoSuchClaim, Pattern, PatternError, PatternKind, ProvenTime, RekorEntry,
+    SigstoreArtifact, SigstoreBundle, SigstoreBundleError, SigstoreError, SigstoreRoot,
+    SigstoreRootError, verify_sigstore,
 };
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{

@@ -7,6 +7,7 @@
 
 mod bundle;
 mod check;
+mod claims;
 mod error;
 mod evidence;
 mod identity;
@@ -18,6 +19,7 @@ use sigstore_types::{DsseEnvelope, SignatureContent};
 
 pub use bundle::SigstoreBundle;
 pub use check::SigstoreArtifact;
+pub use claims::{AuthorityClaims, BundleClaims, EntryClaims};
 pub use error::{SigstoreBundleError, SigstoreError};
 pub use evidence::{Clock, ProvenTime, RekorEntry};
 pub use identity::{Claim, Keyless, NoSuchClaim};

@@ -146,6 +146,10 @@ impl SigstoreRoot {
         self.0.digest
     }
 
+    pub(super) fn read(&self) -> &TrustedRoot {
+        &self.0.root
+    }
+
     /// Where the logs of signatures that it names are served, in its order.
     pub fn logs(&self) -> impl Iterator<Item = &str> {
         self.0.logs.iter().map(|log| log.url.as_str())

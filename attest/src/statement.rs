@@ -1,6 +1,7 @@
-//! in-toto Statements v1: a predicate said of subjects.
+//! in-toto Statements: a predicate said of subjects. Statement v1 is what Assay writes; v0.1, which
+//! other tools still write, is read with the predicates of others.
 //!
-//! Source: in-toto Attestation Framework, `spec/v1/statement.md`. Unknown fields at the top are
+//! Source: in-toto Attestation Framework, `spec/v1/statement.md` and `spec/v0.1.0`. Unknown fields at the top are
 //! tolerated when reading, because vendors add some; what was signed is never written anew.
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use crate::resource::{DIGEST_METHOD, IdentityError, ResourceDescriptor};
 
 /// The value of `_type`.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
+/// The value of `_type` in the statements of tools that have not moved to v1. It has the same
+/// fields, of which a subject has but a name and digests.
+pub const STATEMENT_V0_1: &str = "https://in-toto.io/Statement/v0.1";
 /// How many subjects a statement may have.
 pub const MAX_SUBJECTS: usize = 10_000;
 /// The subject annotation that holds 128 random bits, so that nobody can confirm a guess of a
@@ -37,7 +41,7 @@ pub enum StatementError {
     /// Not JSON of this shape.
     #[error("not an in-toto statement: {0}")]
     Json(#[from] JsonError),
-    /// `_type` is not Statement v1.
+    /// `_type` is not Statement v1, nor v0.1 where that may stand.
     #[error("`_type` is `{0}`, not `{STATEMENT_V1}`")]
     Type(String),
     /// The predicate has not the shape of its type.
@@ -101,22 +105,49 @@ impl Statement {
     /// the predicate allows one, or when the products of a step of Assay's own have names that
     /// two readers may read differently.
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
+        let statement = Self::typed(bytes)?;
+        statement.check_subjects()?;
+        statement.check_products()?;
+        Ok(statement)
+    }
+
+    /// Parses the payload of an envelope for whoever keeps and finds statements, and believes
+    /// none. As [`Self::parse`], but a statement of others may have subjects that only other
+    /// algorithms identify, as the `sha512` of npm: it is found by its name, type and materials,
+    /// and is said of no artifact.
+    ///
+    /// # Errors
+    /// [`StatementError`], as for [`Self::parse`] but for that.
+    pub fn read(bytes: &[u8]) -> Result<Self, StatementError> {
+        let statement = Self::typed(bytes)?;
+        let bears = statement.predicate.is_of_others();
+        statement.check_count()?;
+        for subject in &statement.subject {
+            match statement.check_subject(subject) {
+                Err(StatementError::Identity(IdentityError::NoDigest { .. }))
+                    if bears && !subject.digest.is_empty() => {}
+                checked => checked?,
+            }
+        }
+        statement.check_products()?;
+        Ok(statement)
+    }
+
+    fn typed(bytes: &[u8]) -> Result<Self, StatementError> {
         let found: StatementJson = json::parse_as(bytes)?;
-        if found.statement_type != STATEMENT_V1 {
-            return Err(StatementError::Type(found.statement_type.chars().take(200).collect()));
+        let wrong = |found: &str| Err(StatementError::Type(found.chars().take(200).collect()));
+        if !matches!(found.statement_type.as_str(), STATEMENT_V1 | STATEMENT_V0_1) {
+            return wrong(&found.statement_type);
         }
         let predicate =
             Predicate::from_value(&found.predicate_type, found.predicate).map_err(|source| {
                 StatementError::Predicate { predicate_type: found.predicate_type.clone(), source }
             })?;
+        if found.statement_type != STATEMENT_V1 && !predicate.is_of_others() {
+            return wrong(&found.statement_type);
+        }
         let mut statement = Self { subject: found.subject, predicate };
         statement.say_kind();
-        statement.check_subjects()?;
-        if let Predicate::Provenance(provenance) = &statement.predicate
-            && provenance.kind().is_some()
-        {
-            check_product_names(statement.subject.iter().map(ResourceDescriptor::label))?;
-        }
         Ok(statement)
     }
 
@@ -154,27 +185,42 @@ impl Statement {
         }
     }
 
-    fn check_subjects(&self) -> Result<(), StatementError> {
-        match self.subject.len() {
-            0 => return Err(StatementError::NoSubject),
-            1 => {}
-            found if self.predicate.needs_one_subject() => {
-                let predicate_type = self.predicate_type().into();
-                return Err(StatementError::OneSubject { predicate_type, found });
-            }
-            found if found > MAX_SUBJECTS => return Err(StatementError::TooManySubjects(found)),
-            _ => {}
-        }
-        for subject in &self.subject {
-            let signed = subject.artifact()?;
-            // The root binds no names: it is relied on with its manifest, or not at all.
-            if let Predicate::ModelSignature(manifest) = &self.predicate
-                && signed != manifest.artifact()
-            {
-                return Err(StatementError::Root { signed, computed: manifest.root() });
-            }
+    fn check_products(&self) -> Result<(), StatementError> {
+        if let Predicate::Provenance(provenance) = &self.predicate
+            && provenance.kind().is_some()
+        {
+            check_product_names(self.subject.iter().map(ResourceDescriptor::label))?;
         }
         Ok(())
+    }
+
+    fn check_subjects(&self) -> Result<(), StatementError> {
+        self.check_count()?;
+        self.subject.iter().try_for_each(|subject| self.check_subject(subject))
+    }
+
+    fn check_count(&self) -> Result<(), StatementError> {
+        match self.subject.len() {
+            0 => Err(StatementError::NoSubject),
+            1 => Ok(()),
+            found if self.predicate.needs_one_subject() => {
+                let predicate_type = self.predicate_type().into();
+                Err(StatementError::OneSubject { predicate_type, found })
+            }
+            found if found > MAX_SUBJECTS => Err(StatementError::TooManySubjects(found)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_subject(&self, subject: &ResourceDescriptor) -> Result<(), StatementError> {
+        let signed = subject.artifact()?;
+        // The root binds no names: it is relied on with its manifest, or not at all.
+        match &self.predicate {
+            Predicate::ModelSignature(manifest) if signed != manifest.artifact() => {
+                Err(StatementError::Root { signed, computed: manifest.root() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same with 128 fresh random bits in the first subject.
@@ -214,18 +260,19 @@ impl Statement {
     /// The artifacts that it is said of, with their names.
     ///
     /// # Errors
-    /// [`IdentityError`]; never for a parsed statement.
+    /// [`IdentityError`]; never for a statement that [`Self::parse`] gave.
     pub fn subjects(&self) -> Result<Vec<(ArtifactId, &str)>, IdentityError> {
         self.subject.iter().map(|subject| Ok((subject.artifact()?, subject.label()))).collect()
     }
 
-    /// The descriptors of what went into the step: resolved dependencies of provenance, the
-    /// data set and materials of an evaluation.
+    /// The descriptors of what went into the step: resolved dependencies of provenance (in v0.2,
+    /// materials), the data set and materials of an evaluation.
     pub fn materials(&self) -> Vec<&ResourceDescriptor> {
         match &self.predicate {
             Predicate::Provenance(provenance) => {
                 provenance.build_definition.resolved_dependencies.iter().collect()
             }
+            Predicate::EarlierProvenance(provenance) => provenance.materials.iter().collect(),
             Predicate::Evaluation(evaluation) => {
                 let run = evaluation.run.iter().flat_map(|run| &run.materials);
                 std::iter::once(&evaluation.dataset).chain(run).collect()
@@ -289,6 +336,21 @@ mod tests {
             (
                 "other statement",
                 text(&one, PROVENANCE, &own).replace("Statement/v1", "Statement/v0.1"),
+                false,
+            ),
+            (
+                "another's provenance in a statement of v0.1",
+                text(&one, PROVENANCE, &foreign).replace("Statement/v1", "Statement/v0.1"),
+                true,
+            ),
+            (
+                "an evaluation in one",
+                text(&one, EVALUATION, &evaluation).replace("Statement/v1", "Statement/v0.1"),
+                false,
+            ),
+            (
+                "a version that does not exist",
+                text(&one, PROVENANCE, &foreign).replace("Statement/v1", "Statement/v0.2"),
                 false,
             ),
             (

@@ -240,6 +240,8 @@ fn parameter((name, value): (&String, &Value)) -> Option<Term> {
 }
 
 #[cfg(test)]
+mod others;
+#[cfg(test)]
 mod tests {
     use attest::{Algorithm, SigningKey};
 

@@ -146,6 +146,12 @@ impl ResourceDescriptor {
         }
     }
 
+    /// Whether it has digests, and none by which Assay knows an artifact.
+    pub fn has_only_other_digests(&self) -> bool {
+        let identifies = |algorithm: &str| self.digest.contains_key(algorithm);
+        !self.digest.is_empty() && !identifies("sha256") && !identifies("gitCommit")
+    }
+
     fn kind(&self) -> Result<Kind, IdentityError> {
         let unknown = |method: String| IdentityError::Method { name: self.label().into(), method };
         match self.annotations.get(DIGEST_METHOD) {

@@ -112,23 +112,25 @@ impl Statement {
     }
 
     /// Parses the payload of an envelope for whoever keeps and finds statements, and believes
-    /// none. As [`Self::parse`], but a statement of others may have subjects that only other
-    /// algorithms identify, as the `sha512` of npm: it is found by its name, type and materials,
-    /// and is said of no artifact.
+    /// none. As [`Self::parse`], but a statement of others may be about what only other algorithms
+    /// identify, as the `sha512` of npm: it is found by its names, type and materials, and is said
+    /// of no artifact. Results of tests are not among them: a failure must not be kept where
+    /// nobody heeds it.
     ///
     /// # Errors
-    /// [`StatementError`], as for [`Self::parse`] but for that.
+    /// [`StatementError`], as for [`Self::parse`] but for that; also when only some of the subjects
+    /// are identified.
     pub fn read(bytes: &[u8]) -> Result<Self, StatementError> {
         let statement = Self::typed(bytes)?;
-        let bears = statement.predicate.is_of_others();
-        statement.check_count()?;
-        for subject in &statement.subject {
-            match statement.check_subject(subject) {
-                Err(StatementError::Identity(IdentityError::NoDigest { .. }))
-                    if bears && !subject.digest.is_empty() => {}
-                checked => checked?,
-            }
+        let foreign = statement.predicate.is_of_others();
+        if foreign
+            && !matches!(statement.predicate, Predicate::TestResult(_))
+            && statement.subject.iter().all(ResourceDescriptor::has_only_other_digests)
+        {
+            statement.check_count()?;
+            return Ok(statement);
         }
+        statement.check_subjects()?;
         statement.check_products()?;
         Ok(statement)
     }
@@ -286,7 +288,7 @@ impl Statement {
 mod tests {
     use super::*;
     use crate::digest::Sha256;
-    use crate::predicate::{EVALUATION, PROVENANCE, VERIFICATION_SUMMARY};
+    use crate::predicate::{EVALUATION, PROVENANCE, TEST_RESULT, VERIFICATION_SUMMARY};
 
     fn text(subjects: &str, predicate_type: &str, predicate: &str) -> String {
         format!(
@@ -361,6 +363,37 @@ mod tests {
         ];
         for (name, text, want) in cases {
             assert_eq!(Statement::parse(text.as_bytes()).is_ok(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_only_other_algorithms_identify_is_kept_and_never_believed() {
+        let other = |name: &str| subject(name).replace("sha256", "sha512");
+        let bare = r#"{"name":"a"}"#.to_owned();
+        let foreign = provenance("https://example.com/other");
+        let own = provenance("https://assay.example/build-type/training/v1");
+        let cases = [
+            ("of another tool", PROVENANCE, &foreign, vec![other("a"), other("b")], true),
+            ("one of two", PROVENANCE, &foreign, vec![other("a"), subject("b")], false),
+            ("no digest at all", PROVENANCE, &foreign, vec![bare], false),
+            ("our own", PROVENANCE, &own, vec![other("a")], false),
+            ("of any type", "https://example.com/x", &foreign, vec![other("a")], true),
+            (
+                "of a type that starts as ours do",
+                "https://assay.example/attestation/x/v9",
+                &foreign,
+                vec![other("a")],
+                false,
+            ),
+            ("tests", TEST_RESULT, &r#"{"result":"FAILED"}"#.to_owned(), vec![other("a")], false),
+        ];
+        for (name, predicate_type, predicate, subjects, want) in cases {
+            let text = text(&format!("[{}]", subjects.join(",")), predicate_type, predicate);
+            assert_eq!(Statement::read(text.as_bytes()).is_ok(), want, "{name}");
+            assert!(Statement::parse(text.as_bytes()).is_err(), "{name}");
+            let identified = text.replace("sha512", "sha256");
+            let parsed = Statement::parse(identified.as_bytes());
+            assert_eq!(parsed.is_ok(), name != "no digest at all", "{name}, identified");
         }
     }
 

@@ -198,6 +198,8 @@ fn what_only_others_identify_is_kept_and_found_by_name_and_is_of_no_artifact() {
     assert_eq!(count(Term::Type("https://slsa.dev/provenance/v1".into())), 1);
     assert_eq!(count(Term::Material(commit)), 1);
     let bundle = wait(register.bundle(0)).unwrap();
+    let body = bundle.envelope.body();
+    assert!(wait(register.erasable(&body)).unwrap().is_some(), "and can be erased");
     let believable = attest::Statement::parse(&bundle.envelope.payload);
     assert!(believable.is_err(), "and verification has nothing to believe of it");
 }

@@ -27,7 +27,7 @@ pub enum Term {
     /// The name of a subject, exactly as it stands in the statement.
     Name(String),
     /// A word of the name of a subject or a material, or of its URI where it has no name; as
-    /// [`words`] has it.
+    /// `words` has it.
     Word(String),
     /// The key that signed.
     Signer(KeyId),

@@ -2,13 +2,14 @@
 
 use attest::NAMESPACE;
 use attest::predicate::{
-    CYCLONEDX, MODEL_SIGNATURE, PROVENANCE, SCAI, SPDX, TEST_RESULT, VERIFICATION_SUMMARY,
-    VULNERABILITIES,
+    CYCLONEDX, MODEL_SIGNATURE, PROVENANCE, PROVENANCE_V0_2, SCAI, SPDX, TEST_RESULT,
+    VERIFICATION_SUMMARY, VULNERABILITIES,
 };
 
 /// Words for types that are not Assay's own.
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 9] = [
     ("provenance", PROVENANCE),
+    ("provenance-v0.2", PROVENANCE_V0_2),
     ("promotion", VERIFICATION_SUMMARY),
     ("model-signature", MODEL_SIGNATURE),
     ("test-result", TEST_RESULT),

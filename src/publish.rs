@@ -189,7 +189,7 @@ struct Subject {
 
 impl Registered {
     fn of(bundle: &Bundle, key: String, path: Option<PathBuf>) -> Result<Self, Error> {
-        let statement = Statement::parse(&bundle.envelope.payload)?;
+        let statement = Statement::read(&bundle.envelope.payload)?;
         let proof = bundle.entries.iter().find_map(|entry| entry.proof.as_ref());
         let origin = proof
             .and_then(|proof| attest::Checkpoint::claimed_origin(&proof.checkpoint))

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -102,6 +103,16 @@ pub(crate) fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 /// As [`parse`]; also when the document has another shape than `T`.
 pub fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     Ok(T::deserialize(parse(bytes)?)?)
+}
+
+/// Reads a field that other writers set to null where they have nothing: null is as good as absent
+/// (in-toto Attestation Framework, `spec/v1/README.md`, "Parsing rules").
+pub(crate) fn null_as_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The one canonical spelling of a value: no white space, keys in byte order.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::artifact::{ArtifactId, Commit, Kind};
 use crate::digest::Sha256;
+use crate::json::null_as_empty;
 
 /// The annotation that holds the kind of an artifact; absent means a file.
 pub const DIGEST_METHOD: &str = "digestMethod";
@@ -26,7 +27,11 @@ pub struct ResourceDescriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// Digests by algorithm, in lowercase hex.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_empty",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub digest: BTreeMap<String, String>,
     /// Its media type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +43,11 @@ pub struct ResourceDescriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// Anything else; see [`DIGEST_METHOD`] and [`ROLE`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_empty",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, Value>,
 }
 
@@ -135,6 +144,12 @@ impl ResourceDescriptor {
                 Ok(ArtifactId::new(self.kind()?, digest))
             }
         }
+    }
+
+    /// Whether it has digests, and none by which Assay knows an artifact.
+    pub fn has_only_other_digests(&self) -> bool {
+        let identifies = |algorithm: &str| self.digest.contains_key(algorithm);
+        !self.digest.is_empty() && !identifies("sha256") && !identifies("gitCommit")
     }
 
     fn kind(&self) -> Result<Kind, IdentityError> {

@@ -1,6 +1,7 @@
-//! in-toto Statements v1: a predicate said of subjects.
+//! in-toto Statements: a predicate said of subjects. Statement v1 is what Assay writes; v0.1, which
+//! other tools still write, is read with the predicates of others.
 //!
-//! Source: in-toto Attestation Framework, `spec/v1/statement.md`. Unknown fields at the top are
+//! Source: in-toto Attestation Framework, `spec/v1/statement.md` and `spec/v0.1.0`. Unknown fields at the top are
 //! tolerated when reading, because vendors add some; what was signed is never written anew.
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use crate::resource::{DIGEST_METHOD, IdentityError, ResourceDescriptor};
 
 /// The value of `_type`.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
+/// The value of `_type` in the statements of tools that have not moved to v1. It has the same
+/// fields, of which a subject has but a name and digests.
+pub const STATEMENT_V0_1: &str = "https://in-toto.io/Statement/v0.1";
 /// How many subjects a statement may have.
 pub const MAX_SUBJECTS: usize = 10_000;
 /// The subject annotation that holds 128 random bits, so that nobody can confirm a guess of a
@@ -37,7 +41,7 @@ pub enum StatementError {
     /// Not JSON of this shape.
     #[error("not an in-toto statement: {0}")]
     Json(#[from] JsonError),
-    /// `_type` is not Statement v1.
+    /// `_type` is not Statement v1, nor v0.1 where that may stand.
     #[error("`_type` is `{0}`, not `{STATEMENT_V1}`")]
     Type(String),
     /// The predicate has not the shape of its type.
@@ -101,22 +105,51 @@ impl Statement {
     /// the predicate allows one, or when the products of a step of Assay's own have names that
     /// two readers may read differently.
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
+        let statement = Self::typed(bytes)?;
+        statement.check_subjects()?;
+        statement.check_products()?;
+        Ok(statement)
+    }
+
+    /// Parses the payload of an envelope for whoever keeps and finds statements, and believes
+    /// none. As [`Self::parse`], but a statement of others may be about what only other algorithms
+    /// identify, as the `sha512` of npm: it is found by its names, type and materials, and is said
+    /// of no artifact. Results of tests are not among them: a failure must not be kept where
+    /// nobody heeds it.
+    ///
+    /// # Errors
+    /// [`StatementError`], as for [`Self::parse`] but for that; also when only some of the subjects
+    /// are identified.
+    pub fn read(bytes: &[u8]) -> Result<Self, StatementError> {
+        let statement = Self::typed(bytes)?;
+        let foreign = statement.predicate.is_of_others();
+        if foreign
+            && !matches!(statement.predicate, Predicate::TestResult(_))
+            && statement.subject.iter().all(ResourceDescriptor::has_only_other_digests)
+        {
+            statement.check_count()?;
+            return Ok(statement);
+        }
+        statement.check_subjects()?;
+        statement.check_products()?;
+        Ok(statement)
+    }
+
+    fn typed(bytes: &[u8]) -> Result<Self, StatementError> {
         let found: StatementJson = json::parse_as(bytes)?;
-        if found.statement_type != STATEMENT_V1 {
-            return Err(StatementError::Type(found.statement_type.chars().take(200).collect()));
+        let wrong = |found: &str| Err(StatementError::Type(found.chars().take(200).collect()));
+        if !matches!(found.statement_type.as_str(), STATEMENT_V1 | STATEMENT_V0_1) {
+            return wrong(&found.statement_type);
         }
         let predicate =
             Predicate::from_value(&found.predicate_type, found.predicate).map_err(|source| {
                 StatementError::Predicate { predicate_type: found.predicate_type.clone(), source }
             })?;
+        if found.statement_type != STATEMENT_V1 && !predicate.is_of_others() {
+            return wrong(&found.statement_type);
+        }
         let mut statement = Self { subject: found.subject, predicate };
         statement.say_kind();
-        statement.check_subjects()?;
-        if let Predicate::Provenance(provenance) = &statement.predicate
-            && provenance.kind().is_some()
-        {
-            check_product_names(statement.subject.iter().map(ResourceDescriptor::label))?;
-        }
         Ok(statement)
     }
 
@@ -154,27 +187,42 @@ impl Statement {
         }
     }
 
-    fn check_subjects(&self) -> Result<(), StatementError> {
-        match self.subject.len() {
-            0 => return Err(StatementError::NoSubject),
-            1 => {}
-            found if self.predicate.needs_one_subject() => {
-                let predicate_type = self.predicate_type().into();
-                return Err(StatementError::OneSubject { predicate_type, found });
-            }
-            found if found > MAX_SUBJECTS => return Err(StatementError::TooManySubjects(found)),
-            _ => {}
-        }
-        for subject in &self.subject {
-            let signed = subject.artifact()?;
-            // The root binds no names: it is relied on with its manifest, or not at all.
-            if let Predicate::ModelSignature(manifest) = &self.predicate
-                && signed != manifest.artifact()
-            {
-                return Err(StatementError::Root { signed, computed: manifest.root() });
-            }
+    fn check_products(&self) -> Result<(), StatementError> {
+        if let Predicate::Provenance(provenance) = &self.predicate
+            && provenance.kind().is_some()
+        {
+            check_product_names(self.subject.iter().map(ResourceDescriptor::label))?;
         }
         Ok(())
+    }
+
+    fn check_subjects(&self) -> Result<(), StatementError> {
+        self.check_count()?;
+        self.subject.iter().try_for_each(|subject| self.check_subject(subject))
+    }
+
+    fn check_count(&self) -> Result<(), StatementError> {
+        match self.subject.len() {
+            0 => Err(StatementError::NoSubject),
+            1 => Ok(()),
+            found if self.predicate.needs_one_subject() => {
+                let predicate_type = self.predicate_type().into();
+                Err(StatementError::OneSubject { predicate_type, found })
+            }
+            found if found > MAX_SUBJECTS => Err(StatementError::TooManySubjects(found)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_subject(&self, subject: &ResourceDescriptor) -> Result<(), StatementError> {
+        let signed = subject.artifact()?;
+        // The root binds no names: it is relied on with its manifest, or not at all.
+        match &self.predicate {
+            Predicate::ModelSignature(manifest) if signed != manifest.artifact() => {
+                Err(StatementError::Root { signed, computed: manifest.root() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same with 128 fresh random bits in the first subject.
@@ -214,18 +262,19 @@ impl Statement {
     /// The artifacts that it is said of, with their names.
     ///
     /// # Errors
-    /// [`IdentityError`]; never for a parsed statement.
+    /// [`IdentityError`]; never for a statement that [`Self::parse`] gave.
     pub fn subjects(&self) -> Result<Vec<(ArtifactId, &str)>, IdentityError> {
         self.subject.iter().map(|subject| Ok((subject.artifact()?, subject.label()))).collect()
     }
 
-    /// The descriptors of what went into the step: resolved dependencies of provenance, the
-    /// data set and materials of an evaluation.
+    /// The descriptors of what went into the step: resolved dependencies of provenance (in v0.2,
+    /// materials), the data set and materials of an evaluation.
     pub fn materials(&self) -> Vec<&ResourceDescriptor> {
         match &self.predicate {
             Predicate::Provenance(provenance) => {
                 provenance.build_definition.resolved_dependencies.iter().collect()
             }
+            Predicate::EarlierProvenance(provenance) => provenance.materials.iter().collect(),
             Predicate::Evaluation(evaluation) => {
                 let run = evaluation.run.iter().flat_map(|run| &run.materials);
                 std::iter::once(&evaluation.dataset).chain(run).collect()
@@ -239,7 +288,7 @@ impl Statement {
 mod tests {
     use super::*;
     use crate::digest::Sha256;
-    use crate::predicate::{EVALUATION, PROVENANCE, VERIFICATION_SUMMARY};
+    use crate::predicate::{EVALUATION, PROVENANCE, TEST_RESULT, VERIFICATION_SUMMARY};
 
     fn text(subjects: &str, predicate_type: &str, predicate: &str) -> String {
         format!(
@@ -292,6 +341,21 @@ mod tests {
                 false,
             ),
             (
+                "another's provenance in a statement of v0.1",
+                text(&one, PROVENANCE, &foreign).replace("Statement/v1", "Statement/v0.1"),
+                true,
+            ),
+            (
+                "an evaluation in one",
+                text(&one, EVALUATION, &evaluation).replace("Statement/v1", "Statement/v0.1"),
+                false,
+            ),
+            (
+                "a version that does not exist",
+                text(&one, PROVENANCE, &foreign).replace("Statement/v1", "Statement/v0.2"),
+                false,
+            ),
+            (
                 "duplicate key",
                 text(&one, PROVENANCE, &own).replace("\"vendorField\"", "\"_type\""),
                 false,
@@ -299,6 +363,37 @@ mod tests {
         ];
         for (name, text, want) in cases {
             assert_eq!(Statement::parse(text.as_bytes()).is_ok(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_only_other_algorithms_identify_is_kept_and_never_believed() {
+        let other = |name: &str| subject(name).replace("sha256", "sha512");
+        let bare = r#"{"name":"a"}"#.to_owned();
+        let foreign = provenance("https://example.com/other");
+        let own = provenance("https://assay.example/build-type/training/v1");
+        let cases = [
+            ("of another tool", PROVENANCE, &foreign, vec![other("a"), other("b")], true),
+            ("one of two", PROVENANCE, &foreign, vec![other("a"), subject("b")], false),
+            ("no digest at all", PROVENANCE, &foreign, vec![bare], false),
+            ("our own", PROVENANCE, &own, vec![other("a")], false),
+            ("of any type", "https://example.com/x", &foreign, vec![other("a")], true),
+            (
+                "of a type that starts as ours do",
+                "https://assay.example/attestation/x/v9",
+                &foreign,
+                vec![other("a")],
+                false,
+            ),
+            ("tests", TEST_RESULT, &r#"{"result":"FAILED"}"#.to_owned(), vec![other("a")], false),
+        ];
+        for (name, predicate_type, predicate, subjects, want) in cases {
+            let text = text(&format!("[{}]", subjects.join(",")), predicate_type, predicate);
+            assert_eq!(Statement::read(text.as_bytes()).is_ok(), want, "{name}");
+            assert!(Statement::parse(text.as_bytes()).is_err(), "{name}");
+            let identified = text.replace("sha512", "sha256");
+            let parsed = Statement::parse(identified.as_bytes());
+            assert_eq!(parsed.is_ok(), name != "no digest at all", "{name}, identified");
         }
     }
 

@@ -67,6 +67,9 @@ fn of_step<'a>(step: &Step, name: impl Fn(usize) -> &'a str) -> String {
     if let Some(other) = signers.not_same_as {
         ask.push_str(&format!(", not by whoever signed {}", name(other)));
     }
+    if !step.build_types.is_empty() {
+        ask.push_str(&format!(", as a build of {}", step.build_types.join(" or ")));
+    }
     if step.log == LogRule::Optional {
         ask.push_str(", logged or not");
     }

@@ -78,6 +78,8 @@ pub(crate) struct Step {
     pub(crate) predicates: Spanned<Items<Text>>,
     #[serde(default)]
     pub(crate) kind: Option<Text>,
+    #[serde(default)]
+    pub(crate) build_types: Option<Spanned<Items<Text>>>,
     pub(crate) signers: Signers,
     #[serde(default)]
     pub(crate) log: Option<Text>,

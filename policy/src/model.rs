@@ -51,6 +51,9 @@ pub(crate) struct Step {
     /// Type URIs, matched whole.
     pub(crate) predicates: Vec<String>,
     pub(crate) kind: Option<BuildKind>,
+    /// Build types of others, matched whole: provenance of one counts, though it names no step,
+    /// and no other does. Empty where the policy names none.
+    pub(crate) build_types: Vec<String>,
     pub(crate) signers: SignerRule,
     pub(crate) log: LogRule,
     pub(crate) max_age: Option<MaxAge>,

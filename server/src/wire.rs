@@ -238,7 +238,7 @@ impl EntryView {
 pub(crate) fn statement_of(entry: &Entry) -> Option<Statement> {
     match &entry.body {
         EntryBody::Here { envelope, .. } if envelope.payload_type == IN_TOTO => {
-            Statement::parse(&envelope.payload).ok()
+            Statement::read(&envelope.payload).ok()
         }
         _ => None,
     }

@@ -143,7 +143,7 @@ impl Told {
             let same = terms.all(|term| fresh.has(term));
             return if same { Ok(()) } else { Err("it is not what was asked for") };
         };
-        let statement = Statement::parse(&envelope.payload).ok();
+        let statement = Statement::read(&envelope.payload).ok();
         let compares = search.measured.is_empty()
             || statement.is_some_and(|statement| search.holds(&statement));
         let fresh = NewEntry::new(self.leaf, covered);

@@ -406,7 +406,8 @@ impl Attestation {
     /// Whether the subjects were made from the materials. An evaluation uses its data set and
     /// makes no model of it, so that revoking the set does not revoke the model.
     pub const fn makes(&self) -> bool {
-        matches!(self.statement().predicate, Predicate::Provenance(_))
+        let predicate = &self.statement().predicate;
+        matches!(predicate, Predicate::Provenance(_) | Predicate::EarlierProvenance(_))
     }
 
     /// The owners who stand behind it, each once.

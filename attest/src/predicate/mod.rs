@@ -3,9 +3,10 @@
 //!
 //! Unknown fields inside a predicate are tolerated when reading, as the in-toto framework asks
 //! (monotonic principle); they decide nothing. A predicate of a known type that has not its
-//! shape rejects the statement.
+//! shape rejects the statement; of the types of others, where judging rests on that shape.
 
 mod decisions;
+mod earlier;
 mod evaluation;
 mod operations;
 mod provenance;
@@ -15,6 +16,7 @@ pub use decisions::{
     Approval, KeyRotation, Revocation, RevocationEffect, RevocationKind, Scope, Tombstone, Waiver,
     is_erasable,
 };
+pub use earlier::{EarlierMetadata, EarlierProvenance};
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
@@ -24,10 +26,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::NAMESPACE;
 use crate::oms::Manifest;
 
 /// SLSA provenance v1.
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+/// SLSA provenance v0.2, which older builders still write.
+pub const PROVENANCE_V0_2: &str = "https://slsa.dev/provenance/v0.2";
 /// OpenSSF Model Signing v1.0.
 pub const MODEL_SIGNATURE: &str = "https://model_signing/signature/v1.0";
 /// in-toto test results v0.1.
@@ -60,11 +65,18 @@ pub const TOMBSTONE: &str = "https://assay.example/attestation/tombstone/v0.1";
 /// That the register gets another key.
 pub const KEY_ROTATION: &str = "https://assay.example/attestation/key-rotation/v0.1";
 
+/// Whether statements of this type say how their subjects were made, and from what.
+pub fn is_provenance(predicate_type: &str) -> bool {
+    matches!(predicate_type, PROVENANCE | PROVENANCE_V0_2)
+}
+
 /// A predicate with its type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predicate {
     /// How an artifact was made.
     Provenance(Box<Provenance>),
+    /// How an artifact was made, as older builders say it.
+    EarlierProvenance(Box<EarlierProvenance>),
     /// Which files a model has.
     ModelSignature(Box<Manifest>),
     /// Which tests passed.
@@ -101,6 +113,7 @@ impl Predicate {
     pub fn predicate_type(&self) -> &str {
         match self {
             Self::Provenance(_) => PROVENANCE,
+            Self::EarlierProvenance(_) => PROVENANCE_V0_2,
             Self::ModelSignature(_) => MODEL_SIGNATURE,
             Self::TestResult(_) => TEST_RESULT,
             Self::Evaluation(_) => EVALUATION,
@@ -129,10 +142,31 @@ impl Predicate {
             | Self::Tombstone(_)
             | Self::KeyRotation(_) => true,
             Self::Provenance(_)
+            | Self::EarlierProvenance(_)
             | Self::TestResult(_)
             | Self::Monitoring(_)
             | Self::Revocation(_)
             | Self::Other { .. } => false,
+        }
+    }
+
+    /// Whether tools that know nothing of Assay write it, by the rules of their own. Such a
+    /// statement may be a Statement v0.1, and may speak of what Assay cannot identify.
+    pub fn is_of_others(&self) -> bool {
+        match self {
+            Self::Provenance(provenance) => provenance.kind().is_none(),
+            Self::EarlierProvenance(_) | Self::TestResult(_) => true,
+            Self::Other { predicate_type, .. } => !predicate_type.starts_with(NAMESPACE),
+            _ => false,
+        }
+    }
+
+    /// The template of the build, as the signer says, where the predicate is provenance.
+    pub fn build_type(&self) -> Option<&str> {
+        match self {
+            Self::Provenance(provenance) => Some(&provenance.build_definition.build_type),
+            Self::EarlierProvenance(provenance) => provenance.build_type(),
+            _ => None,
         }
     }
 
@@ -146,6 +180,7 @@ impl Predicate {
         }
         Ok(match predicate_type {
             PROVENANCE => Self::Provenance(typed(value)?),
+            PROVENANCE_V0_2 => Self::EarlierProvenance(typed(value)?),
             MODEL_SIGNATURE => Self::ModelSignature(typed(value)?),
             TEST_RESULT => Self::TestResult(typed(value)?),
             EVALUATION => Self::Evaluation(typed(value)?),
@@ -171,6 +206,7 @@ impl Predicate {
         }
         match self {
             Self::Provenance(typed) => value(typed),
+            Self::EarlierProvenance(typed) => value(typed),
             Self::ModelSignature(typed) => value(typed),
             Self::TestResult(typed) => value(typed),
             Self::Evaluation(typed) => value(typed),
@@ -190,7 +226,6 @@ impl Predicate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NAMESPACE;
 
     #[test]
     fn own_types_start_with_the_namespace() {

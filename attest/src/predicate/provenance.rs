@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::json::null_as_empty;
 use crate::name::StepName;
 use crate::resource::ResourceDescriptor;
 
@@ -29,13 +30,13 @@ pub struct BuildDefinition {
     /// The template of the build; for Assay's own, see [`BuildKind::uri`].
     pub build_type: String,
     /// Parameters under the control of the caller: step, command, hyperparameters.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub external_parameters: Map<String, Value>,
     /// Parameters under the control of the builder: assurance, hardware, environment.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Map::is_empty")]
     pub internal_parameters: Map<String, Value>,
     /// What went in: materials, code, lock files, runtimes, each with its role.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub resolved_dependencies: Vec<ResourceDescriptor>,
 }
 
@@ -46,10 +47,10 @@ pub struct RunDetails {
     /// What ran it.
     pub builder: Builder,
     /// When, and under which invocation.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub metadata: RunMetadata,
     /// What else came out: metrics, logs, manifests.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
     pub byproducts: Vec<ResourceDescriptor>,
 }
 
@@ -60,7 +61,7 @@ pub struct Builder {
     /// Its URI.
     pub id: String,
     /// Versions of its parts.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Map::is_empty")]
     pub version: Map<String, Value>,
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use attest::predicate::{BuildKind, EVALUATION, PROVENANCE};
+use attest::predicate::{BuildKind, EVALUATION, PROVENANCE, is_provenance};
 use attest::{NAMESPACE, Sha256, StageName, StepName};
 use serde_saphyr::Spanned;
 
@@ -163,6 +163,7 @@ fn step(name: &Text, fields: &Spanned<super::Step>, names: &[&str]) -> Compiled<
             Some(kind)
         }
     };
+    let build_types = build_types(&fields.value, &predicates)?;
     let log = match &fields.value.log {
         None => LogRule::Required,
         Some(text) => word(text, "log rule", &LogRule::ALL, LogRule::as_str)?,
@@ -174,9 +175,32 @@ fn step(name: &Text, fields: &Spanned<super::Step>, names: &[&str]) -> Compiled<
         name: step_name,
         predicates,
         kind,
+        build_types,
         log,
         max_age: None,
     })
+}
+
+fn build_types(fields: &super::Step, predicates: &[String]) -> Compiled<Vec<String>> {
+    let Some(list) = &fields.build_types else { return Ok(Vec::new()) };
+    if list.value.0.is_empty() {
+        return Err(wrong(list, Problem::Empty("buildTypes")));
+    }
+    let own = |text: &&Text| BuildKind::from_uri(&text.value).is_some();
+    if let Some(text) = list.value.0.iter().find(own) {
+        let problem = "a build type of Assay's own names its step and is asked for by `kind`";
+        return Err(wrong(text, Problem::Contradiction(problem)));
+    }
+    if fields.kind.is_some() {
+        let problem = "no build type of others has a `kind`; give the step one of the two";
+        return Err(wrong(list, Problem::Contradiction(problem)));
+    }
+    if !predicates.iter().all(|predicate| is_provenance(predicate)) {
+        let problem = "`buildTypes` are read from SLSA provenance only; give the other types a \
+                       step of their own";
+        return Err(wrong(list, Problem::Contradiction(problem)));
+    }
+    Ok(list.value.0.iter().map(|text| text.value.clone()).collect())
 }
 
 fn signers(step: &Text, fields: &super::Signers, names: &[&str]) -> Compiled<SignerRule> {

@@ -1,7 +1,7 @@
 //! The lines of a policy that join steps and measure them: flows, metrics, hold-outs.
 
 use attest::Decimal;
-use attest::predicate::{EVALUATION, PROVENANCE};
+use attest::predicate::{EVALUATION, is_provenance};
 use serde_saphyr::Spanned;
 
 use super::field::{
@@ -112,15 +112,15 @@ fn endpoint(model: &Model, names: &[&str], text: &Text) -> Compiled<Endpoint> {
     let index = defined("step", &at(step), names)?;
     let port = word(&at(port), "port", &Port::ALL, Port::as_str)?;
     let predicates = model.steps.get(index).map(|step| step.predicates.as_slice());
-    let only = |known: &[&str]| {
-        predicates.unwrap_or_default().iter().all(|found| known.contains(&found.as_str()))
+    let only = |known: fn(&str) -> bool| {
+        predicates.unwrap_or_default().iter().all(|predicate| known(predicate))
     };
     let problem = match port {
-        Port::Products if !only(&[PROVENANCE]) => {
+        Port::Products if !only(is_provenance) => {
             "`products` are read from SLSA provenance only; what another statement is about is its \
              `subject`"
         }
-        Port::Materials if !only(&[PROVENANCE, EVALUATION]) => {
+        Port::Materials if !only(|found| is_provenance(found) || found == EVALUATION) => {
             "`materials` are read from SLSA provenance and from evaluations only"
         }
         _ => return Ok(Endpoint { step: index, port }),

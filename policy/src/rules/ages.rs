@@ -123,6 +123,10 @@ fn claims(attestation: &Attestation) -> Option<(Timestamp, Timestamp)> {
             let metadata = &provenance.run_details.metadata;
             [metadata.started_on, metadata.finished_on, None]
         }
+        Predicate::EarlierProvenance(provenance) => {
+            let metadata = &provenance.metadata;
+            [metadata.build_started_on, metadata.build_finished_on, None]
+        }
         Predicate::Evaluation(evaluation) => {
             let run = evaluation.run.as_ref();
             let started = run.and_then(|run| run.started_on);

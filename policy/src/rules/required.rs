@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use attest::predicate::PROVENANCE;
+use attest::predicate::is_provenance;
 use attest::{ArtifactId, Kind};
 use verify::Attestation;
 
@@ -71,7 +71,7 @@ pub(crate) fn reaches(
     past: &Past<'_>,
     draft: &mut Draft,
 ) {
-    let makes = |step: &Step| step.predicates.iter().any(|one| one == PROVENANCE);
+    let makes = |step: &Step| step.predicates.iter().any(|one| is_provenance(one));
     let steps = question.model.steps.iter().enumerate();
     let making: Vec<usize> = steps.filter(|(_, step)| makes(step)).map(|(at, _)| at).collect();
     if making.is_empty() {

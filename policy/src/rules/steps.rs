@@ -1,7 +1,7 @@
 //! Required steps: somebody who may must have said that the step happened.
 //!
 //! A statement counts for a step when it names the step (or is of a type that cannot), has one of
-//! the predicate types and the kind, is signed by as many distinct owners as the policy wants, of
+//! the predicate types and the kind or one of the build types, is signed by as many distinct owners as the policy wants, of
 //! those whom it names, and stands in a trusted log. One statement must have all that: two with
 //! one signature each are not one with two. Tests must have passed, and no pass survives a later
 //! failure.
@@ -41,12 +41,24 @@ pub(crate) enum Flaw {
 
 /// Whether `attestation` says that it is of `step`, by a predicate type of the step.
 pub(crate) fn speaks_for(step: &Step, attestation: &Attestation) -> bool {
+    let wanted = &step.build_types;
+    let built = || {
+        let found = attestation.statement().predicate.build_type();
+        found.is_some_and(|found| wanted.iter().any(|one| one == found))
+    };
     let named = match &attestation.step {
-        Some(name) => *name == step.name,
+        Some(name) => *name == step.name && wanted.is_empty(),
+        None if !wanted.is_empty() => built(),
         // Provenance and evaluations can name their step; one that does not could be of any.
-        None => !matches!(attestation.predicate_type.as_str(), PROVENANCE | EVALUATION),
+        None => !names_steps(&attestation.predicate_type),
     };
     named && step.predicates.contains(&attestation.predicate_type)
+}
+
+/// Whether a statement of this type can name its step. Provenance of others cannot: it counts by
+/// its build type, where the policy names that.
+fn names_steps(predicate_type: &str) -> bool {
+    matches!(predicate_type, PROVENANCE | EVALUATION)
 }
 
 /// Why `attestation` does not count for `step`, if it does not. Who signed another step is not
@@ -180,7 +192,7 @@ pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]
             one.predicate_type.as_ref().is_some_and(|found| step.predicates.contains(found));
         match (&one.step, &one.predicate_type) {
             (Some(name), _) => *name == step.name,
-            (None, Some(found)) => of_type && !matches!(found.as_str(), PROVENANCE | EVALUATION),
+            (None, Some(found)) => of_type && !(step.build_types.is_empty() && names_steps(found)),
             // A trusted key signed it, and nobody read what it says.
             (None, None) => match &one.why {
                 Rejection::NotBelieved(why) => !matches!(why, VerifyError::NoTrustedSignature),

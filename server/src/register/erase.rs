@@ -86,7 +86,7 @@ impl<S: Storage> Register<S> {
         let envelope =
             Envelope::from_pae(&bytes).map_err(|_| StorageError::Damaged(Damaged::Body(*body)))?;
         let predicate_type = if envelope.payload_type == IN_TOTO {
-            let statement = Statement::parse(&envelope.payload)
+            let statement = Statement::read(&envelope.payload)
                 .map_err(|source| EraseError::Unreadable { body: *body, source })?;
             statement.predicate_type().to_owned()
         } else {

@@ -147,7 +147,7 @@ fn of_body(body: &[u8], terms: &mut Vec<Term>) {
         terms.push(Term::Type(envelope.payload_type));
         return;
     }
-    match Statement::parse(&envelope.payload) {
+    match Statement::read(&envelope.payload) {
         Ok(statement) => of_statement(&statement, terms),
         Err(_) => of_unreadable(&envelope, terms),
     }
@@ -178,6 +178,9 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
     terms.extend(statement.stage().map(|stage| Term::Stage(stage.as_str().into())));
     match &statement.predicate {
         Predicate::Provenance(provenance) => {
+            terms.extend(provenance.parameters().into_iter().flatten().filter_map(parameter));
+        }
+        Predicate::EarlierProvenance(provenance) => {
             terms.extend(provenance.parameters().into_iter().flatten().filter_map(parameter));
         }
         Predicate::Evaluation(evaluation) => {
@@ -237,6 +240,8 @@ fn parameter((name, value): (&String, &Value)) -> Option<Term> {
 }
 
 #[cfg(test)]
+mod others;
+#[cfg(test)]
 mod tests {
     use attest::{Algorithm, SigningKey};
 
@@ -251,7 +256,7 @@ mod tests {
         let mut terms = terms(leaf.bytes(), Some(&pae));
         // Whoever reads the envelope first finds the same.
         let envelope = Envelope::from_pae(&pae).unwrap();
-        let statement = Statement::parse(&envelope.payload).ok();
+        let statement = Statement::read(&envelope.payload).ok();
         let statement = statement.filter(|_| payload_type == IN_TOTO);
         if statement.is_some() || payload_type != IN_TOTO {
             assert_eq!(terms_of(&leaf, &envelope, statement.as_ref()), terms);
@@ -303,7 +308,7 @@ mod tests {
                 .map(|(feature, value)| Slice { feature: feature.into(), value: value.into() }),
         };
         let summary = r#"{"verifier":{"id":"x"},"resourceUri":"x","policy":{},"verificationResult":"PASSED","verifiedLevels":[]}"#;
-        let cases: [(&str, &str, String, Vec<Term>); 11] = [
+        let cases: [(&str, &str, String, Vec<Term>); 12] = [
             (
                 "training",
                 IN_TOTO,
@@ -430,10 +435,20 @@ mod tests {
                 [subject.as_slice(), &[Term::Type(text("https://example.com/x"))]].concat(),
             ),
             (
-                "a statement without digests",
+                "a statement about what nothing identifies",
                 IN_TOTO,
                 statement("https://example.com/x", "{}").replace("sha256", "md5"),
-                vec![Term::Type(text("https://example.com/x"))],
+                [&subject[1..], &[Term::Type(text("https://example.com/x"))]].concat(),
+            ),
+            (
+                "a statement of our own about that",
+                IN_TOTO,
+                statement(
+                    attest::predicate::DEPLOYMENT,
+                    r#"{"event":"rollout","environment":"production"}"#,
+                )
+                .replace("sha256", "md5"),
+                vec![Term::Type(text(attest::predicate::DEPLOYMENT))],
             ),
             ("no statement", IN_TOTO, text("not JSON"), vec![Term::Type(text(IN_TOTO))]),
             ("no in-toto", "text/plain", text("hello"), vec![Term::Type(text("text/plain"))]),

@@ -186,7 +186,7 @@ impl<S: Storage> Register<S> {
 
 fn statement_of(entry: &Entry) -> Option<Statement> {
     let EntryBody::Here { envelope, .. } = &entry.body else { return None };
-    Statement::parse(&envelope.payload).ok()
+    Statement::read(&envelope.payload).ok()
 }
 
 fn length(entry: &Entry) -> usize {

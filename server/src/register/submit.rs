@@ -467,7 +467,7 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
     }
     // What two readers may read differently, or nobody, is not evidence of anything.
     let is_statement = envelope.payload_type == IN_TOTO;
-    let statement = is_statement.then(|| Statement::parse(&envelope.payload)).transpose()?;
+    let statement = is_statement.then(|| Statement::read(&envelope.payload)).transpose()?;
     let body = Arc::new(Body::new(envelope.pae()));
     let mut checked = Vec::with_capacity(envelope.signatures.len());
     for (position, signature) in envelope.signatures.iter().enumerate() {

@@ -171,3 +171,35 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A package that npm knows by its SHA-512 alone.
+#[test]
+fn what_only_others_identify_is_kept_and_found_by_name_and_is_of_no_artifact() {
+    let key = SigningKey::from_ed25519_seed(&[1; 32]).unwrap();
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/others");
+    let text = std::fs::read_to_string(samples.join("npm-provenance.json")).unwrap();
+    let register = in_memory();
+    let submit = |text: &str| {
+        let envelope = Envelope::sign(IN_TOTO, text.into(), &[&key]).unwrap();
+        wait(register.submit(&envelope, &public(&[&key]), at(1)))
+    };
+    submit(&text).unwrap();
+    let ours = text.replace(
+        "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1",
+        "https://assay.example/build-type/build/v1",
+    );
+    assert!(submit(&ours).is_err(), "a build of our own says what it made");
+    let count = |term: Term| {
+        let query = Query { terms: vec![term], limit: 3, ..Query::default() };
+        wait(register.find(&query)).unwrap().entries.len()
+    };
+    let commit = format!("git:{}", "c".repeat(40)).parse().unwrap();
+    assert_eq!(count(Term::Name("pkg:npm/%40team/classifier@3.0.0".into())), 1);
+    assert_eq!(count(Term::Type("https://slsa.dev/provenance/v1".into())), 1);
+    assert_eq!(count(Term::Material(commit)), 1);
+    let bundle = wait(register.bundle(0)).unwrap();
+    let body = bundle.envelope.body();
+    assert!(wait(register.erasable(&body)).unwrap().is_some(), "and can be erased");
+    let believable = attest::Statement::parse(&bundle.envelope.payload);
+    assert!(believable.is_err(), "and verification has nothing to believe of it");
+}

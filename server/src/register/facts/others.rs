@@ -188,7 +188,7 @@ fn the_statements_of_the_conformance_suite_are_found_by_their_subject_and_commit
         eprintln!("\n!!! VECTORS NOT RUN: no folder `sigstore` in ASSAY_VECTORS !!!\n");
         return;
     };
-    let mut read = 0;
+    let (mut read, mut with_commit) = (0, 0);
     for folder in folders {
         let path = folder.unwrap().path().join("bundle.sigstore.json");
         let Ok(bytes) = std::fs::read(path) else { continue };
@@ -197,12 +197,15 @@ fn the_statements_of_the_conformance_suite_are_found_by_their_subject_and_commit
         let Some(payload) = payload else { continue };
         let text = String::from_utf8(STANDARD.decode(payload).unwrap()).unwrap();
         let found = terms(&text);
-        assert!(found.contains(&Term::Type(PROVENANCE.into())));
-        assert!(found.iter().any(|term| matches!(term, Term::Subject(_))));
-        let commit = |term: &Term| matches!(term, Term::Material(ArtifactId::Git(_)));
-        assert!(found.iter().any(commit));
-        assert!(!terms(&text.replace("gitCommit", "sha1")).iter().any(commit));
+        assert!(found.iter().any(|term| matches!(term, Term::Subject(_))), "{text}");
         read += 1;
+        let commit = |term: &Term| matches!(term, Term::Material(ArtifactId::Git(_)));
+        if !found.iter().any(commit) {
+            continue;
+        }
+        assert!(found.contains(&Term::Type(PROVENANCE.into())), "{text}");
+        assert!(!terms(&text.replace("gitCommit", "sha1")).iter().any(commit), "{text}");
+        with_commit += 1;
     }
-    assert_eq!(read, 9);
+    assert_eq!((read, with_commit), (9, 6));
 }

@@ -51,8 +51,18 @@ class Client:
     def check(self, url, may_refuse=False):
         """Looks up everything that was acknowledged; gives the indices that are lost.
 
-        A service in trouble may refuse to answer (503); it may not answer wrongly.
+        A service in trouble may refuse to answer (503), or end between two questions; it may not
+        answer wrongly. What a service that ended left unanswered is asked of the next one.
         """
+        lost = []
+        try:
+            self._check(url, may_refuse, lost)
+        except (OSError, http.client.HTTPException):
+            if not may_refuse:
+                raise
+        return lost
+
+    def _check(self, url, may_refuse, lost):
         size, root = checkpoint(ask(url, "GET", "/checkpoint")[1])
         old_size, old_root = self.newest
         if size < old_size:
@@ -61,11 +71,10 @@ class Client:
             status, text = ask(url, "GET", f"/v1/proofs/consistency?from={old_size}&to={size}")
             path = hashes(json.loads(text)["hashes"]) if status == 200 else []
             if may_refuse and status == 503:
-                return []
+                return
             if status != 200 or not merkle.is_consistent(old_size, size, path, old_root, root):
                 said = text if status != 200 else "the proof does not hold"
                 self.wrong.append(f"the tree of {size} does not extend that of {old_size}: {said}")
-        lost = []
         for index, leaf in self.receipts.items():
             status, text = ask(url, "GET", f"/v1/proofs/inclusion?index={index}&size={size}")
             if may_refuse and status == 503:
@@ -75,7 +84,6 @@ class Client:
                 lost.append(index)
         if not lost and size >= old_size:
             self.newest = (size, root)
-        return lost
 
     def _keep(self, submission, answer):
         [receipt] = answer["entries"]

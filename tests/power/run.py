@@ -12,6 +12,7 @@ Says why, and ends with 0, where this cannot be done: it needs root, loop device
 
 import argparse
 import fcntl
+import http.client
 import os
 import pathlib
 import random
@@ -123,6 +124,14 @@ class Service:
         self._process.kill()
         self._process.wait(PATIENCE)
 
+    def is_ending(self):
+        """Whether it says that it will end, or does not answer any more."""
+        try:
+            status, why = ask(self.url, "GET", "/readyz")
+        except (OSError, http.client.HTTPException):
+            return True
+        return status == 503 and "takes nothing more" in why
+
     def ends(self):
         """Waits until it ends by itself; gives its exit status."""
         return self._process.wait(PATIENCE)
@@ -203,10 +212,9 @@ def fill(disk, client, table, start):
         assert why, f"it does not say why: {words}"
         print(f"when there was no room: {why[1]}")
         lost = set(client.check(service.url, may_refuse=True))
-        status, why = ask(service.url, "GET", "/readyz")
-        ends = status == 503 and "takes nothing more" in why
+        is_ending = service.is_ending()
         ballast.unlink()
-        if ends:
+        if is_ending:
             # It did not know what the disk has, said so, and leaves the rest to its next start.
             assert service.ends() == 2, f"not an error: {service.last_words()}"
             goes_on = "it went on after a restart"

@@ -14,7 +14,7 @@ import subprocess
 import time
 import unittest
 
-from model_signing import verifying
+from model_signing import signing, verifying
 from sigstore.models import Bundle, ClientTrustConfig
 from sigstore.oidc import IdentityToken
 from sigstore.sign import SigningContext
@@ -142,12 +142,51 @@ class Keyless(unittest.TestCase):
             trust_config=self.folder / "trust" / "client_trust_config.json",
         )
         config.verify(self.folder / "model", self.bundle)
+        self.models(0)
+        self.models(1, identity=IDENTITY[1:])
+        self.models(1, issuer=self.instance.url[:-1])
         (self.folder / "model" / "weights.bin").write_bytes(b"others")
         try:
             with self.assertRaises(Exception):
                 config.verify(self.folder / "model", self.bundle)
+            self.models(1)
         finally:
             (self.folder / "model" / "weights.bin").write_bytes(ARTIFACT)
+
+    def models(self, status, identity=IDENTITY, issuer=None):
+        """Holds our answer on the model against the one that is wanted."""
+        done = self.register.run(
+            "model", "verify", "model", "--signature", self.bundle,
+            "--trusted-root", "trust/trusted_root.json", "--certificate-identity", identity,
+            "--certificate-oidc-issuer", issuer or self.instance.url,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertTrue(status or f"signed by   {IDENTITY}" in done.stdout, done.stdout)
+
+    def test_we_believe_a_model_that_theirs_signs(self):
+        config = signing.Config().use_sigstore_signer(
+            identity_token=self.instance.token(),
+            trust_config=self.folder / "trust" / "client_trust_config.json",
+        )
+        config.sign(self.folder / "model", self.bundle)
+        self.models(0)
+        self.models(1, identity=IDENTITY[1:])
+        words = ["model", "verify", "model", "--signature", self.bundle]
+        trust = self.folder / "models.yaml"
+        root = ["--sigstore", "trust/trusted_root.json", "--name", "ours"]
+        who = [
+            "--signer", "ci", "--instance", "ours", "--issuer", self.instance.url,
+            "--subject", IDENTITY, "--owner", "ci", "--artifact", "*", "--predicate",
+        ]  # fmt: skip
+        for predicate, status in [
+            ("https://model_signing/signature/v1.0", 0),
+            ("https://example.com/review/v1", 1),
+        ]:
+            trust.write_text((self.folder / ".assay" / "trust.yaml").read_text())
+            self.register.assay("trust", "add", "--trust", trust, *root)
+            self.register.assay("trust", "add", "--trust", trust, *who, predicate)
+            done = self.register.run(*words, "--trust", trust)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
 
     def test_a_job_of_github_signs_as_its_workflow(self):
         words = ["sign", "weights.bin", "--output", self.bundle, *self.words()[:1], *self.words()[3:]]

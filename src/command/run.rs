@@ -107,12 +107,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "keyless")]
     link: Option<PathBuf>,
 
-    #[command(flatten)]
-    keyless: KeylessArgs,
-
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+
+    #[command(flatten)]
+    keyless: KeylessArgs,
 }
 
 pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {

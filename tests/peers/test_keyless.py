@@ -26,6 +26,18 @@ from register import ASSAY, Register
 
 ARTIFACT = b"weights"
 CLIENT = pathlib.Path(__file__).parents[1] / "conformance" / "client"
+REVIEW = "https://example.com/review/v1"
+POLICY = """\
+apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: reviewed, version: 1}
+stages: {staging: {mode: enforce}}
+completeness: given
+steps:
+  review:
+    predicates: [https://example.com/review/v1]
+    signers: {anyOf: [ci]}
+"""
 SHOW = "import os, json; json.dump(dict(os.environ), open('model.bin', 'w'))"
 
 
@@ -40,9 +52,8 @@ class Keyless(unittest.TestCase):
         (cls.folder / "model").mkdir()
         (cls.folder / "model" / "weights.bin").write_bytes(ARTIFACT)
         cls.register.assay(
-            "attest", "--type", "https://example.com/review/v1",
-            "--predicate", "review.json", "--subject", "weights.bin",
-        )  # fmt: skip
+            "attest", "--type", REVIEW, "--predicate", "review.json", "--subject", "weights.bin"
+        )
         cls.register.serve()
         for fault in ["", *cls.instance.faults()]:
             cls.register.assay(
@@ -96,7 +107,7 @@ class Keyless(unittest.TestCase):
                 self.verifier.verify_artifact(artifact, bundle, policy)
 
     def test_theirs_believes_a_statement_that_we_sign(self):
-        words = ["--type", "https://example.com/review/v1", "--predicate", "review.json"]
+        words = ["--type", REVIEW, "--predicate", "review.json"]
         bundle = self.signed("attest", *words, "--subject", "weights.bin")
         kind, payload = self.verifier.verify_dsse(bundle, self.policy())
         self.assertEqual(kind, "application/vnd.in-toto+json")
@@ -180,7 +191,7 @@ class Keyless(unittest.TestCase):
         ]  # fmt: skip
         for predicate, status in [
             ("https://model_signing/signature/v1.0", 0),
-            ("https://example.com/review/v1", 1),
+            (REVIEW, 1),
         ]:
             trust.write_text((self.folder / ".assay" / "trust.yaml").read_text())
             self.register.assay("trust", "add", "--trust", trust, *root)
@@ -217,6 +228,28 @@ class Keyless(unittest.TestCase):
             self.assertIn(hint, done.stderr)
             self.assertFalse(self.bundle.exists())
 
+    def test_a_policy_takes_what_a_job_signs(self):
+        words = ["attest", "--type", REVIEW, "--predicate", "review.json", "--subject", "weights.bin"]
+        words += ["--output", self.bundle, *self.words()[:1], *self.words()[3:]]
+        done = self.register.run(*words, **self.instance.job())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (self.folder / "policy.yaml").write_text(POLICY)
+        trust = self.folder / "jobs.yaml"
+        add = ["trust", "add", "--trust", trust]
+        for claim, status in [("runner=github-hosted", 0), ("runner=self-hosted", 1)]:
+            trust.write_text((self.folder / ".assay" / "trust.yaml").read_text())
+            self.register.assay(*add, "--sigstore", "trust/trusted_root.json", "--name", "ours")
+            self.register.assay(
+                *add, "--signer", "ci", "--instance", "ours", "--owner", "ci", "--claim", claim,
+                "--issuer", self.instance.url, "--subject", WORKFLOW,
+                "--predicate", REVIEW, "--artifact", "weights.bin",
+            )  # fmt: skip
+            done = self.register.run(
+                "check", "weights.bin", "--stage", "staging", "--policy", "policy.yaml",
+                "--bundle", self.bundle, "--trust", trust,
+            )  # fmt: skip
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+
     def test_we_believe_what_theirs_signs(self):
         context = SigningContext.from_trust_config(self.config)
         with context.signer(IdentityToken(self.instance.token())) as signer:
@@ -225,6 +258,21 @@ class Keyless(unittest.TestCase):
         self.assertFalse(self.verified("weights.bin", identity=IDENTITY[1:]))
         self.assertFalse(self.verified("weights.bin", issuer=self.instance.url[:-1]))
         self.assertFalse(self.verified("review.json"))
+
+    def test_we_judge_what_theirs_was_told_wrongly(self):
+        # It asks for the time and does not look at the answer. Of the number that it asked with
+        # nothing is left in the bundle, for anybody to miss.
+        told = {"early-clock": False, "other-imprint": False, "other-nonce": True}
+        for fault, believed in told.items():
+            with self.subTest(fault):
+                path = self.folder / "trust" / fault / "client_trust_config.json"
+                context = SigningContext.from_trust_config(
+                    ClientTrustConfig.from_json(path.read_text())
+                )
+                with context.signer(IdentityToken(self.instance.token())) as signer:
+                    bundle = signer.sign_artifact(ARTIFACT)
+                self.bundle.write_text(bundle.to_json())
+                self.assertEqual(self.verified("weights.bin"), believed)
 
     def test_what_an_instance_does_wrong_leaves_no_bundle(self):
         said = {
@@ -313,7 +361,7 @@ class Keyless(unittest.TestCase):
         statement = {
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [{"name": "x", "digest": {"sha256": hashlib.sha256(ARTIFACT).hexdigest()}}],
-            "predicateType": "https://example.com/review/v1",
+            "predicateType": REVIEW,
             "predicate": {},
         }
         (self.folder / "statement.json").write_text(json.dumps(statement))

@@ -3,6 +3,8 @@
 //! Source: `POST /api/v2/signingCert` of Fulcio; RFC 3161, section 3.4; `POST /api/v2/log/entries`
 //! of Rekor v2.
 
+use std::time::Duration;
+
 use ::attest::SigningKey;
 use ::attest::json;
 use ::attest::keyless::{
@@ -16,6 +18,14 @@ use crate::error::Error;
 use crate::http::{Outgoing, Service};
 use crate::render::Printer;
 
+/// How long to wait before a service that is down is asked again: the step that is to be signed may
+/// have taken hours, and there is no second one like it.
+const PATIENCE: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
 /// How much of a refusal is repeated, in characters.
 const MAX_REASON: usize = 300;
 
@@ -109,7 +119,18 @@ impl Instance {
     ) -> Result<Vec<u8>, Error> {
         let failed = |source: Error| KeylessError::Unreachable { kind, source: Box::new(source) };
         let service = Service::at(url, self.printer).map_err(failed)?;
-        let (status, body) = service.exchange(path, sent).map_err(failed)?;
+        let mut waits = PATIENCE.into_iter();
+        // Ends with the patience. Each question may be asked twice: a certificate or a timestamp more
+        // harms nobody, and a log answers with the entry that it has.
+        let (status, body) = loop {
+            let answer = service.exchange(path, sent);
+            let is_down = answer.as_ref().map_or(true, |(status, _)| *status >= 500);
+            let wait = if is_down { waits.next() } else { None };
+            let Some(wait) = wait else { break answer.map_err(failed)? };
+            let why = "does not answer; asking again in";
+            self.printer.note(&format!("the {kind} at `{url}` {why} {} s", wait.as_secs()));
+            std::thread::sleep(wait);
+        };
         if (200..300).contains(&status) {
             return Ok(body);
         }

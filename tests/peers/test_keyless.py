@@ -259,6 +259,14 @@ class Keyless(unittest.TestCase):
         self.assertFalse(self.verified("weights.bin", issuer=self.instance.url[:-1]))
         self.assertFalse(self.verified("review.json"))
 
+    def test_a_service_that_is_down_is_asked_again(self):
+        words = ["sign", "weights.bin", "--output", self.bundle]
+        done = self.sign(*words, fault="down-at-first")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for kind in ["certificate authority", "timestamp authority"]:
+            self.assertIn(f"the {kind} at", done.stderr)
+        self.assertTrue(self.verified("weights.bin"))
+
     def test_we_judge_what_theirs_was_told_wrongly(self):
         # It asks for the time and does not look at the answer. Of the number that it asked with
         # nothing is left in the bundle, for anybody to miss.
@@ -285,7 +293,7 @@ class Keyless(unittest.TestCase):
             "other-nonce": "answers another question",
             "clock-refuses": "refuses",
         }
-        self.assertEqual(sorted(said), self.instance.faults())
+        self.assertEqual(sorted([*said, "down-at-first"]), self.instance.faults())
         for fault, why in said.items():
             with self.subTest(fault):
                 done = self.sign("sign", "weights.bin", "--output", self.bundle, fault=fault)

@@ -199,6 +199,27 @@ class Keyless(unittest.TestCase):
             done = self.register.run(*words, "--trust", trust)
             self.assertEqual(done.returncode, status, done.stdout + done.stderr)
 
+    def test_a_model_signed_in_one_way_is_not_believed_in_another(self):
+        (self.folder / "token").write_text(self.instance.token())
+        sign = ["model", "sign", "model", "--signature"]
+        self.register.assay(*sign, "keyless.sig", *self.words())
+        self.register.assay(*sign, "key.sig", "--key", "local")
+        root = ["--trusted-root", "trust/trusted_root.json", "--certificate-identity", IDENTITY]
+        root += ["--certificate-oidc-issuer", self.instance.url]
+        key = ["--key", ".assay/keys/local.pub"]
+        for signature, words, status, said in [
+            ("keyless.sig", root, 0, ""),
+            ("keyless.sig", key, 1, "without a key of the signer's own"),
+            ("key.sig", key, 0, ""),
+            ("key.sig", root, 1, "with a key of the signer's own"),
+        ]:
+            with self.subTest(signature, words=words[0]):
+                done = self.register.run(
+                    "model", "verify", "model", "--signature", signature, *words
+                )
+                self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+                self.assertIn(said, done.stdout)
+
     def test_a_job_of_github_signs_as_its_workflow(self):
         words = ["sign", "weights.bin", "--output", self.bundle, *self.words()[:1], *self.words()[3:]]
         done = self.register.run(*words, **self.instance.job())

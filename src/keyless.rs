@@ -149,6 +149,11 @@ impl Keyless {
         let entries = instance.log(&content, &certificate)?;
         let bundle = KeylessBundle { content, certificate, entries, timestamps }.to_json();
         let signer = self.verified(&bundle, artifact)?;
+        let issuer = signer.keyless.as_ref().map_or("", |keyless| keyless.issuer.as_str());
+        if !token.is_of(issuer) {
+            let (expected, found) = (token.issuer().to_owned(), issuer.to_owned());
+            return Err(KeylessError::OtherIssuer { expected, found }.into());
+        }
         Ok(SignedKeyless { bundle, signer })
     }
 

@@ -82,6 +82,14 @@ pub enum KeylessError {
         /// What is wrong with it.
         why: String,
     },
+    /// The certificate is for somebody whom the token's issuer did not vouch for.
+    #[error("the certificate names the issuer `{found}`, and the token is of `{expected}`")]
+    OtherIssuer {
+        /// Of whom the token is.
+        expected: String,
+        /// Whom the certificate names.
+        found: String,
+    },
     /// What was signed is not good under the trusted root.
     #[error("what was signed is not good under `{}`", root.display())]
     NotVerified {
@@ -129,6 +137,9 @@ impl KeylessError {
             }
             Self::Refused { .. } | Self::Unreadable { .. } => {
                 "check the URLs in the signing configuration; nothing was written"
+            }
+            Self::OtherIssuer { .. } => {
+                "ask whoever runs the certificate authority why; nothing was written"
             }
             Self::NotVerified { .. } => {
                 "check that the trusted root and the signing configuration are of one instance; \

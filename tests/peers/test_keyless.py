@@ -309,6 +309,7 @@ class Keyless(unittest.TestCase):
             "forged-stamp": "SCT",
             "other-key": "for another key",
             "other-authority": "certificate",
+            "other-issuer": "names the issuer `https://login.example`",
             "early-clock": "certificate",
             "other-imprint": "over another digest",
             "other-nonce": "answers another question",

@@ -24,6 +24,8 @@ pub const MAX_TOKEN_BYTES: usize = 32 << 10;
 pub struct IdentityToken {
     text: Zeroizing<String>,
     issuer: String,
+    /// Whom the issuer passes on, if it is one that does (`federated_claims` of Dex).
+    connector: Option<String>,
     subject: String,
     audiences: Vec<String>,
     expires: i64,
@@ -92,6 +94,10 @@ impl IdentityToken {
         Ok(Self {
             text: Zeroizing::new(text.to_owned()),
             issuer: string("iss").ok_or(TokenError::Missing("iss"))?,
+            connector: claims
+                .pointer("/federated_claims/connector_id")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             subject: string("email").or_else(|| string("sub")).ok_or(TokenError::Missing("sub"))?,
             audiences,
             expires: claims.get("exp").and_then(Value::as_i64).ok_or(TokenError::Missing("exp"))?,
@@ -118,6 +124,12 @@ impl IdentityToken {
     /// Who vouches, as the token says.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Whether a certificate for this token can name `issuer`: the token's own, or the one that it
+    /// passes on (`oidc.md` of sigstore/fulcio).
+    pub fn is_of(&self, issuer: &str) -> bool {
+        self.issuer == issuer || self.connector.as_deref() == Some(issuer)
     }
 
     /// For whom, as the token says: an address, or what the issuer calls it.
@@ -202,6 +214,10 @@ mod tests {
             token(r#"{"iss":"i","sub":"4711","email":"a@b.example","aud":"sigstore","exp":9}"#);
         let token = IdentityToken::parse(&text).unwrap();
         assert_eq!(format!("{token:?}"), "IdentityToken(a@b.example of i)");
+        assert_eq!([token.is_of("i"), token.is_of("j")], [true, false]);
+        let passed = r#"{"iss":"i","sub":"x","aud":"sigstore","exp":9,"federated_claims":{"connector_id":"j"}}"#;
+        let token_of = IdentityToken::parse(&self::token(passed)).unwrap();
+        assert_eq!(["i", "j", ""].map(|issuer| token_of.is_of(issuer)), [true, true, false]);
     }
 
     proptest! {

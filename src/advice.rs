@@ -316,6 +316,10 @@ impl Error {
             Self::Runtime(_) => "check the limits of this user (`ulimit -a`)".into(),
             #[cfg(feature = "server")]
             Self::Service(error) => return error.hint(),
+            #[cfg(feature = "server")]
+            Self::Keyless(error) => return error.hint(),
+            #[cfg(feature = "server")]
+            Self::Fresh(_) => "the instance answers what no bundle can hold; check its signing configuration".into(),
         })
     }
 }

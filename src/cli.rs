@@ -57,6 +57,8 @@ pub enum Command {
     #[cfg(feature = "server")]
     Run(Box<command::run::RunArgs>),
     Attest(Box<command::attest::AttestArgs>),
+    #[cfg(feature = "server")]
+    Sign(Box<command::sign::SignArgs>),
     Verify(command::verify::VerifyArgs),
     Check(Box<command::check::CheckArgs>),
     #[cfg(feature = "server")]

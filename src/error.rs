@@ -364,6 +364,14 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     Service(#[from] crate::http::ServiceError),
+    /// Nothing was signed without a key.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Keyless(#[from] crate::keyless::KeylessError),
+    /// What was just signed does not read back.
+    #[cfg(feature = "server")]
+    #[error("the bundle that was just signed does not read back")]
+    Fresh(#[source] attest::BundleError),
     /// The folder has no register.
     #[cfg(feature = "server")]
     #[error("there is no register in `{}`", .0.display())]

@@ -27,6 +27,8 @@ use crate::render::Printer;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 20;
+/// The largest answer of a service that is not one of Assay's, in bytes.
+const MAX_BYTES_ANSWER: u64 = 1 << 20;
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long to wait for a whole answer.
@@ -52,6 +54,19 @@ pub struct Service {
     agent: Agent,
     base: String,
     printer: Printer,
+}
+
+/// What goes to a service that is not one of Assay's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outgoing<'a> {
+    /// What is sent; without it, something is asked for.
+    pub body: Option<&'a [u8]>,
+    /// Its media type.
+    pub kind: &'a str,
+    /// The media type of the answer.
+    pub accept: &'a str,
+    /// A token to show, a secret.
+    pub bearer: Option<&'a str>,
 }
 
 /// What a service says when it refuses (RFC 9457).
@@ -134,6 +149,32 @@ impl Service {
             }
         })?;
         self.parse(self.read(answer)?)
+    }
+
+    /// Sends or asks for bytes: the status and what is answered, at most [`MAX_BYTES_ANSWER`].
+    pub fn exchange(&self, path: &str, sent: &Outgoing<'_>) -> Result<(u16, Vec<u8>), Error> {
+        let url = self.base.clone() + path;
+        let bearer = sent.bearer.map(|token| Zeroizing::new(format!("Bearer {token}")));
+        let accept = Some(sent.accept).filter(|accept| !accept.is_empty()).unwrap_or("*/*");
+        let mut answer = self.ask(|| match sent.body {
+            Some(body) => {
+                let mut request = self.agent.post(&url).header("accept", accept);
+                if let Some(bearer) = &bearer {
+                    request = request.header("authorization", bearer.as_str());
+                }
+                request.header("content-type", sent.kind).send(body)
+            }
+            None => {
+                let mut request = self.agent.get(&url).header("accept", accept);
+                if let Some(bearer) = &bearer {
+                    request = request.header("authorization", bearer.as_str());
+                }
+                request.call()
+            }
+        })?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(MAX_BYTES_ANSWER);
+        Ok((status, body.read_to_vec().map_err(|source| self.unreachable(source))?))
     }
 
     /// Asks, and asks again while the service has too much to do: it did nothing then.

@@ -15,6 +15,8 @@ mod gather;
 mod home;
 #[cfg(feature = "server")]
 mod http;
+#[cfg(feature = "server")]
+mod keyless;
 mod keys;
 mod moment;
 mod page;

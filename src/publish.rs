@@ -18,6 +18,8 @@ use crate::context::Context;
 use crate::error::Action;
 use crate::error::Error;
 use crate::home::{self, Existing, Readers};
+#[cfg(feature = "server")]
+use crate::keyless::{Keyless, Signable};
 use crate::keys::{KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -35,12 +37,30 @@ pub fn attest(
     sign: &SignArgs,
     cx: &Context<'_>,
 ) -> Result<Box<dyn Answer>, Error> {
-    require_server(cx)?;
     require_output(sign.output.as_deref())?;
+    if let (Some(keyless), Some(output)) = (sign.keyless.open(cx)?, &sign.output) {
+        return Ok(Box::new(sign_keyless(&payload, &keyless, output, cx)?));
+    }
+    require_server(cx)?;
     let (home, key) = setup::key(sign.key.as_deref(), cx)?;
     let registered = submit(payload, &key, &home, cx)?;
     write_bundle(&registered, sign.output.as_deref())?;
     Ok(Box::new(registered))
+}
+
+/// Signs `payload` without a key, and writes the bundle. The log of signatures that the bundle names
+/// holds the entry; the register keeps no keyless statements.
+#[cfg(feature = "server")]
+pub fn sign_keyless(
+    payload: &[u8],
+    keyless: &Keyless,
+    output: &Path,
+    cx: &Context<'_>,
+) -> Result<Registered, Error> {
+    let signed = keyless.sign(Signable::Statement(payload), cx)?;
+    signed.write(output)?;
+    let bundle = Bundle::parse(&signed.bundle).map_err(Error::Fresh)?;
+    Registered::of(&bundle, signed.name(), Some(output.into()))
 }
 
 /// Signs `payload` with the key that the options name, and writes the bundle.

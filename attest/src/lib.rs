@@ -17,6 +17,7 @@ pub mod hash;
 pub mod in_toto;
 pub mod json;
 pub mod key;
+pub mod keyless;
 pub mod leaf;
 pub mod manifest;
 pub mod name;

@@ -28,6 +28,8 @@ pub mod proven;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod serve;
+#[cfg(feature = "server")]
+pub mod sign;
 pub mod signed;
 #[cfg(feature = "server")]
 pub mod submit;
@@ -45,6 +47,8 @@ use crate::render::Answer;
 pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     match command {
         Command::Attest(args) => attest::attest(args, cx),
+        #[cfg(feature = "server")]
+        Command::Sign(args) => sign::sign(args, cx),
         #[cfg(feature = "server")]
         Command::Find(args) => find::find(args, cx),
         #[cfg(feature = "server")]

@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::error::{Action, Error};
 use crate::exit::Exit;
 use crate::home::{self, Existing, Home, Readers};
+use crate::keyless::{Keyless, KeylessArgs};
 use crate::keys::KeyFile;
 use crate::page::Page;
 use crate::progress::Bar;
@@ -92,22 +93,26 @@ pub struct RunArgs {
 
     /// Name or file of the key; otherwise the only one, or `local`
     #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    #[arg(conflicts_with = "keyless")]
     key: Option<String>,
 
     /// Also write the bundle here
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", required_if_eq("keyless", "true"))]
     output: Option<PathBuf>,
 
     /// Also write an in-toto link into this folder, for those who check layouts
     ///
     /// Its name is `STEP.KEYID.link`, with the key id that in-toto gives the key. `assay layout
     /// verify` and `in-toto-verify` read it. A step that failed leaves none.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "keyless")]
     link: Option<PathBuf>,
 
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+
+    #[command(flatten)]
+    keyless: KeylessArgs,
 }
 
 pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
@@ -115,9 +120,7 @@ pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     // What is missing is said before the step runs, which may take hours.
     args.output_is_apart()?;
     args.link_is_apart()?;
-    require_server(cx)?;
-    let (home, key) = setup::key(args.key.as_deref(), cx)?;
-    key.require_passphrase()?;
+    let signing = args.signing(cx)?;
     let watcher = Watcher { bar: Bar::new(cx.printer), printer: cx.printer };
     let environment: Vec<_> = std::env::vars_os().collect();
     let started = match Recorder::start(plan, &environment, cx.now, &watcher) {
@@ -132,7 +135,7 @@ pub fn run(args: &RunArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let registered = ended
         .finish(clock::now(), &watcher)
         .map_err(record)
-        .and_then(|recording| args.publish(recording, &home, &key, cx));
+        .and_then(|recording| args.publish(recording, &signing, cx));
     match registered {
         Ok(registered) => Ok(Box::new(Ran::new(status, registered))),
         // The step's own failure is what its caller has to see.
@@ -160,7 +163,25 @@ fn failed_to_start(error: RecordError, cx: &Context<'_>) -> Result<Box<dyn Answe
     }
 }
 
+/// What the statement is signed with, once the step is over.
+enum Signing {
+    Key { home: Home, key: KeyFile },
+    Keyless(Box<Keyless>),
+}
+
 impl RunArgs {
+    /// What is to be signed with. The key stays closed, and a token that was shown to us is not
+    /// shown to the step (THREATS, rule 4).
+    fn signing(&self, cx: &Context<'_>) -> Result<Signing, Error> {
+        if let Some(keyless) = self.keyless.open(cx)? {
+            return Ok(Signing::Keyless(Box::new(keyless)));
+        }
+        require_server(cx)?;
+        let (home, key) = setup::key(self.key.as_deref(), cx)?;
+        key.require_passphrase()?;
+        Ok(Signing::Key { home, key })
+    }
+
     fn plan(&self) -> Result<Plan, Error> {
         let step = match &self.step {
             Some(step) => step.clone(),
@@ -175,6 +196,7 @@ impl RunArgs {
         plan.metrics.clone_from(&self.metrics);
         plan.name.clone_from(&self.name);
         plan.environment.clone_from(&self.environment);
+        plan.hidden.extend(self.keyless.variable().map(str::to_owned));
         plan.attest_failure = self.attest_failure;
         if let Some(root) = &self.root {
             plan.root.clone_from(root);
@@ -260,12 +282,18 @@ impl RunArgs {
     fn publish(
         &self,
         recording: Recording,
-        home: &Home,
-        key: &KeyFile,
+        signing: &Signing,
         cx: &Context<'_>,
     ) -> Result<Option<Registered>, Error> {
         let Some(statement) = recording.statement else { return Ok(None) };
         let payload = payload(statement)?;
+        let (home, key) = match (signing, &self.output) {
+            (Signing::Key { home, key }, _) => (home, key),
+            (Signing::Keyless(keyless), Some(output)) => {
+                return publish::sign_keyless(&payload, keyless, output, cx).map(Some);
+            }
+            (Signing::Keyless(_), None) => return Ok(None),
+        };
         let opened = key.open(cx.printer)?;
         // Whatever becomes of the link, the statement of the step is registered.
         let linked = match (&self.link, &recording.link) {

@@ -54,6 +54,16 @@ pub struct SignerArgs {
 }
 
 impl SignerArgs {
+    /// One keyless signer, as other commands name it.
+    pub fn keyless(root: &Path, subject: &str, issuer: &str) -> Self {
+        Self {
+            trusted_root: Some(root.into()),
+            certificate_identity: Some(subject.into()),
+            certificate_oidc_issuer: Some(issuer.into()),
+            key: None,
+        }
+    }
+
     /// A trust file that names this signer alone; nothing when no signer was named.
     pub fn trust(&self) -> Result<Option<Trust>, Error> {
         if self.trusted_root.is_none() && self.key.is_none() {
@@ -88,9 +98,10 @@ impl SignerArgs {
     }
 }
 
-/// What the one root and the one signer of the command line are called.
+/// What the one root of the command line is called.
 const ROOT: &str = "--trusted-root";
-const SIGNER: &str = "--signer";
+/// What the one signer of the command line is called.
+pub const SIGNER: &str = "--signer";
 
 /// The trusted root in a file.
 pub fn read_root(path: &Path) -> Result<SigstoreRoot, Error> {

@@ -29,7 +29,8 @@ pub use lineage::{
     Unexplored, WhyUnexplored,
 };
 pub use model::{
-    Authority, ChainError, Comparison, MAX_ROOTS, ModelRejection, compare, verify_model,
+    Authority, ChainError, Comparison, KeylessScope, MAX_ROOTS, ModelRejection, compare,
+    verify_keyless_model, verify_model,
 };
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;

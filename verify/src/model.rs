@@ -7,12 +7,14 @@
 
 mod chain;
 mod compare;
+mod keyless;
 
 use attest::oms::{Bundle, Material, Model};
 use attest::{KeyId, PublicKey, Sha256, Statement, Timestamp};
 
 pub use chain::{ChainError, MAX_ROOTS};
 pub use compare::{Comparison, compare};
+pub use keyless::{KeylessScope, verify_keyless_model};
 
 use crate::error::VerifyError;
 use crate::trust::{Custody, Grant, OutOfScope, Trust, TrustedKey};
@@ -59,6 +61,16 @@ pub enum ModelRejection {
          for it"
     )]
     NotByKey,
+    /// The bundle is signed without a key of the signer's own, and something else is what counts.
+    #[error(
+        "the model is signed without a key of the signer's own: name the trusted root of the \
+         Sigstore instance, and who must have signed"
+    )]
+    Keyless,
+    /// The bundle names a key or certificates of the signer's own, and a keyless signer is what
+    /// counts.
+    #[error("the model is signed with a key of the signer's own: name the key, or an authority")]
+    NotKeyless,
     /// The certificates do not lead to one that is believed.
     #[error(transparent)]
     Chain(#[from] ChainError),

@@ -64,8 +64,8 @@ pub enum BundleError {
     Material,
     /// Signed with a short-lived certificate of Sigstore.
     #[error(
-        "the model is signed without a key of the signer's own (method `sigstore`), which needs a \
-         Sigstore client to check"
+        "the model is signed without a key of the signer's own (method `sigstore`): it is read as a \
+         bundle of Sigstore"
     )]
     Sigstore,
     /// A field is not what the format says.

@@ -9,6 +9,7 @@
 mod certificate;
 mod journal;
 mod kept;
+mod keyless;
 mod log;
 mod models;
 mod sent;
@@ -45,7 +46,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 38] = [
+pub const TARGETS: [Target; 42] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -85,6 +86,11 @@ pub const TARGETS: [Target; 38] = [
     // What others sign.
     target("sigstore-bundle", sigstore::bundle, sigstore::bundles),
     target("sigstore-root", sigstore::root, sigstore::roots),
+    // What signing without a key reads.
+    target("signing-config", keyless::config, keyless::configs),
+    target("identity-token", keyless::token, keyless::tokens),
+    target("timestamp-answer", keyless::timestamp, keyless::timestamps),
+    target("certificate-answer", keyless::answer, keyless::answers),
     // What is sent.
     target("submission", sent::submission, sent::submissions),
     target("entry-request", sent::entry_request, sent::entry_requests),

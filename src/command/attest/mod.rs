@@ -18,6 +18,8 @@ use self::subject::describe;
 use crate::context::Context;
 use crate::error::Error;
 use crate::home;
+#[cfg(feature = "server")]
+use crate::keyless::KeylessArgs;
 use crate::predicate_name;
 use crate::publish;
 use crate::render::Answer;
@@ -60,11 +62,17 @@ struct AnyArgs {
 
     /// Name or file of the key; otherwise the only one, or `local`
     #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     key: Option<String>,
 
     /// Write the bundle here
     #[arg(long, short, value_name = "FILE", required = !cfg!(feature = "server"))]
+    #[cfg_attr(feature = "server", arg(required_if_eq("keyless", "true")))]
     output: Option<PathBuf>,
+
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    keyless: KeylessArgs,
 }
 
 /// How a statement is signed and where it goes.
@@ -72,12 +80,17 @@ struct AnyArgs {
 pub struct SignArgs {
     /// Name or file of the key; otherwise the only one, or `local`
     #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     pub key: Option<String>,
 
     /// Also write the bundle here
     #[cfg(feature = "server")]
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", required_if_eq("keyless", "true"))]
     pub output: Option<PathBuf>,
+
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    pub keyless: KeylessArgs,
 
     /// Write the bundle here
     #[cfg(not(feature = "server"))]
@@ -132,7 +145,13 @@ impl AnyArgs {
         let output = self.output.clone();
         #[cfg(not(feature = "server"))]
         let output = self.output.clone().ok_or(Error::NothingToAttest)?;
-        publish::attest(payload, &SignArgs { key: self.key.clone(), output }, cx)
+        let sign = SignArgs {
+            key: self.key.clone(),
+            output,
+            #[cfg(feature = "server")]
+            keyless: self.keyless.clone(),
+        };
+        publish::attest(payload, &sign, cx)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ::attest::certificate;
 use ::attest::envelope::IN_TOTO;
-use ::attest::oms::{self, Bundle, Material};
+use ::attest::oms::{self, Bundle, Manifest, Material, Scan};
 use ::attest::{Algorithm, ArtifactId, Envelope, SigningKey};
 use clap::Args;
 use serde::Serialize;
@@ -15,6 +15,8 @@ use super::{SkippedView, counted, draw_skipped, signature_of, skipped};
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Existing, Readers};
+#[cfg(feature = "server")]
+use crate::keyless::{KeylessArgs, Signable};
 use crate::keys::KeysError;
 use crate::keys::{self, KeyFile};
 use crate::page::{Page, Tone};
@@ -37,15 +39,21 @@ pub struct SignArgs {
 
     /// Name or file of the key: P-256, P-384 or P-521; otherwise the only one, or `local`
     #[arg(long, value_name = "KEY", env = keys::KEY, hide_env = true)]
+    #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     key: Option<String>,
 
     /// The certificate of the key, in PEM; it is put into the signature
     #[arg(long, value_name = "FILE")]
+    #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     certificate: Option<PathBuf>,
 
     /// Certificates between that and an authority, in PEM; may be given several times
     #[arg(long = "chain", value_name = "FILE", requires = "certificate")]
     chains: Vec<PathBuf>,
+
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    keyless: KeylessArgs,
 
     #[command(flatten)]
     shape: ShapeArgs,
@@ -54,9 +62,17 @@ pub struct SignArgs {
 pub fn sign(args: &SignArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let output = signature_of(&args.model, args.signature.as_deref())?;
     let chain = chain(args)?;
+    #[cfg(feature = "server")]
+    let keyless = args.keyless.open(cx)?;
     // No digest of a cache gets into a signature (THREATS, rule 16).
     let (scan, manifest) = args.shape.manifest(&args.model, Some(&output), None, cx)?;
     let payload = oms::payload(scan.name(), &manifest).map_err(Error::Statement)?;
+    #[cfg(feature = "server")]
+    if let Some(keyless) = keyless {
+        let signed = keyless.sign(Signable::Statement(&payload), cx)?;
+        signed.write(&output)?;
+        return Ok(Box::new(Signed::of(&scan, &manifest, output, signed.name())));
+    }
     let (key, signer) = open_key(args.key.as_deref(), cx)?;
     let material = match chain {
         None => Material::of_key(key.public()),
@@ -74,16 +90,7 @@ pub fn sign(args: &SignArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error>
     let envelope = Envelope::sign(IN_TOTO, payload, &[&key]).map_err(failed)?;
     let bundle = Bundle { envelope, material };
     home::write(&output, &bundle.to_json(), Readers::All, Existing::Replaced)?;
-    Ok(Box::new(Signed {
-        version: "assay/model-signature/v1",
-        artifact: manifest.artifact(),
-        name: scan.name().into(),
-        signature: output,
-        signer,
-        files: manifest.files().len(),
-        bytes: scan.files().iter().map(oms::ScannedFile::size).sum(),
-        not_signed: skipped(scan.skipped()),
-    }))
+    Ok(Box::new(Signed::of(&scan, &manifest, output, signer)))
 }
 
 /// The certificates to put into the signature, the signer's first.
@@ -137,6 +144,21 @@ struct Signed {
     files: usize,
     bytes: u64,
     not_signed: Vec<SkippedView>,
+}
+
+impl Signed {
+    fn of(scan: &Scan, manifest: &Manifest, signature: PathBuf, signer: String) -> Self {
+        Self {
+            version: "assay/model-signature/v1",
+            artifact: manifest.artifact(),
+            name: scan.name().into(),
+            signature,
+            signer,
+            files: manifest.files().len(),
+            bytes: scan.files().iter().map(oms::ScannedFile::size).sum(),
+            not_signed: skipped(scan.skipped()),
+        }
+    }
 }
 
 impl Answer for Signed {

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ::attest::oms::{Bundle, Cache, Model, Scan};
+use ::attest::oms::{Bundle, BundleError, Cache, Model, Scan};
 use ::attest::{ArtifactId, KeyId, PublicKey};
-use ::verify::{Authority, Comparison, ModelRejection, Verified, compare, verify_model};
+use ::verify::{
+    Authority, Comparison, KeylessScope, ModelRejection, Signer, SigstoreBundle, Verified, compare,
+    verify_keyless_model, verify_model,
+};
 use clap::Args;
 use serde::Serialize;
 
 use super::sign::read_certificates;
 use super::trouble::Trouble;
 use super::{SkippedView, counted, draw_names, draw_skipped, signature_of, skipped};
+use crate::command::signed::{SIGNER, SignerArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -24,8 +28,9 @@ use crate::render::{Answer, to_json};
 
 /// Say whether the files of a model are as somebody signed them
 ///
-/// Whose signature counts: a key of the trust file that may sign models; with `--key` that key;
-/// with `--root` whoever has a certificate under that authority. Ends with 0 if every file is
+/// Whose signature counts: a key or keyless signer of the trust file that may sign models; with
+/// `--key` that key; with `--root` whoever has a certificate under that authority; with
+/// `--trusted-root` the one keyless signer that is named. Ends with 0 if every file is
 /// there as it was signed and no other is, with 1 if not.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
@@ -48,6 +53,23 @@ pub struct VerifyArgs {
     /// The name that the certificate was issued to: an address, URI or host, as a whole
     #[arg(long, value_name = "NAME", requires = "roots")]
     identity: Option<String>,
+
+    /// Believe a signature without a key under this Sigstore instance: its `trusted_root.json`
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "certificate_identity",
+        conflicts_with_all = ["keys", "roots", "trust"]
+    )]
+    trusted_root: Option<PathBuf>,
+
+    /// Who must have signed without a key: the subject of the certificate, exactly
+    #[arg(long, value_name = "SUBJECT", requires = "certificate_oidc_issuer")]
+    certificate_identity: Option<String>,
+
+    /// Who must have vouched for it: the issuer in the certificate, exactly
+    #[arg(long, value_name = "URL", requires = "trusted_root")]
+    certificate_oidc_issuer: Option<String>,
 
     /// The trust file; otherwise `trust.yaml` in the `.assay` folder
     #[arg(long, value_name = "FILE")]
@@ -102,10 +124,14 @@ impl CacheArgs {
 pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let path = signature_of(&args.model, args.signature.as_deref())?;
     let bytes = home::read(&path)?;
-    let bundle = Bundle::parse(&bytes)
-        .map_err(|source| Trouble::Bundle { path: path.clone(), source: Box::new(source) })?;
     let model = args.model.display().to_string();
-    let signed = match believed(args, &bundle, cx)? {
+    let believed = match Bundle::parse(&bytes) {
+        Ok(_) if args.trusted_root.is_some() => Err(ModelRejection::NotKeyless),
+        Ok(bundle) => believed(args, &bundle, cx)?,
+        Err(BundleError::Sigstore) => believed_keyless(args, &path, &bytes, cx)?,
+        Err(source) => return Err(Trouble::Bundle { path, source: Box::new(source) }.into()),
+    };
+    let signed = match believed {
         Ok(signed) => signed,
         Err(why) => return Ok(Box::new(Verification::rejected(model, &why))),
     };
@@ -154,6 +180,28 @@ fn believed(
     Ok(verify_model(bundle, Authority::Trust(&trust), cx.now))
 }
 
+/// The same of a signature that was made without a key.
+fn believed_keyless(
+    args: &VerifyArgs,
+    path: &Path,
+    bytes: &[u8],
+    cx: &Context<'_>,
+) -> Result<Result<Verified<Model>, ModelRejection>, Error> {
+    if !args.keys.is_empty() || !args.roots.is_empty() {
+        return Ok(Err(ModelRejection::Keyless));
+    }
+    let bundle = SigstoreBundle::parse(bytes)
+        .map_err(|source| Error::SigstoreBundle { path: path.into(), source })?;
+    let named = (&args.trusted_root, &args.certificate_identity, &args.certificate_oidc_issuer);
+    if let (Some(root), Some(subject), Some(issuer)) = named {
+        let signer = SignerArgs::keyless(root, subject, issuer);
+        let trust = signer.trust()?.ok_or(Error::NoSigner)?;
+        return Ok(verify_keyless_model(&bundle, &trust, KeylessScope::Whatever, cx.now));
+    }
+    let trust = cx.trust(args.trust.as_deref())?;
+    Ok(verify_keyless_model(&bundle, &trust, KeylessScope::AsGranted, cx.now))
+}
+
 /// What came of the signature, and of the files.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -196,6 +244,18 @@ struct RefusedView {
     why: String,
 }
 
+impl SignerView {
+    fn of(signer: &Signer) -> Self {
+        let (name, owner) = match &signer.keyless {
+            // On the command line a signer has no name but its own.
+            Some(keyless) if signer.name == SIGNER => (&keyless.subject, &keyless.issuer),
+            Some(keyless) => (&keyless.subject, &signer.owner),
+            None => (&signer.name, &signer.owner),
+        };
+        Self { name: name.clone(), owner: owner.clone(), key: signer.key }
+    }
+}
+
 impl Verification {
     fn rejected(model: String, why: &ModelRejection) -> Self {
         let (version, rejected) = ("assay/model-verification/v1", Some(why.to_string()));
@@ -211,11 +271,7 @@ impl Verification {
     ) -> Self {
         let refused = found.refused.iter();
         let verified = if unsigned_allowed { found.has_signed() } else { found.is_whole() };
-        let signers = signed.signers().iter().map(|signer| SignerView {
-            name: signer.name.clone(),
-            owner: signer.owner.clone(),
-            key: signer.key,
-        });
+        let signers = signed.signers().iter().map(SignerView::of);
         let view = SignedView {
             artifact: signed.content().artifact(),
             predicate_type: signed.content().predicate_type.clone(),

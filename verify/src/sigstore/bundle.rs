@@ -71,6 +71,16 @@ impl SigstoreBundle {
             && held.signature.sig.as_bytes() == signature.sig
     }
 
+    /// The payload that was signed with its type, if it is an envelope. Nobody has checked it.
+    pub(crate) fn statement(&self) -> Option<(&str, &[u8])> {
+        match &self.0.content {
+            SignatureContent::DsseEnvelope(held) => {
+                Some((&held.payload_type, held.payload.as_bytes()))
+            }
+            _ => None,
+        }
+    }
+
     /// The certificate that says who signed, in DER, if that is what the bundle has.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
         self.0.signing_certificate().map(|certificate| certificate.as_bytes())

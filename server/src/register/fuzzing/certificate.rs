@@ -3,7 +3,7 @@
 use attest::PublicKey;
 
 /// A value of DER with its tag and length.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let length = content.len();
     let low = |length: usize| u8::try_from(length & 0xff).unwrap_or(u8::MAX);

@@ -64,7 +64,7 @@ Examples:
 #[command(group = ArgGroup::new("who").args(["public", "signer"]).multiple(true))]
 #[command(group = ArgGroup::new("named").args(["public", "sigstore"]).multiple(true))]
 struct AddArgs {
-    /// The key: its public half in PEM, or the name of a key in the `.assay` folder
+    /// The key: its public half in PEM, the name of a key in the `.assay` folder, or its URI
     #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier", "sigstore", "signer"])]
     public: Option<String>,
 
@@ -243,6 +243,9 @@ impl AddArgs {
     }
 
     fn public_key(&self, public: &str, cx: &Context<'_>) -> Result<PublicKey, Error> {
+        if let Some(kept) = KeyFile::elsewhere(public)? {
+            return kept.public(cx.printer);
+        }
         if keys::is_name(public)
             && !PathBuf::from(public).exists()
             && let Some(home) = cx.found_home()?

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn halves_become_der() {
-        let cases: [(&str, &[u8], Option<&[u8]>); 6] = [
+        type Case<'a> = (&'a str, &'a [u8], Option<&'a [u8]>);
+        let cases: [Case<'_>; 6] = [
             ("small numbers", &[0, 1, 0, 2], Some(&[0x30, 6, 2, 1, 1, 2, 1, 2])),
             ("a high bit", &[0x80, 1], Some(&[0x30, 7, 2, 2, 0, 0x80, 2, 1, 1])),
             ("zero", &[0, 0], Some(&[0x30, 6, 2, 1, 0, 2, 1, 0])),

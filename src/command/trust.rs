@@ -17,7 +17,7 @@ use server::register::{Holder, served_by};
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Existing, Home, Readers};
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -170,7 +170,13 @@ impl AddArgs {
             }
             (.., Some(public)) => {
                 let key = self.public_key(public, cx)?;
-                let name = self.name.clone().unwrap_or_else(|| stem(public));
+                let name = match &self.name {
+                    Some(name) => name.clone(),
+                    None if KeyFile::elsewhere(public)?.is_some() => {
+                        return Err(Error::Keys(KeysError::Unnamed));
+                    }
+                    None => stem(public),
+                };
                 let owner = self.owner.clone().unwrap_or_else(|| name.clone());
                 let (window, custody) = (self.window(cx)?, self.custody());
                 let may = self.may().map_err(refused)?;

@@ -62,6 +62,9 @@ pub enum KeysError {
         /// Why.
         source: UriError,
     },
+    /// A key that is kept elsewhere is to be trusted under no name.
+    #[error("the URI of a key is no name for it")]
+    Unnamed,
     /// The program that keeps a key gave none.
     #[error(transparent)]
     Plugin(Box<PluginError>),
@@ -121,6 +124,7 @@ impl KeysError {
                  `&` and `;` need quotes in a shell"
                     .into()
             }
+            Self::Unnamed => "give it one with `--name NAME`".into(),
             Self::Plugin(error) => error.hint().into(),
             #[cfg(feature = "pkcs11")]
             Self::Token(error) => return error.hint(),

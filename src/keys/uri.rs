@@ -108,4 +108,17 @@ mod tests {
         }
         assert_eq!(attributes(&"a".repeat(MAX_URI_BYTES + 1), ';'), Err(UriError::TooLong));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_value_can_be_written(value in proptest::collection::vec(0_u8..=255, 0..64)) {
+            let written: String = value.iter().map(|byte| format!("%{byte:02x}")).collect();
+            proptest::prop_assert_eq!(decoded(&written), Some(value));
+        }
+
+        #[test]
+        fn reading_a_uri_is_total(text in "(plugin:|pkcs11:)?[a-z/%=&;?0-9é-]{0,80}") {
+            let _ = crate::keys::kept::Kept::parse(&text);
+        }
+    }
 }

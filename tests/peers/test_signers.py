@@ -347,6 +347,8 @@ class Hostile(Case):
         uri = "plugin:hostile?key=honest"
         self.assay("run", "--kind", "training", "--step", "train", "--product", "product", "--", "touch", "product")
         own = ["--predicate", "*", "--step", "*", "--artifact", "*", "--stage", "*"]
+        answer = self.assay("trust", "add", uri, *own, status=2)
+        self.assertIn("no name for it", answer["error"])
         self.assay("trust", "add", uri, "--name", "gate", *own, "--custody", "separate")
         self.assay("trust", "add", "--verifier", "https://example.com/gate", "--key", "gate")
         trusted = (self.folder / ".assay" / "trust.yaml").read_text()

@@ -36,6 +36,7 @@ pub enum UriError {
         expected: &'static str,
     },
     /// A secret where everybody sees it.
+    #[cfg(feature = "pkcs11")]
     #[error("`pin-value` shows the PIN to everybody who lists processes")]
     PinInSight,
 }

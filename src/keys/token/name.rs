@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cryptoki::object::{Attribute, ObjectClass};
 use cryptoki::slot::TokenInfo;
 
-use super::{TokenError, pin};
+use super::TokenError;
 use crate::keys::uri::{self, UriError};
 
 /// What the URI of such a key begins with (RFC 7512, section 2.3).
@@ -99,7 +99,7 @@ impl TokenKey {
     #[cfg(feature = "server")]
     pub fn require(&self) -> Result<(), TokenError> {
         self.module()?;
-        if pin::is_within_reach(self) {
+        if super::pin::is_within_reach(self) {
             return Ok(());
         }
         Err(TokenError::NoPin(self.token.clone().unwrap_or_default()))

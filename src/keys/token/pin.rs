@@ -40,6 +40,7 @@ pub(super) fn of(key: &TokenKey, label: &str, printer: Printer) -> Result<AuthPi
 }
 
 /// Whether a PIN can be had at all. Nothing is read or asked.
+#[cfg(feature = "server")]
 pub(super) fn is_within_reach(key: &TokenKey) -> bool {
     key.pin_source().is_some() || from_environment().is_some() || io::stdin().is_terminal()
 }

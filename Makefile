@@ -29,7 +29,7 @@ KEEP        := 2>&1 | tee -a $(LOG)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-power fuzz bench bench-large audit tools
+.PHONY: help quickstart test test-power fuzz bench bench-large audit tools softhsm
 
 help:
 	@echo "make quickstart  build assay, train a model with every step attested, promote it, attack it (first time: 12 minutes or less)"
@@ -48,7 +48,7 @@ quickstart: tools $(VENV)/.ready
 
 # Tests come before clippy and before any plain build: that order compiles the dependencies once.
 # The quickstart runs with the binary that the tests were run with, before another replaces it.
-test: tools $(VENV)/.ready $(PEERS)/.ready
+test: tools softhsm $(VENV)/.ready $(PEERS)/.ready
 	@mkdir -p target && : > $(LOG)
 	@echo; echo "==> format"
 	$(CARGO) fmt --all --check
@@ -113,6 +113,12 @@ tools:
 	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: sudo apt install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
+
+# Keys in tokens are tested with SoftHSM. Root installs it; whoever is not is told what is skipped.
+softhsm:
+	@command -v softhsm2-util >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && echo "==> installing softhsm2" && apt-get -qq update && apt-get -qq install -y --no-install-recommends softhsm2 >/dev/null; } \
+	  || echo "softhsm2 is missing, tests of keys in tokens are SKIPPED: sudo apt install softhsm2"
 
 # The stamp comes last: an installation that was interrupted is begun again.
 $(VENV)/.ready: $(EXAMPLE)/requirements.txt | tools

@@ -524,6 +524,10 @@ pub fn for_key(error: &KeyError) -> Option<String> {
         KeyError::Algorithm(_) | KeyError::Malformed(_) | KeyError::Weak => {
             "make a key with `assay key generate`".into()
         }
+        KeyError::OtherSignature => {
+            "its keeper signed with another key or signed something else; nothing was written"
+                .into()
+        }
         _ => return None,
     })
 }

@@ -1,10 +1,16 @@
-//! Signing keys on disk: which one is meant, how it is made, and how it is opened.
+//! Signing keys: which one is meant, how it is made, and how it is opened.
 //!
-//! A key file is `keys/NAME.pem` in the folder, readable by its owner only, with its public half
+//! A key is a file, or it is kept elsewhere and named by a URI: in a token (`pkcs11:…`) or with a
+//! program of its own (`plugin:…`). A key file is `keys/NAME.pem` in the folder, readable by its owner only, with its public half
 //! in `keys/NAME.pub`. A passphrase comes from the environment or from the terminal, and is
 //! never shown. Nothing here keeps a key open longer than its caller needs it.
 
 mod error;
+mod kept;
+mod plugin;
+#[cfg(feature = "pkcs11")]
+mod token;
+mod uri;
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
@@ -15,6 +21,7 @@ use attest::{Algorithm, KeyError, PublicKey, SigningKey};
 use zeroize::Zeroizing;
 
 pub use self::error::KeysError;
+use self::kept::Kept;
 #[cfg(feature = "server")]
 use crate::error::Action;
 use crate::error::Error;
@@ -33,25 +40,31 @@ const ENCRYPTED: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 /// How many key files are looked at when none is named.
 const MAX_KEYS: usize = 1_000;
 
-/// A key file that is known to be there and has not been opened.
+/// A key file that is known to be there, or the URI of a key that is kept elsewhere; not opened.
 #[derive(Clone, Debug)]
 pub struct KeyFile {
+    /// The file, or the URI.
     path: PathBuf,
+    kept: Option<Kept>,
 }
 
 impl KeyFile {
-    /// The key that `name` means: a file, or the key of that name in the folder. Without a name,
-    /// the only key of the folder, or the one called `local`; `None` when the folder has no key.
+    /// The key that `name` means: a URI, a file, or the key of that name in the folder. Without a
+    /// name, the only key of the folder, or the one called `local`; `None` when the folder has no
+    /// key.
     pub fn find(home: &Home, name: Option<&str>) -> Result<Option<Self>, Error> {
         let known = names(home);
         if let Some(name) = name {
+            if let Some(kept) = Self::elsewhere(name)? {
+                return Ok(Some(kept));
+            }
             let path = home.keys().join(format!("{name}.pem"));
             if is_name(name) && path.is_file() {
-                return Ok(Some(Self { path }));
+                return Ok(Some(Self::at(&path)));
             }
             let path = PathBuf::from(name);
             if path.is_file() {
-                return Ok(Some(Self { path }));
+                return Ok(Some(Self::at(&path)));
             }
             return Err(Error::Keys(KeysError::NotFound { name: name.into(), known }));
         }
@@ -61,26 +74,39 @@ impl KeyFile {
             several if several.iter().any(|name| name == LOCAL) => LOCAL.to_owned(),
             _ => return Err(Error::Keys(KeysError::Several { known })),
         };
-        Ok(Some(Self { path: home.keys().join(format!("{name}.pem")) }))
+        Ok(Some(Self::at(&home.keys().join(format!("{name}.pem")))))
+    }
+
+    /// The key that is kept elsewhere, when `name` is the URI of one.
+    pub fn elsewhere(name: &str) -> Result<Option<Self>, Error> {
+        let kept = Kept::parse(name)?;
+        Ok(kept.map(|kept| Self { path: name.into(), kept: Some(kept) }))
     }
 
     /// The key in this file, which must be there.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), kept: None }
     }
 
-    /// The file.
+    /// The file, or the URI of a key that is kept elsewhere.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The name by which to speak of it.
     pub fn name(&self) -> String {
+        if let Some(kept) = &self.kept {
+            return kept.name(&self.path.to_string_lossy());
+        }
         self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
     }
 
     /// Opens the key. Asks for its passphrase on the terminal when the environment has none.
+    /// A key that is kept elsewhere asks for its PIN there, or has its program asked.
     pub fn open(&self, printer: Printer) -> Result<SigningKey, Error> {
+        if let Some(kept) = &self.kept {
+            return Ok(kept.open(printer)?);
+        }
         let failed = |source| Error::Keys(KeysError::Unusable { path: self.path.clone(), source });
         if let Ok(found) = fs::metadata(&self.path)
             && found.permissions().mode() & 0o077 != 0
@@ -102,15 +128,20 @@ impl KeyFile {
     }
 
     /// Refuses, before a step runs, a key that nobody could open after it: one under a passphrase
-    /// that is neither in the environment nor can be asked for. No more than the first line of
-    /// the file is read (THREATS, rule 4).
+    /// that is neither in the environment nor can be asked for, one in a token without a PIN or a
+    /// module, one with a plugin that is not there. No more than the first line of a file is read,
+    /// no module loaded and no plugin started (THREATS, rule 4).
     ///
     /// # Errors
     /// [`KeysError::Unusable`] with [`KeyError::PassphraseNeeded`]; [`Error::Io`] when the file cannot be
-    /// read.
+    /// read; [`KeysError::Token`], [`KeysError::Plugin`].
     #[cfg(feature = "server")]
     pub fn require_passphrase(&self) -> Result<(), Error> {
         use std::io::Read as _;
+
+        if let Some(kept) = &self.kept {
+            return Ok(kept.require()?);
+        }
 
         let failed = |error| Error::io(Action::Read, &self.path, error);
         let mut label = Vec::with_capacity(ENCRYPTED.len());
@@ -126,8 +157,12 @@ impl KeyFile {
         Ok(())
     }
 
-    /// The public half: from `NAME.pub` beside the key, else by opening the key.
+    /// The public half: from `NAME.pub` beside the key, else by opening the key. Whoever keeps it
+    /// elsewhere is asked.
     pub fn public(&self, printer: Printer) -> Result<PublicKey, Error> {
+        if let Some(kept) = &self.kept {
+            return Ok(kept.public(printer)?);
+        }
         let path = self.path.with_extension("pub");
         if path.is_file() {
             return read_public(&path);

@@ -124,7 +124,7 @@ pub fn list(root: &Root, name: &str) -> Result<Listing, ContentError> {
     let mut found =
         Listing { name: name.into(), is_file: false, files: Vec::new(), directories: Vec::new() };
     match root.open_name(name)? {
-        Opened::File(_, identity) => {
+        Opened::File(identity) => {
             found.is_file = true;
             found.files.push(Listed { name: name.into(), identity });
         }
@@ -179,7 +179,7 @@ fn walk(
                 walk(root, found, seen, depth + 1, &opened, &path)?;
                 found.directories.push(Listed { name: path, identity });
             }
-            Opened::File(_, identity) => found.files.push(Listed { name: path, identity }),
+            Opened::File(identity) => found.files.push(Listed { name: path, identity }),
         }
     }
     Ok(())

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::num::NonZero;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -15,7 +15,7 @@ use std::thread;
 use sha2::Digest as _;
 
 use crate::digest::Sha256;
-use crate::root::{Identity, OpenError, Opened, Root, identity_of, split};
+use crate::root::{Identity, OpenError, Root, identity_of, split};
 
 /// How much is read at a time, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -287,6 +287,10 @@ impl<'a> Reader<'a> {
             self.buffer.resize(length, 0);
         }
         if wanted >= BUFFER_BYTES {
+            // It is looked at when it has been read, all the same; here that would be late.
+            if identity_of(file.as_fd(), &listed.name)? != listed.identity {
+                return Err(changed());
+            }
             // Advice only: a file system that does not take it still reads right.
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
         }
@@ -303,20 +307,24 @@ impl<'a> Reader<'a> {
                 Ok(0) => return Err(changed()),
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) if identity_of(file.as_fd(), &listed.name)? != listed.identity => {
+                    return Err(changed());
+                }
                 Err(error) => return Err(failed(error).into()),
             };
             left = left.saturating_sub(count as u64);
             hasher.update(buffer.get(..count).unwrap_or_default());
             self.progress.advance(count as u64);
         }
-        // A file that has grown, or was written to in any way, has another identity.
+        // A file that has grown, or was written to in any way, has another identity. This is what
+        // was opened, too: nothing that was put in the place of the file has its identity.
         if identity_of(file.as_fd(), &listed.name)? != listed.identity {
             return Err(changed());
         }
         Ok(hasher.finish())
     }
 
-    /// Opens the file, which must be in the state in which it was listed.
+    /// Opens what is in the place of the file, for a caller who looks at its identity.
     fn open(&mut self, root: &'a Root, listed: &Listed) -> Result<File, HashError> {
         let (folder, last) = split(&listed.name).unwrap_or_default();
         let is_known = |known: &Folder<'_>| known.name == folder && std::ptr::eq(known.root, root);
@@ -324,16 +332,8 @@ impl<'a> Reader<'a> {
             let directory = root.pass(folder)?;
             self.folder = Some(Folder { root, name: folder.to_owned(), directory });
         }
-        let opened = match &self.folder {
-            Some(Folder { directory: Some(directory), .. }) => {
-                root.open_in(directory.as_fd(), last, &listed.name)?
-            }
-            _ => root.open_name(&listed.name)?,
-        };
-        match opened {
-            Opened::File(file, identity) if identity == listed.identity => Ok(file),
-            _ => Err(HashError::Changed { path: listed.name.clone() }),
-        }
+        let folder = self.folder.as_ref().and_then(|folder| folder.directory.as_ref());
+        Ok(root.open_seen(folder.map(AsFd::as_fd), last, &listed.name)?)
     }
 }
 
@@ -350,12 +350,13 @@ pub fn read_file(root: &Root, listed: &Listed, limit: usize) -> Result<Vec<u8>, 
         return Err(failed(std::io::Error::other(why)).into());
     }
     let mut bytes = Vec::new();
-    (&mut file).take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let read = (&mut file).take(limit as u64 + 1).read_to_end(&mut bytes);
     if bytes.len() as u64 != listed.identity.size()
         || identity_of(file.as_fd(), &listed.name)? != listed.identity
     {
         return Err(HashError::Changed { path: listed.name.clone() });
     }
+    read.map_err(failed)?;
     Ok(bytes)
 }
 
@@ -364,11 +365,14 @@ mod tests {
     use std::fs;
     use std::sync::atomic::AtomicU64;
 
+    use rustix::fs::FileType;
+
     use super::*;
+    use crate::root::Opened;
 
     fn list(root: &Root, name: &str) -> Listed {
         match root.open_name(name).unwrap() {
-            Opened::File(_, identity) => Listed { name: name.into(), identity },
+            Opened::File(identity) => Listed { name: name.into(), identity },
             other => panic!("{other:?}"),
         }
     }
@@ -469,7 +473,7 @@ mod tests {
     fn a_file_in_another_state_than_listed_has_no_digest() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let changes: [(&str, &dyn Fn()); 4] = [
+        let changes: [(&str, &dyn Fn()); 6] = [
             ("longer", &|| fs::write(at("f"), "changed!").unwrap()),
             ("same length", &|| fs::write(at("f"), "other").unwrap()),
             ("replaced", &|| {
@@ -480,8 +484,15 @@ mod tests {
                 fs::remove_file(at("f")).unwrap();
                 fs::create_dir(at("f")).unwrap();
             }),
+            ("a FIFO that nobody writes to", &|| {
+                fs::remove_dir(at("f")).or_else(|_| fs::remove_file(at("f"))).unwrap();
+                let mode = rustix::fs::Mode::RUSR;
+                rustix::fs::mknodat(rustix::fs::CWD, at("f"), FileType::Fifo, mode, 0).unwrap();
+            }),
+            ("the same bytes, written again", &|| fs::write(at("f"), "bytes").unwrap()),
         ];
         for (name, change) in changes {
+            let _ = fs::remove_dir(at("f")).or_else(|_| fs::remove_file(at("f")));
             fs::write(at("f"), "bytes").unwrap();
             let root = Root::open(folder.path()).unwrap();
             let listed = list(&root, "f");
@@ -490,7 +501,23 @@ mod tests {
             change();
             let found = hash_files(&root, &[&listed], &Silent);
             assert!(matches!(found, Err(HashError::Changed { .. })), "{name}: {found:?}");
+            let found = read_file(&root, &listed, 100);
+            assert!(matches!(found, Err(HashError::Changed { .. })), "{name}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("f"), "bytes").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let listed = list(&root, "f");
+        // The very same file, by another name.
+        fs::rename(at("f"), at("g")).unwrap();
+        std::os::unix::fs::symlink("g", at("f")).unwrap();
+        let found = hash_files(&root, &[&listed], &Silent);
+        assert!(matches!(found, Err(HashError::Open(OpenError::Link { .. }))), "{found:?}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use sha2::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
 use zeroize::Zeroizing;
 
 use crate::digest::{DigestError, Sha256};
+use crate::keeper::Keeper;
 
 /// The largest PEM text that is read as a key, in bytes.
 pub const MAX_PEM_BYTES: usize = 16 << 10;
@@ -89,6 +90,18 @@ impl Algorithm {
             Self::P384 => SPKI_P384,
             Self::P521 => SPKI_P521,
         }
+    }
+
+    /// What ECDSA signs of a message: its digest by the curve's hash. `None` for Ed25519, which
+    /// signs the message itself.
+    pub fn prehash(self, message: &[u8]) -> Option<Vec<u8>> {
+        let hash = match self {
+            Self::Ed25519 => return None,
+            Self::P256 => &digest::SHA256,
+            Self::P384 => &digest::SHA384,
+            Self::P521 => &digest::SHA512,
+        };
+        Some(digest::digest(hash, message).as_ref().to_vec())
     }
 
     const fn key_length(self) -> usize {
@@ -193,6 +206,15 @@ pub enum KeyError {
     /// The system gives no random numbers, or the library refused to sign.
     #[error("the cryptographic library failed")]
     Library,
+    /// Whoever keeps the key did not sign; in its own words.
+    #[error("the keeper of the key did not sign: {0}")]
+    Kept(String),
+    /// What the keeper of the key answered is no signature by that key over what was asked.
+    #[error("what the keeper of the key answered is not a signature by this key")]
+    OtherSignature,
+    /// A private key was asked for that does not leave its place.
+    #[error("the private key does not leave the place where it is kept")]
+    Stays,
 }
 
 /// The signature is not by this key over this message.
@@ -287,6 +309,15 @@ impl PublicKey {
     /// As [`PublicKey::from_der`].
     pub fn from_ed25519(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         Self::from_der(&[SPKI_ED25519, bytes].concat())
+    }
+
+    /// The key of an algorithm with these bytes: 32 for Ed25519, an uncompressed point for the
+    /// curves, as [`PublicKey::raw`] gives them.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_der`].
+    pub fn from_raw(algorithm: Algorithm, raw: &[u8]) -> Result<Self, KeyError> {
+        Self::from_der(&[algorithm.spki_prefix(), raw].concat())
     }
 
     /// Parses `-----BEGIN PUBLIC KEY-----`.
@@ -430,9 +461,15 @@ pub struct SigningKey {
 enum Secret {
     Ed25519(Box<ed25519_dalek::SigningKey>),
     Ecdsa(Box<EcdsaKeyPair>),
+    Kept(Box<dyn Keeper>),
 }
 
 impl SigningKey {
+    /// The key that somebody else keeps, whose public half is `public`.
+    pub fn kept(public: PublicKey, keeper: Box<dyn Keeper>) -> Self {
+        Self { secret: Secret::Kept(keeper), public }
+    }
+
     /// Makes a fresh key from the system's random numbers.
     ///
     /// # Errors
@@ -467,8 +504,9 @@ impl SigningKey {
         let point = match &secret {
             Secret::Ed25519(key) => key.verifying_key().to_bytes().to_vec(),
             Secret::Ecdsa(pair) => pair.public_key().as_ref().to_vec(),
+            Secret::Kept(_) => return Err(KeyError::Stays),
         };
-        let public = PublicKey::from_der(&[algorithm.spki_prefix(), &point].concat())?;
+        let public = PublicKey::from_raw(algorithm, &point)?;
         Ok(Self { secret, public })
     }
 
@@ -525,7 +563,8 @@ impl SigningKey {
     /// The PKCS#8 PEM form, encrypted (PBES2 with scrypt) when a passphrase is given.
     ///
     /// # Errors
-    /// [`KeyError::Library`] when encoding or encrypting fails.
+    /// [`KeyError::Library`] when encoding or encrypting fails, [`KeyError::Stays`] for a key that
+    /// somebody else keeps.
     pub fn to_pem(&self, passphrase: Option<&str>) -> Result<Zeroizing<String>, KeyError> {
         let failed = |_| KeyError::Library;
         let der = match &self.secret {
@@ -536,6 +575,7 @@ impl SigningKey {
                 let document = pair.to_pkcs8v1().map_err(|_| KeyError::Library)?;
                 Zeroizing::new(document.as_ref().to_vec())
             }
+            Secret::Kept(_) => return Err(KeyError::Stays),
         };
         let (label, document) = match passphrase {
             None => {
@@ -558,13 +598,21 @@ impl SigningKey {
     /// Signs `message`.
     ///
     /// # Errors
-    /// [`KeyError::Library`] when the library refuses (ECDSA needs random numbers).
+    /// [`KeyError::Library`] when the library refuses (ECDSA needs random numbers). When somebody
+    /// else keeps the key, [`KeyError::Kept`] and [`KeyError::OtherSignature`].
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.secret {
             Secret::Ed25519(key) => Ok(key.sign(message).to_bytes().to_vec()),
             Secret::Ecdsa(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), message);
                 signature.map(|found| found.as_ref().to_vec()).map_err(|_| KeyError::Library)
+            }
+            Secret::Kept(keeper) => {
+                let signature = keeper.sign(message)?;
+                self.public
+                    .verify(message, &signature)
+                    .map_err(|SignatureError| KeyError::OtherSignature)?;
+                Ok(signature)
             }
         }
     }

@@ -25,6 +25,13 @@ const PASS: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const PASS: OFlags = OFlags::RDONLY;
 
+/// How what is read is opened: no link is followed, and nothing is waited for or taken.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
 /// Why something cannot be opened as a file or directory below the root.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -174,8 +181,8 @@ impl Identity {
 /// What a name below the root leads to.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    /// A regular file, open for reading.
-    File(File, Identity),
+    /// A regular file that can be read.
+    File(Identity),
     /// A directory, open for listing.
     Directory(OwnedFd, Identity),
 }
@@ -279,19 +286,28 @@ impl Root {
             FileType::Directory => OFlags::DIRECTORY,
             other => return Err(self.refuse(parent, last, name, other)),
         };
-        let flags = OFlags::RDONLY
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC
-            | directory;
-        let opened = openat(parent, last, flags, Mode::empty()).map_err(failed)?;
+        let opened = openat(parent, last, READ | directory, Mode::empty()).map_err(failed)?;
         let identity = identity_of(opened.as_fd(), name)?;
         match identity.file_type() {
-            FileType::RegularFile => Ok(Opened::File(File::from(opened), identity)),
+            FileType::RegularFile => Ok(Opened::File(identity)),
             FileType::Directory => Ok(Opened::Directory(opened, identity)),
             other => Err(self.refuse(parent, last, name, other)),
         }
+    }
+
+    /// Opens the entry `last` of `parent`, which was seen to be a regular file, and looks neither
+    /// before nor after: whoever reads it has to hold its identity against the one that was seen.
+    /// What was put in its place since then is opened without effect: no link is followed, and a
+    /// FIFO or terminal is neither waited for nor taken.
+    pub(crate) fn open_seen(
+        &self,
+        parent: Option<BorrowedFd<'_>>,
+        last: &str,
+        name: &str,
+    ) -> Result<File, OpenError> {
+        let parent = parent.unwrap_or(self.directory.as_fd());
+        let opened = openat(parent, last, READ, Mode::empty());
+        opened.map(File::from).map_err(|errno| self.explain(parent, last, name, errno))
     }
 
     /// The identity of the entry `last` of `parent`, unopened; links and special files refused.

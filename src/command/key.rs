@@ -23,6 +23,7 @@ pub struct KeyArgs {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     Generate(GenerateArgs),
+    #[command(visible_alias = "show")]
     Public(WhichArgs),
     Id(WhichArgs),
 }
@@ -50,7 +51,7 @@ struct GenerateArgs {
 /// Show a key's public half (`public`, PEM) or identity (`id`, digest of the public half)
 #[derive(Args, Debug)]
 struct WhichArgs {
-    /// Name or file of the key; otherwise the only one, or `local`
+    /// Name, file or URI of the key; otherwise the only one, or `local`
     #[arg(env = keys::KEY, hide_env = true)]
     key: Option<String>,
 }
@@ -102,13 +103,7 @@ fn generate(args: &GenerateArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
 fn show(args: &WhichArgs, cx: &Context<'_>, shown: Shown) -> Result<Box<dyn Answer>, Error> {
     let public = match &args.key {
         Some(file) if file.ends_with(".pub") => keys::read_public(file.as_ref())?,
-        name => {
-            let home = cx.home()?;
-            let file = KeyFile::find(&home, name.as_deref())?.ok_or_else(|| {
-                Error::Keys(KeysError::NotFound { name: keys::LOCAL.into(), known: Vec::new() })
-            })?;
-            file.public(cx.printer)?
-        }
+        name => which(name.as_deref(), cx)?.public(cx.printer)?,
     };
     Ok(Box::new(Public {
         version: "assay/public-key/v1",
@@ -117,6 +112,16 @@ fn show(args: &WhichArgs, cx: &Context<'_>, shown: Shown) -> Result<Box<dyn Answ
         pem: public.to_pem(),
         shown,
     }))
+}
+
+/// The key that is meant. One that is kept elsewhere needs no folder.
+fn which(name: Option<&str>, cx: &Context<'_>) -> Result<KeyFile, Error> {
+    if let Some(kept) = name.map(KeyFile::elsewhere).transpose()?.flatten() {
+        return Ok(kept);
+    }
+    KeyFile::find(&cx.home()?, name)?.ok_or_else(|| {
+        Error::Keys(KeysError::NotFound { name: keys::LOCAL.into(), known: Vec::new() })
+    })
 }
 
 /// A key that was made.

@@ -43,8 +43,8 @@ pub struct PromoteArgs {
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
-    /// Name or file of the gate's key; otherwise the only one, or `local`
-    #[arg(long, value_name = "NAME|FILE", env = keys::KEY, hide_env = true)]
+    /// Name, file or URI of the gate's key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE|URI", env = keys::KEY, hide_env = true)]
     key: Option<String>,
 }
 

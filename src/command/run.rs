@@ -91,8 +91,8 @@ pub struct RunArgs {
     #[arg(long)]
     attest_failure: bool,
 
-    /// Name or file of the key; otherwise the only one, or `local`
-    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    /// Name, file or URI of the key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE|URI", env = crate::keys::KEY, hide_env = true)]
     #[arg(conflicts_with = "keyless")]
     key: Option<String>,
 

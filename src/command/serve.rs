@@ -57,8 +57,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
-    /// Name or file of the gate's key, which signs promotions; without it there are none
-    #[arg(long, value_name = "NAME|FILE", env = keys::KEY, hide_env = true)]
+    /// Name, file or URI of the gate's key, which signs promotions; without it there are none
+    #[arg(long, value_name = "NAME|FILE|URI", env = keys::KEY, hide_env = true)]
     key: Option<String>,
 
     /// The stage that a namespace of a cluster stands for; others get the strictest

@@ -17,7 +17,7 @@ use server::register::{Holder, served_by};
 use crate::context::Context;
 use crate::error::Error;
 use crate::home::{self, Existing, Home, Readers};
-use crate::keys::{self, KeyFile};
+use crate::keys::{self, KeyFile, KeysError};
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -64,7 +64,7 @@ Examples:
 #[command(group = ArgGroup::new("who").args(["public", "signer"]).multiple(true))]
 #[command(group = ArgGroup::new("named").args(["public", "sigstore"]).multiple(true))]
 struct AddArgs {
-    /// The key: its public half in PEM, or the name of a key in the `.assay` folder
+    /// The key: its public half in PEM, the name of a key in the `.assay` folder, or its URI
     #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier", "sigstore", "signer"])]
     public: Option<String>,
 
@@ -170,7 +170,13 @@ impl AddArgs {
             }
             (.., Some(public)) => {
                 let key = self.public_key(public, cx)?;
-                let name = self.name.clone().unwrap_or_else(|| stem(public));
+                let name = match &self.name {
+                    Some(name) => name.clone(),
+                    None if KeyFile::elsewhere(public)?.is_some() => {
+                        return Err(Error::Keys(KeysError::Unnamed));
+                    }
+                    None => stem(public),
+                };
                 let owner = self.owner.clone().unwrap_or_else(|| name.clone());
                 let (window, custody) = (self.window(cx)?, self.custody());
                 let may = self.may().map_err(refused)?;
@@ -243,6 +249,9 @@ impl AddArgs {
     }
 
     fn public_key(&self, public: &str, cx: &Context<'_>) -> Result<PublicKey, Error> {
+        if let Some(kept) = KeyFile::elsewhere(public)? {
+            return kept.public(cx.printer);
+        }
         if keys::is_name(public)
             && !PathBuf::from(public).exists()
             && let Some(home) = cx.found_home()?

@@ -44,8 +44,8 @@ struct Who {
     #[arg(long)]
     name: String,
 
-    /// Name or file of its Ed25519 key; otherwise `witness`, made if there is none
-    #[arg(long, value_name = "NAME|FILE")]
+    /// Name, file or URI of its Ed25519 key; otherwise `witness`, made if there is none
+    #[arg(long, value_name = "NAME|FILE|URI")]
     key: Option<String>,
 }
 

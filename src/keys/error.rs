@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use attest::KeyError;
 
+use super::plugin::PluginError;
+#[cfg(feature = "pkcs11")]
+use super::token::TokenError;
+use super::uri::UriError;
 use crate::advice::{for_key, list};
 
 /// Why there is no key.
@@ -50,10 +54,45 @@ pub enum KeysError {
     /// An empty passphrase protects nothing.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
+    /// The URI of a key that is kept elsewhere is none.
+    #[error("`{shown}` names no key")]
+    Uri {
+        /// The URI, up to its query.
+        shown: String,
+        /// Why.
+        source: UriError,
+    },
+    /// A key that is kept elsewhere is to be trusted under no name.
+    #[error("the URI of a key is no name for it")]
+    Unnamed,
+    /// The program that keeps a key gave none.
+    #[error(transparent)]
+    Plugin(Box<PluginError>),
+    /// The token that keeps a key gave none.
+    #[cfg(feature = "pkcs11")]
+    #[error(transparent)]
+    Token(Box<TokenError>),
+    /// A key in a token, and no means to speak to one.
+    #[cfg(not(feature = "pkcs11"))]
+    #[error("this `assay` was built without PKCS#11")]
+    NoTokens,
     /// A signer that nobody here knows.
     #[cfg(feature = "server")]
     #[error("no key `{0}`: neither in the trust file, nor in the folder, nor as a file")]
     NoSigner(String),
+}
+
+impl From<PluginError> for KeysError {
+    fn from(error: PluginError) -> Self {
+        Self::Plugin(Box::new(error))
+    }
+}
+
+#[cfg(feature = "pkcs11")]
+impl From<TokenError> for KeysError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Box::new(error))
+    }
 }
 
 impl KeysError {
@@ -80,6 +119,19 @@ impl KeysError {
             Self::Prompt(_) => "set `ASSAY_KEY_PASSPHRASE`".into(),
             Self::PassphrasesDiffer => "run the command again".into(),
             Self::EmptyPassphrase => "leave `--passphrase` out for a key without one".into(),
+            Self::Uri { .. } => {
+                "write `plugin:NAME?key=REFERENCE` or `pkcs11:token=…;object=…?module-path=/…`; \
+                 `&` and `;` need quotes in a shell"
+                    .into()
+            }
+            Self::Unnamed => "give it one with `--name NAME`".into(),
+            Self::Plugin(error) => error.hint().into(),
+            #[cfg(feature = "pkcs11")]
+            Self::Token(error) => return error.hint(),
+            #[cfg(not(feature = "pkcs11"))]
+            Self::NoTokens => {
+                "build it with the feature `pkcs11`, which is on unless refused".into()
+            }
             #[cfg(feature = "server")]
             Self::NoSigner(_) => "`assay trust list` shows the keys and their identities".into(),
         })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Dir;
@@ -66,7 +67,7 @@ impl<'a> Walk<'a> {
         let in_model = if (self.listed)(ONLY_FILE) { ONLY_FILE.to_owned() } else { name.clone() };
         let root = self.found.roots.first().ok_or(ScanError::TooManyLinked)?;
         match root.open_name(&name) {
-            Ok(Opened::File(_, identity)) => {
+            Ok(Opened::File(identity)) => {
                 self.found.files.push(ScannedFile {
                     name: in_model,
                     root: 0,
@@ -188,7 +189,7 @@ impl<'a> Walk<'a> {
             }
         };
         match self.root(root)?.open_name(last) {
-            Ok(Opened::File(_, identity)) => self.file(root, last.into(), name.into(), identity),
+            Ok(Opened::File(identity)) => self.file(root, last.into(), name.into(), identity),
             Ok(Opened::Directory(directory, identity)) => {
                 if self.above.iter().any(|above| above.same_object(&identity)) {
                     let note =
@@ -206,8 +207,10 @@ impl<'a> Walk<'a> {
 
     fn file(&mut self, root: usize, in_root: String, in_model: String, identity: Identity) {
         let is_signature = self.signature.as_ref().is_some_and(|signature| {
+            // Most files are told apart by their names alone.
             let root = self.found.roots.get(root);
-            root.is_some_and(|root| root.path().join(&in_root) == *signature)
+            signature.as_os_str().as_bytes().ends_with(in_root.as_bytes())
+                && root.is_some_and(|root| root.path().join(&in_root) == *signature)
         });
         if is_signature && !(self.listed)(&in_model) {
             self.found.skipped.push(Skipped { name: in_model, why: WhySkipped::Signature });

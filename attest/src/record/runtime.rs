@@ -49,7 +49,7 @@ pub(super) fn runtime(
 fn describe(path: &Path, observer: &dyn Observer) -> Option<ResourceDescriptor> {
     let real = path.canonicalize().ok()?;
     let (root, name) = (Root::open(real.parent()?).ok()?, real.file_name()?.to_str()?);
-    let Opened::File(_, identity) = root.open_name(name).ok()? else { return None };
+    let Opened::File(identity) = root.open_name(name).ok()? else { return None };
     let listed = Listed { name: name.into(), identity };
     observer.start(listed.identity.size());
     let digests = hash_files(&root, &[&listed], observer);

@@ -60,8 +60,8 @@ struct AnyArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Name or file of the key; otherwise the only one, or `local`
-    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    /// Name, file or URI of the key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE|URI", env = crate::keys::KEY, hide_env = true)]
     #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     key: Option<String>,
 
@@ -78,8 +78,8 @@ struct AnyArgs {
 /// How a statement is signed and where it goes.
 #[derive(Args, Debug)]
 pub struct SignArgs {
-    /// Name or file of the key; otherwise the only one, or `local`
-    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    /// Name, file or URI of the key; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE|URI", env = crate::keys::KEY, hide_env = true)]
     #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     pub key: Option<String>,
 

@@ -36,8 +36,8 @@ pub(super) struct EraseArgs {
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
 
-    /// Name or file of the key that signs the tombstone; otherwise the only one, or `local`
-    #[arg(long, value_name = "NAME|FILE", env = crate::keys::KEY, hide_env = true)]
+    /// Name, file or URI of the key that signs the tombstone; otherwise the only one, or `local`
+    #[arg(long, value_name = "NAME|FILE|URI", env = crate::keys::KEY, hide_env = true)]
     key: Option<String>,
 }
 

@@ -37,7 +37,7 @@ pub struct SignArgs {
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
 
-    /// Name or file of the key: P-256, P-384 or P-521; otherwise the only one, or `local`
+    /// Name, file or URI of the key: P-256, P-384 or P-521; otherwise the only one, or `local`
     #[arg(long, value_name = "KEY", env = keys::KEY, hide_env = true)]
     #[cfg_attr(feature = "server", arg(conflicts_with = "keyless"))]
     key: Option<String>,
@@ -114,11 +114,14 @@ pub fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
         .map_err(|source| Trouble::Certificates { path: path.into(), source }.into())
 }
 
-/// Opens the key, with the name by which to speak of it. A key that is named by its file needs no
-/// folder; without any, the first use makes one.
+/// Opens the key, with the name by which to speak of it. A key that is named by its file or URI
+/// needs no folder; without any, the first use makes one.
 fn open_key(name: Option<&str>, cx: &Context<'_>) -> Result<(SigningKey, String), Error> {
-    let file = match name.map(Path::new).filter(|path| path.is_file()) {
-        Some(path) => KeyFile::at(path),
+    let file = match name.map(KeyFile::elsewhere).transpose()?.flatten() {
+        Some(kept) => kept,
+        None if let Some(path) = name.map(Path::new).filter(|path| path.is_file()) => {
+            KeyFile::at(path)
+        }
         None => {
             let (home, file) = setup::key(name, cx)?;
             setup::trust(&home, None, cx)?;

@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads a clock or a file: the text of the trust file is an argument.
 
+mod authority;
 mod document;
 mod former;
 mod keyless;
@@ -17,13 +18,16 @@ use attest::{
     Checkpoint, CheckpointError, KeyId, Note, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
 };
 
+use crate::verified::Signer;
+pub use authority::{CertifiedSigner, TrustedAuthority, TrustedClock};
+
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use former::{EndedError, FormerKey, LastGood, Reach};
 pub use keyless::{Demand, Demands, TrustedRoot, TrustedSigner, Whom};
 pub use scope::{Globs, May, Names, OutOfScope};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
 
-/// Everybody whom we believe: keys, keyless signers, logs and verifiers.
+/// Everybody whom we believe: keys, keyless and certified signers, logs and verifiers.
 ///
 /// Made by [`Trust::parse`] from YAML; [`Trust::digest`] names the exact bytes.
 #[derive(Clone, Debug)]
@@ -33,6 +37,9 @@ pub struct Trust {
     verifiers: Vec<TrustedVerifier>,
     roots: Vec<TrustedRoot>,
     signers: Vec<TrustedSigner>,
+    clocks: Vec<TrustedClock>,
+    authorities: Vec<TrustedAuthority>,
+    certified: Vec<CertifiedSigner>,
     digest: Sha256,
 }
 
@@ -98,7 +105,7 @@ pub struct TrustedVerifier {
 }
 
 /// A half-open stretch of time, `[from, until)`; an absent end is open.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Window {
     /// The first moment inside.
     pub from: Option<Timestamp>,
@@ -146,6 +153,17 @@ impl Trust {
         self.verifiers.iter().any(|verifier| verifier.id == id && verifier.key == *key)
     }
 
+    /// The entries for a signer; none when the file does not know it.
+    pub(crate) fn grants_of(&self, signer: &Signer) -> Vec<&Grant> {
+        if let Some(keyless) = &signer.keyless {
+            return self.matching(keyless).map(TrustedSigner::grant).collect();
+        }
+        if let Some(certified) = &signer.certified {
+            return self.certified(certified).map(CertifiedSigner::grant).collect();
+        }
+        self.key(&signer.key).map(|key| key.grants().iter().collect()).unwrap_or_default()
+    }
+
     /// The digest of the bytes that were parsed.
     pub const fn digest(&self) -> Sha256 {
         self.digest
@@ -156,6 +174,7 @@ impl Trust {
         let edges = || {
             let grants = self.keys.iter().flat_map(|key| &key.grants);
             let grants = grants.chain(self.signers.iter().map(TrustedSigner::grant));
+            let grants = grants.chain(self.certified.iter().map(CertifiedSigner::grant));
             grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten()
         };
         let grants = Window {

@@ -44,10 +44,15 @@ pub struct ProvenTime {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Clock {
-    /// A timestamp authority (RFC 3161) of this trusted root.
+    /// A timestamp authority (RFC 3161): a clock of the trust file, or one of this trusted root.
     Authority {
-        /// The name of the root in the trust file.
+        /// The name of the clock or the root in the trust file.
         root: String,
+    },
+    /// A quorum of the witnesses of this log, which had seen the signature in it by then.
+    Witnesses {
+        /// The log.
+        origin: String,
     },
     /// A log of signatures of this trusted root, by its signed promise (Rekor v1).
     Log {

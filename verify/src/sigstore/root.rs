@@ -13,6 +13,7 @@ use attest::json::{self, JsonError};
 use attest::{Sha256, Timestamp};
 use serde::Deserialize as _;
 use sigstore_trust_root::TrustedRoot;
+use sigstore_tsa::TsaAuthority;
 use sigstore_types::TimeRange;
 use sigstore_verify::Verifier;
 use sigstore_verify::crypto::VerificationKey;
@@ -168,6 +169,18 @@ impl SigstoreRoot {
             from: starts().filter(|start| *start <= now).max(),
             until: starts().filter(|start| *start > now).min(),
         }
+    }
+
+    /// The time in a token that one of its timestamp authorities made for `signature`, while it was
+    /// to be believed.
+    pub(crate) fn time(&self, token: &[u8], signature: &[u8]) -> Option<Timestamp> {
+        self.0.root.timestamp_authorities.iter().find_map(|authority| {
+            let mut chain =
+                authority.cert_chain.certificates.iter().map(|one| one.raw_bytes.clone());
+            let (own, root) = (chain.next()?, chain.next_back()?);
+            let known = TsaAuthority::new(own, chain.collect(), root, authority.valid_for);
+            crate::authority::time(token, signature, &known)
+        })
     }
 
     /// Calls `check` with a verifier that knows nothing whose time has not come at `now`, and with

@@ -5,7 +5,7 @@ use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
 use crate::lineage::{Attestation, Named, Rejection};
 use crate::negatives::Negatives;
-use crate::trust::{Grant, OutOfScope, Trust, TrustedSigner};
+use crate::trust::{Grant, OutOfScope, Trust};
 use crate::verified::{Signer, Verified};
 
 /// Judges statements one by one against trust, revocations and the log that orders.
@@ -131,7 +131,11 @@ impl<'t> Standing<'t> {
     /// A revoked key still counts for what it signed before: for entries of the followed log
     /// that stand before the revocation. Times in statements are claims.
     fn revoked_key(&self, verified: &Verified<Statement>, signer: &Signer) -> Option<Rejection> {
-        let revocation = self.negatives.of_key(&signer.key)?;
+        let own = signer.certified.as_ref().map(|certified| certified.key);
+        let ids = [Some(signer.key), own].into_iter().flatten();
+        // Of two that are revoked, the identity and the key in its certificate, the earlier counts.
+        let revocation =
+            ids.filter_map(|id| self.negatives.of_key(&id)).min_by_key(|found| found.index)?;
         // Without a followed head there are no positions to compare, and nothing is older.
         let before = self.negatives.head().is_some_and(|head| {
             verified.logged().iter().any(|place| {
@@ -173,16 +177,8 @@ impl<'t> Standing<'t> {
 
     /// The entries of the trust file for a signer.
     fn grants(&self, signer: &Signer) -> Result<Vec<&'t Grant>, Option<OutOfScope>> {
-        match &signer.keyless {
-            Some(keyless) => {
-                let entries = self.trust.matching(keyless);
-                Ok(entries.map(TrustedSigner::grant).collect())
-            }
-            None => {
-                let key = self.trust.key(&signer.key).ok_or(None)?;
-                Ok(key.grants().iter().collect())
-            }
-        }
+        let grants = self.trust.grants_of(signer);
+        if grants.is_empty() { Err(None) } else { Ok(grants) }
     }
 
     fn verifier(&self, statement: &Statement, signers: &[Signer]) -> Option<String> {

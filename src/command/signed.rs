@@ -197,6 +197,16 @@ pub struct SignerView {
     issuer: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certified: Option<CertifiedView>,
+}
+
+/// The name that an authority certified.
+#[derive(Serialize)]
+struct CertifiedView {
+    kind: &'static str,
+    name: String,
+    authority: String,
 }
 
 #[derive(Serialize)]
@@ -266,6 +276,7 @@ impl Found {
             time: proven.time,
             by: match proven.by {
                 Clock::Log { .. } => "log",
+                Clock::Witnesses { .. } => "quorum of witnesses",
                 _ => "timestamp authority",
             },
         });
@@ -288,7 +299,26 @@ impl SignerView {
             subject: keyless.map(|keyless| keyless.subject.clone()),
             issuer: keyless.map(|keyless| keyless.issuer.clone()),
             claims: claims.map(|(claim, value)| (claim.as_str(), value.clone())).collect(),
+            certified: signer.certified.as_ref().map(|certified| CertifiedView {
+                kind: certified.kind.as_str(),
+                name: certified.name.clone(),
+                authority: certified.authority.clone(),
+            }),
         }
+    }
+
+    /// Whom to show: what somebody vouched for, or the key.
+    pub fn shown(&self) -> &str {
+        let certified = self.certified.as_ref().map(|certified| &certified.name);
+        self.subject.as_ref().or(certified).unwrap_or(&self.key)
+    }
+
+    /// The name that an instance or an authority vouched for, and which, if one did.
+    pub fn vouched(&self) -> Option<String> {
+        let certified = self.certified.as_ref();
+        let certified = certified.map(|found| format!("{} by {}", found.name, found.authority));
+        let keyless = self.subject.as_ref().zip(self.issuer.as_ref());
+        keyless.map(|(subject, issuer)| format!("{subject} by {issuer}")).or(certified)
     }
 }
 
@@ -317,9 +347,12 @@ impl Signature {
                 page.put(Tone::Good, "verified").text("  ").line(self.bundle.display());
                 for signer in signers {
                     page.put(Tone::Faint, "  signed by    ");
-                    page.line(signer.subject.as_ref().unwrap_or(&signer.key));
+                    page.line(signer.shown());
                     if let Some(issuer) = &signer.issuer {
                         page.put(Tone::Faint, "  issuer       ").line(issuer);
+                    }
+                    if let Some(certified) = &signer.certified {
+                        page.put(Tone::Faint, "  certified by ").line(&certified.authority);
                     }
                     for (claim, value) in &signer.claims {
                         page.put(Tone::Faint, format_args!("  {claim:<13}")).line(value);

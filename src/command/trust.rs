@@ -1,5 +1,6 @@
 //! `assay trust`: whom this folder believes, and about what at most.
 
+mod certified;
 #[cfg(feature = "server")]
 mod export;
 mod keyless;
@@ -60,12 +61,21 @@ Examples:
   assay trust add --signer release --instance public --owner release-team \\
       --issuer https://token.actions.githubusercontent.com \\
       --subject 'glob:https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*' \\
-      --claim runner=github-hosted --predicate https://slsa.dev/provenance/v1 --artifact 'app/*'")]
+      --claim runner=github-hosted --predicate https://slsa.dev/provenance/v1 --artifact 'app/*'
+  assay trust add --timestamp-authority tsa.pem --name clock
+  assay trust add --authority ca.pem --name corporate --clock clock
+  assay trust add --signer builder --certified-by corporate --owner ci-team \\
+      --san-uri under:spiffe://corp.example/ci --predicate https://slsa.dev/provenance/v1 \\
+      --artifact 'app/*'")]
 #[command(group = ArgGroup::new("who").args(["public", "signer"]).multiple(true))]
-#[command(group = ArgGroup::new("named").args(["public", "sigstore"]).multiple(true))]
+#[command(group = ArgGroup::new("voucher").args(["instance", "certified_by"]))]
+#[command(group = ArgGroup::new("timed").args(["public", "signer", "timestamp_authority"]).multiple(true))]
+#[command(group = ArgGroup::new("named").args(["public", "sigstore", "authority", "timestamp_authority"]).multiple(true))]
 struct AddArgs {
     /// The key: its public half in PEM, or the name of a key in the `.assay` folder
-    #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier", "sigstore", "signer"])]
+    #[arg(value_name = "KEY", required_unless_present_any = [
+        "log", "verifier", "sigstore", "signer", "authority", "timestamp_authority",
+    ])]
     public: Option<String>,
 
     /// What to call the key, or the instance, in policies and reports
@@ -93,11 +103,11 @@ struct AddArgs {
     stages: Vec<String>,
 
     /// From when on it is trusted
-    #[arg(long, value_name = "TIME", requires = "who")]
+    #[arg(long, value_name = "TIME", requires = "timed")]
     from: Option<Moment>,
 
     /// Until when it is trusted: `2027-03-01` or `365d`
-    #[arg(long, value_name = "TIME", requires = "who")]
+    #[arg(long, value_name = "TIME", requires = "timed")]
     until: Option<Moment>,
 
     /// Whether the steps it signs for can read the key
@@ -126,6 +136,9 @@ struct AddArgs {
 
     #[command(flatten)]
     keyless: keyless::KeylessArgs,
+
+    #[command(flatten)]
+    certified: certified::CertifiedArgs,
 }
 
 /// Show whom to believe about what
@@ -177,8 +190,11 @@ impl AddArgs {
                 trust.add_key(&name, &key, &owner, &may, window, custody).map_err(refused)?;
                 format!("key {name}")
             }
-            _ if self.keyless.is_some() => self.add_keyless(&mut trust, &path, cx)?,
-            _ => return Err(Error::NothingToTrust),
+            _ => match self.certified.add(self.name.as_deref(), self.window(cx)?, &mut trust)? {
+                Some(added) => added.map_err(refused)?,
+                None if self.keyless.is_some() => self.add_keyless(&mut trust, &path, cx)?,
+                None => return Err(Error::NothingToTrust),
+            },
         };
         home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
         #[cfg(feature = "server")]
@@ -198,6 +214,17 @@ impl AddArgs {
             let name = self.name.as_deref().unwrap_or("sigstore");
             trust.add_root(name, &root, demands).map_err(refused)?;
             return Ok(format!("sigstore instance {name}, trusted root {}", root.digest()));
+        }
+        if let (Some(name), Some((authority, rule))) =
+            (self.keyless.name(), self.certified.signer()?)
+        {
+            let owner = self.owner.as_deref().unwrap_or(name);
+            let (may, window) = (self.may().map_err(refused)?, self.window(cx)?);
+            let custody = self.custody();
+            let added =
+                trust.add_certified_signer(name, authority, &rule, owner, &may, window, custody);
+            added.map_err(refused)?;
+            return Ok(format!("signer {name}"));
         }
         let Some((name, instance, whom)) = self.keyless.signer()? else {
             return Err(Error::NothingToTrust);
@@ -306,6 +333,12 @@ struct Listing {
     sigstore: Vec<keyless::RootRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signers: Vec<keyless::SignerRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clocks: Vec<certified::ClockRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorities: Vec<certified::AuthorityRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certified: Vec<certified::CertifiedRow>,
 }
 
 #[derive(Serialize)]
@@ -384,6 +417,13 @@ impl Listing {
                 .collect(),
             sigstore: trust.roots().iter().map(keyless::RootRow::of).collect(),
             signers: trust.signers().iter().map(|one| keyless::SignerRow::of(one, now)).collect(),
+            clocks: trust.clocks().iter().map(certified::ClockRow::of).collect(),
+            authorities: trust.authorities().iter().map(certified::AuthorityRow::of).collect(),
+            certified: trust
+                .certified_signers()
+                .iter()
+                .map(|one| certified::CertifiedRow::of(one, now))
+                .collect(),
         }
     }
 }
@@ -408,7 +448,12 @@ fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
 
 impl Answer for Listing {
     fn draw(&self, page: &mut Page) {
-        if self.keys.is_empty() && self.logs.is_empty() && self.sigstore.is_empty() {
+        if self.keys.is_empty()
+            && self.logs.is_empty()
+            && self.sigstore.is_empty()
+            && self.clocks.is_empty()
+            && self.authorities.is_empty()
+        {
             page.line("nobody is trusted");
             return;
         }
@@ -440,6 +485,9 @@ impl Answer for Listing {
         }
         self.sigstore.iter().for_each(|root| root.draw(page));
         self.signers.iter().for_each(|signer| signer.draw(page));
+        self.clocks.iter().for_each(|clock| clock.draw(page));
+        self.authorities.iter().for_each(|authority| authority.draw(page));
+        self.certified.iter().for_each(|signer| signer.draw(page));
     }
 
     fn json(&self) -> serde_json::Result<String> {

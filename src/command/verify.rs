@@ -289,7 +289,10 @@ impl Answer for Verification {
             let signers: Vec<String> = believed
                 .signers
                 .iter()
-                .map(|signer| format!("{} (of {})", signer.name, signer.owner))
+                .map(|signer| match signer.verified.vouched() {
+                    Some(whom) => format!("{} (of {}), {whom}", signer.name, signer.owner),
+                    None => format!("{} (of {})", signer.name, signer.owner),
+                })
                 .collect();
             page.text(format_args!("  {:<11}", place(believed.index)))
                 .text(believed.sentence())

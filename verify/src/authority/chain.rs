@@ -64,13 +64,19 @@ pub enum ChainError {
     /// There is a path, and it does not hold.
     #[error("the signer's certificate leads to an authority by a path that does not hold: {0}")]
     Path(String),
-    /// A certificate on the path, or the authority's own, does not hold at this time.
-    #[error("the signer's certificate does not hold at {time}: {why}")]
-    OtherTime {
-        /// The time.
+    /// A certificate on the path had expired.
+    #[error("the signer's certificate, or one above it, had expired at {time}")]
+    Expired {
+        /// The time at which it was judged.
         time: Timestamp,
-        /// Which end was passed.
-        why: String,
+    },
+    /// A certificate on the path holds only later.
+    #[error("the signer's certificate, or one above it, holds only from {from} on, not at {time}")]
+    NotYet {
+        /// The time at which it was judged.
+        time: Timestamp,
+        /// The first second in which it holds.
+        from: Timestamp,
     },
     /// The signer's certificate may issue certificates, and is not an authority itself.
     #[error(
@@ -203,9 +209,11 @@ fn no_path(error: &webpki::Error, time: Timestamp) -> ChainError {
     use webpki::Error;
     match error {
         Error::UnknownIssuer => ChainError::NoPath(error.to_string()),
-        Error::CertExpired { .. } => ChainError::OtherTime { time, why: "it has expired".into() },
-        Error::CertNotValidYet { .. } => {
-            ChainError::OtherTime { time, why: "it has not begun".into() }
+        Error::CertExpired { .. } => ChainError::Expired { time },
+        Error::CertNotValidYet { not_before, .. } => {
+            let from = i64::try_from(not_before.as_secs()).ok();
+            let from = from.and_then(|seconds| Timestamp::from_second(seconds).ok());
+            ChainError::NotYet { time, from: from.unwrap_or(Timestamp::MAX) }
         }
         Error::CaUsedAsEndEntity => ChainError::AuthorityAsSigner,
         Error::RequiredEkuNotFoundContext(_) => {
@@ -245,8 +253,12 @@ fn anchors<'a>(
 /// looked at here.
 fn by_itself(certificate: &Certificate, usage: Usage, time: Timestamp) -> Result<(), ChainError> {
     let body = certificate.tbs_certificate();
-    if !window(body.validity()).is_some_and(|window| window.contains(time)) {
-        return Err(ChainError::OtherTime { time, why: "its own validity ends elsewhere".into() });
+    let validity = window(body.validity())
+        .ok_or_else(|| ChainError::Malformed("its validity is no time".into()))?;
+    match validity.from.filter(|from| time < *from) {
+        Some(from) => return Err(ChainError::NotYet { time, from }),
+        None if !validity.contains(time) => return Err(ChainError::Expired { time }),
+        None => {}
     }
     let unknown = |id: &str| !KNOWN.contains(&id);
     let mut critical = body.extensions().into_iter().flatten().filter(|one| one.critical);

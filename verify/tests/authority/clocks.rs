@@ -1,11 +1,14 @@
 //! When a certificate is judged: by a proven time, or not at all.
 
-use attest::Timestamp;
+use attest::{
+    Cosigner, Inclusion, LogEntry, NoteSigner, Proposal, Proposed, Sha256, SigningKey, Timestamp,
+};
 use fixtures::authority::{CertificateAuthority, to_pem};
+use fixtures::{Over, PlainLog};
 use verify::{Clock, NameKind, Pattern, Trust, Usage, Window, verify};
 
 use crate::support::{
-    BUILDER, FROM, NOW, SIGNED, Scene, UNTIL, add, bundle_of, moment, rule, said,
+    BUILDER, FROM, NOW, SIGNED, Scene, UNTIL, add, bundle_of, document, moment, rule, said,
 };
 
 #[test]
@@ -107,4 +110,96 @@ fn only_the_clocks_of_the_authority_tell_the_time() {
         let found = said(&bundle_of(&envelope, &scene.chain(), &stamps), &trust);
         assert_eq!(found == "builder", want, "{name}: {found}");
     }
+}
+
+#[test]
+fn witnesses_of_a_log_tell_by_when() {
+    let mut scene = Scene::new();
+    let time = "2023-11-14T22:13:20Z";
+    scene.recipe.from = moment("2023-11-14T22:13:20Z");
+    scene.recipe.until = moment("2023-11-14T22:13:20Z");
+    let envelope = scene.envelope();
+    let chain = scene.chain();
+    let late = {
+        let mut recipe = scene.recipe.clone();
+        recipe.until = moment("2023-11-14T22:13:19Z");
+        recipe.from = moment("2023-11-14T22:00:00Z");
+        scene.between.issue(scene.key.public(), &recipe).unwrap()
+    };
+    let late = vec![late, chain[1].clone()];
+    let signer = || NoteSigner::new("log.example", seed(1)).unwrap();
+    let witness = Cosigner::new("witness.example", seed(2)).unwrap();
+    let cosigner = witness.verifier().clone();
+    // Its witnesses sign one time: the first second in which the certificate holds.
+    let mut log = PlainLog::new(signer()).with_witnesses(vec![(witness, Over::This)]);
+    let mut entry = |certificate: &[u8], message: &[u8]| {
+        let signature = &envelope.signatures[0].sig;
+        let proposal = Proposal {
+            digest: Sha256::of(message).as_bytes().to_vec(),
+            signature: signature.clone(),
+            key_details: "PKIX_ECDSA_P256_SHA_256".into(),
+            verifier: Proposed::Certificate(certificate.to_vec()),
+        };
+        let leaf = proposal.check().unwrap();
+        let index = log.append(leaf.clone());
+        let proof = Inclusion {
+            index: index as u64,
+            size: log.leaves().len() as u64,
+            root: log.root(),
+            hashes: log.path(index),
+            checkpoint: log.checkpoint().unwrap(),
+        };
+        LogEntry {
+            index: proof.index,
+            log_id: Vec::new(),
+            leaf: leaf.bytes().to_vec(),
+            proof: Some(proof),
+        }
+    };
+    let own = entry(&chain[0], &envelope.pae());
+    let older = entry(&late[0], &envelope.pae());
+    let trust = |clock: &str, witnessed: bool| {
+        let mut trust = Trust::empty();
+        let witnesses = if witnessed { vec![cosigner.clone()] } else { Vec::new() };
+        let key = signer().verifier().clone();
+        trust.add_witnessed_log(&key, &witnesses, witnesses.len()).unwrap();
+        let root = to_pem(&[scene.root.certificate()]);
+        trust.add_authority("corporate", &root, None, Usage::CodeSigning, &[clock]).map(|()| {
+            add(&mut trust, "builder", &rule(NameKind::Uri, Pattern::exact(BUILDER)), "ci-team");
+            trust
+        })
+    };
+    let good = trust("log.example", true).unwrap();
+    let mut unproven = own.clone();
+    unproven.proof.as_mut().unwrap().hashes.push(Sha256::of(b"x"));
+    let mut uncosigned = own.clone();
+    let note = &mut uncosigned.proof.as_mut().unwrap().checkpoint;
+    *note = note.split_inclusive('\n').filter(|line| !line.contains("witness.example")).collect();
+    let cases = [
+        ("seen in time", &chain, &own, "builder"),
+        ("of another certificate", &chain, &older, "no clock proves"),
+        ("seen a second late", &late, &older, "had expired"),
+        ("not proven", &chain, &unproven, "no clock proves"),
+        ("seen by nobody", &chain, &uncosigned, "no clock proves"),
+    ];
+    for (name, chain, entry, want) in cases {
+        let mut document = document(&envelope, chain, &[]);
+        let entry: serde_json::Value = serde_json::from_slice(&entry.to_json()).unwrap();
+        document["verificationMaterial"]["tlogEntries"] = serde_json::json!([entry]);
+        let bundle = attest::Bundle::parse(document.to_string().as_bytes()).unwrap();
+        let found = said(&bundle, &good);
+        assert!(found.contains(want), "{name}: {found}");
+        if want == "builder" {
+            let found = verify(&bundle, &good, moment(NOW)).unwrap();
+            let by = Clock::Witnesses { origin: "log.example".into() };
+            assert_eq!((found.times()[0].time, &found.times()[0].by), (moment(time), &by));
+            assert_eq!(found.logged().len(), 1);
+        }
+    }
+    // A log that nobody watches tells no time.
+    assert!(trust("log.example", false).is_err());
+}
+
+fn seed(byte: u8) -> SigningKey {
+    SigningKey::from_ed25519_seed(&[byte; 32]).unwrap()
 }

@@ -482,6 +482,10 @@ fn for_addition(error: &TrustError) -> Option<String> {
         TrustError::NoSuchRoot { .. } => {
             "add it first with `--sigstore`, or name another with `--instance`".into()
         }
+        TrustError::NoSuchSigner { .. } | TrustError::Retired { .. } => {
+            "`assay trust list` shows whom it names and until when".into()
+        }
+        TrustError::NoSuchLog { .. } => "name a log of the trust file with `--log`".into(),
         TrustError::NoClock { .. } => "name one with `--clock`".into(),
         TrustError::NoSuchClock { .. } => {
             "add it first with `--timestamp-authority`, or name another with `--clock`".into()

@@ -4,6 +4,7 @@ mod certified;
 #[cfg(feature = "server")]
 mod export;
 mod keyless;
+mod retire;
 mod rotate;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ enum TrustCommand {
     Add(Box<AddArgs>),
     List(ListArgs),
     Rotate(Box<rotate::RotateArgs>),
+    Retire(retire::RetireArgs),
     #[cfg(feature = "server")]
     Export(export::ExportArgs),
 }
@@ -153,6 +155,7 @@ pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
             Ok(Box::new(Listing::of(&trust, cx.now)))
         }
         TrustCommand::Rotate(rotate) => Ok(Box::new(rotate.run(args.trust.as_deref(), cx)?)),
+        TrustCommand::Retire(retire) => Ok(Box::new(retire.run(args.trust.as_deref(), cx)?)),
         #[cfg(feature = "server")]
         TrustCommand::Export(export) => Ok(Box::new(export.run(args.trust.as_deref(), cx)?)),
     }
@@ -357,7 +360,16 @@ struct KeyRow {
     valid_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still_counts: Option<Still>,
     valid: bool,
+}
+
+/// What of a key that has ended still counts.
+#[derive(Serialize)]
+struct Still {
+    log: String,
+    before: u64,
 }
 
 #[derive(Serialize)]
@@ -441,6 +453,9 @@ fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
         stages: grant.may().stages.list(),
         valid_from: grant.window().from,
         valid_until: grant.window().until,
+        still_counts: grant
+            .still_counts()
+            .map(|still| Still { log: still.log.clone(), before: still.before }),
         valid: grant.is_valid(now),
     };
     key.grants().iter().map(row).collect()
@@ -503,6 +518,10 @@ impl KeyRow {
         let predicates: Vec<String> =
             self.predicates.iter().map(|name| predicate_name::short(name).to_owned()).collect();
         let until = match (self.valid_until, self.valid) {
+            (_, false) if self.still_counts.is_some() => {
+                let before = self.still_counts.as_ref().map_or(0, |still| still.before);
+                format!("ended; before entry {before}")
+            }
             (Some(until), true) => until.to_string(),
             (_, false) => "not valid now".into(),
             (None, true) => "-".into(),

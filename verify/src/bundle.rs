@@ -70,7 +70,31 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Result<Verified<Statement>, VerifyError> {
-        self.check_by(bundle, pae, body, Grant::is_valid)
+        let now = self.now;
+        let counts = |grant: &Grant| grant.is_valid(now) || grant.is_retired(now);
+        let verified = self.check_by(bundle, pae, body, counts)?;
+        // What a retired key signed counts by its place, which is known only now.
+        self.standing(verified)
+    }
+
+    /// The same without the signers that count by no grant.
+    fn standing(
+        &self,
+        mut verified: Verified<Statement>,
+    ) -> Result<Verified<Statement>, VerifyError> {
+        let mut outside = None;
+        let places = verified.logged().to_vec();
+        verified.retain_signers(|signer| {
+            let Some(key) = self.trust.key(&signer.key) else { return true };
+            let mut grants = key.grants().iter();
+            let counts = grants.any(|grant| grant.counts(self.now, signer.key, &places));
+            outside = if counts { outside } else { key.grants().first() };
+            counts
+        });
+        match outside {
+            Some(grant) if verified.signers().is_empty() => Err(outside_validity(grant)),
+            _ => Ok(verified),
+        }
     }
 
     /// The same for signers that were trusted once and no longer are: what they said stands against
@@ -81,7 +105,8 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Option<Verified<Statement>> {
-        self.check_by(bundle, pae, body, Grant::has_lapsed).ok()
+        let now = self.now;
+        self.check_by(bundle, pae, body, |grant| grant.has_lapsed(now)).ok()
     }
 
     fn check_by(
@@ -89,7 +114,7 @@ impl<'t> Checker<'t> {
         bundle: &Bundle,
         pae: &[u8],
         body: Sha256,
-        holds: fn(&Grant, Timestamp) -> bool,
+        holds: impl Fn(&Grant) -> bool,
     ) -> Result<Verified<Statement>, VerifyError> {
         check_counts(bundle)?;
         let envelope = &bundle.envelope;
@@ -98,11 +123,10 @@ impl<'t> Checker<'t> {
             return Err(VerifyError::PayloadType { found });
         }
         let keys = self.signing_keys(envelope, pae);
-        let now = self.now;
-        let counts = |grants: &[Grant]| grants.iter().any(|grant| holds(grant, now));
+        let counts = |grants: &[Grant]| grants.iter().any(&holds);
         let Made { hands, signers, proven } = match &bundle.keyless {
             Some(received) if keys.iter().all(Option::is_none) => {
-                self.keyless(envelope, received, &bundle.entries, |grant| holds(grant, now))?
+                self.keyless(envelope, received, &bundle.entries, &holds)?
             }
             _ => {
                 let signers = signers(&keys, |key| counts(key.grants()))?;
@@ -355,14 +379,13 @@ fn signers(
         return Ok(signers);
     }
     let outside = keys.iter().flatten().flat_map(|key| key.grants()).next();
-    Err(outside.map_or(VerifyError::NoTrustedSignature, |grant| {
-        let window = grant.window();
-        VerifyError::OutsideValidity {
-            name: grant.name().into(),
-            from: window.from,
-            until: window.until,
-        }
-    }))
+    Err(outside.map_or(VerifyError::NoTrustedSignature, outside_validity))
+}
+
+fn outside_validity(grant: &Grant) -> VerifyError {
+    let window = grant.window();
+    let name = grant.name().into();
+    VerifyError::OutsideValidity { name, from: window.from, until: window.until }
 }
 
 /// By when a quorum of the witnesses of `origin` had seen this signature in the log, made with this

@@ -46,8 +46,9 @@ pub use sigstore::{
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
     CertifiedSigner, Custody, Demand, Demands, EndedError, FormerKey, Globs, Grant, LastGood,
-    MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError, Reach, Trust,
-    TrustError, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog, TrustedRoot, TrustedSigner,
-    TrustedVerifier, TrustedWitness, Whom, Window, Witnessed, Witnesses, WitnessesError,
+    MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError, Reach, StillCounts,
+    Trust, TrustError, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog, TrustedRoot,
+    TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window, Witnessed, Witnesses,
+    WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

@@ -18,7 +18,7 @@ use attest::{
     Checkpoint, CheckpointError, KeyId, Note, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
 };
 
-use crate::verified::Signer;
+use crate::verified::{Logged, Signer};
 pub use authority::{CertifiedSigner, TrustedAuthority, TrustedClock};
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
@@ -59,6 +59,19 @@ pub struct Grant {
     may: May,
     valid_from: Option<Timestamp>,
     valid_until: Option<Timestamp>,
+    still_counts: Option<StillCounts>,
+}
+
+/// What of a grant is left when it has run out: what a log held before.
+///
+/// Positions decide and not times (THREATS, rule 8): a time in a statement is a claim, and whoever
+/// has the key later can claim any.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StillCounts {
+    /// The log.
+    pub log: String,
+    /// The first position in it that no longer counts.
+    pub before: u64,
 }
 
 /// Where a key is kept, seen from the step whose statements it signs.
@@ -246,6 +259,26 @@ impl Grant {
     /// Whether the grant holds at `now`: from `validFrom` on, up to but without `validUntil`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.window().contains(now)
+    }
+
+    /// What still counts once it has run out, if anything does.
+    pub const fn still_counts(&self) -> Option<&StillCounts> {
+        self.still_counts.as_ref()
+    }
+
+    /// Whether the grant has run out by `now` and something may still count by it.
+    pub(crate) fn is_retired(&self, now: Timestamp) -> bool {
+        self.has_lapsed(now) && self.still_counts.is_some()
+    }
+
+    /// Whether the grant counts at `now` for what `key` signed and has these proven places: because
+    /// it is valid, or because it stood in the log before the key was retired.
+    pub(crate) fn counts(&self, now: Timestamp, key: KeyId, places: &[Logged]) -> bool {
+        let kept = |still: &StillCounts| {
+            let mut own = places.iter().filter(|place| place.key == key);
+            own.any(|place| place.origin == still.log && place.index < still.before)
+        };
+        self.is_valid(now) || (self.has_lapsed(now) && self.still_counts.as_ref().is_some_and(kept))
     }
 
     /// Whether the grant held before `now` and no longer does.

@@ -95,6 +95,11 @@ impl<T> Verified<T> {
         Self { content, body, signers, logged, unlogged, rekor: Vec::new(), times: Vec::new() }
     }
 
+    /// Leaves out signers that do not count.
+    pub(crate) fn retain_signers(&mut self, counts: impl FnMut(&Signer) -> bool) {
+        self.signers.retain(counts);
+    }
+
     /// The same with what Sigstore's logs and clocks prove.
     pub(crate) fn with_evidence(self, rekor: Vec<RekorEntry>, times: Vec<ProvenTime>) -> Self {
         Self { rekor, times, ..self }

@@ -49,19 +49,20 @@ impl<'t> Standing<'t> {
     /// it is about, and for nothing.
     pub(super) fn lapsed(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
         self.one_history(verified)?;
-        self.counts_by(verified, Grant::has_lapsed)
+        self.counts_by(verified, |grant, _| grant.has_lapsed(self.now))
     }
 
     /// Whether the statement counts, were there no second history of its log. More evidence can
     /// only turn this from no to yes.
     pub(super) fn counts(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
-        self.counts_by(verified, Grant::is_valid)
+        let places = verified.logged();
+        self.counts_by(verified, |grant, signer| grant.counts(self.now, signer.key, places))
     }
 
     fn counts_by(
         &self,
         verified: &Verified<Statement>,
-        holds: fn(&Grant, Timestamp) -> bool,
+        holds: impl Fn(&Grant, &Signer) -> bool,
     ) -> Result<Counted, Rejection> {
         if let Some(revocation) = self.negatives.of_attestation(&verified.body()) {
             return Err(Rejection::Revoked { index: revocation.index, by: revocation.body });
@@ -74,7 +75,7 @@ impl<'t> Standing<'t> {
                 revoked = Some(why);
                 continue;
             }
-            match self.in_scope(signer, verified.content(), holds) {
+            match self.in_scope(signer, verified.content(), |grant| holds(grant, signer)) {
                 Ok(names) => signers.extend(names),
                 Err(None) => {}
                 Err(Some(why)) => outside.push((signer.name.clone(), why)),
@@ -159,11 +160,11 @@ impl<'t> Standing<'t> {
         &self,
         signer: &Signer,
         statement: &Statement,
-        holds: fn(&Grant, Timestamp) -> bool,
+        holds: impl Fn(&Grant) -> bool,
     ) -> Result<Vec<Signer>, Option<OutOfScope>> {
         let mut names = Vec::new();
         let mut first = None;
-        for grant in self.grants(signer)?.into_iter().filter(|grant| holds(grant, self.now)) {
+        for grant in self.grants(signer)?.into_iter().filter(|grant| holds(grant)) {
             match grant.may().covers(statement) {
                 Ok(()) => names.push(Signer { name: grant.name().into(), ..signer.clone() }),
                 Err(why) => first = first.or(Some(why)),

@@ -27,9 +27,9 @@ use authorities::{
 };
 
 use super::{
-    Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, Trust,
-    TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom,
-    Window, Witnesses, WitnessesError,
+    Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, StillCounts,
+    Trust, TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness,
+    Whom, Window, Witnesses, WitnessesError,
 };
 
 /// The largest trust file that is read, in bytes.
@@ -307,6 +307,35 @@ pub enum TrustError {
         /// The name of the key.
         name: String,
     },
+    /// What should still count of a key names a log that the file does not have, or the key has no
+    /// end.
+    #[error(
+        "{}`stillCounts` of `{name}` needs a `validUntil`, and a log of the file: `{log}` is none",
+        at(place)
+    )]
+    NoSuchLog {
+        /// Where.
+        place: Place,
+        /// The name of the key.
+        name: String,
+        /// The log.
+        log: String,
+    },
+    /// Nobody in the file has this name.
+    #[error("the trust file has no key or signer `{name}`")]
+    NoSuchSigner {
+        /// The name.
+        name: String,
+    },
+    /// A key or signer has ended already, or cannot be retired so.
+    #[error(
+        "`{name}` has ended before that, or is no key: only of keys what a log held before may still \
+         count"
+    )]
+    Retired {
+        /// The name.
+        name: String,
+    },
     /// The key of a log is not a verifier key, or is called otherwise than the log.
     #[error("{}key of log `{origin}`: {source}", at(place))]
     LogKey {
@@ -478,7 +507,16 @@ struct KeyEntry {
     #[serde(default, deserialize_with = "given")]
     valid_until: Option<Timestamp>,
     #[serde(default, deserialize_with = "given")]
+    still_counts: Option<StillCountsEntry>,
+    #[serde(default, deserialize_with = "given")]
     custody: Option<CustodyEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StillCountsEntry {
+    log: Spanned<String>,
+    before: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -613,7 +651,15 @@ struct WrittenKey<'a> {
     valid_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still_counts: Option<WrittenStillCounts<'a>>,
     custody: &'static str,
+}
+
+#[derive(Serialize)]
+struct WrittenStillCounts<'a> {
+    log: &'a str,
+    before: u64,
 }
 
 #[derive(Serialize)]
@@ -698,11 +744,11 @@ impl Trust {
         let mut trust = Self::empty();
         expect(&document.api_version, "apiVersion", API_VERSION)?;
         expect(&document.kind, "kind", KIND)?;
-        for key in document.keys {
-            trust.enter_key(key)?;
-        }
         for log in document.logs {
             trust.enter_log(log)?;
+        }
+        for key in document.keys {
+            trust.enter_key(key)?;
         }
         for verifier in document.verifiers {
             trust.enter_verifier(&verifier.id, &verifier.key)?;
@@ -772,8 +818,49 @@ impl Trust {
             may: may_entry(may),
             valid_from: window.from,
             valid_until: window.until,
+            still_counts: None,
             custody: custody_entry(custody),
         })?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Ends the grant called `name`, of a key or of any other signer, at `until`. What a log of the
+    /// file held of a key before may still count. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// [`TrustError::NoSuchSigner`] when nobody has the name, [`TrustError::NeverValid`] when the
+    /// grant would end before it begins, [`TrustError::NoSuchLog`], and [`TrustError::Retired`] when
+    /// it had ended already, or is no key's and something should still count.
+    pub fn retire(
+        &mut self,
+        name: &str,
+        until: Timestamp,
+        still: Option<StillCounts>,
+    ) -> Result<(), TrustError> {
+        let place = Place::default();
+        if let Some(still) = &still
+            && self.log(&still.log).is_none()
+        {
+            let (name, log) = (name.into(), still.log.clone());
+            return Err(TrustError::NoSuchLog { place, name, log });
+        }
+        let is_key = self.named(name).is_some();
+        let grants = self.keys.iter_mut().flat_map(|key| &mut key.grants);
+        let grants = grants.chain(self.signers.iter_mut().map(|signer| &mut signer.grant));
+        let mut grants = grants.chain(self.certified.iter_mut().map(|signer| &mut signer.grant));
+        let grant = grants.find(|grant| grant.name == name);
+        let grant = grant.ok_or_else(|| TrustError::NoSuchSigner { name: name.into() })?;
+        // Nobody gets back what had ended, and no entry is ended where it does not count anyway.
+        let ended = grant.valid_until.is_some_and(|before| before < until);
+        if ended || (still.is_some() && !is_key) {
+            return Err(TrustError::Retired { name: name.into() });
+        }
+        if grant.valid_from.is_some_and(|from| from >= until) {
+            return Err(TrustError::NeverValid { place, name: name.into() });
+        }
+        grant.valid_until = Some(until);
+        grant.still_counts = still;
         self.seal();
         Ok(())
     }
@@ -926,7 +1013,14 @@ impl Trust {
         let key = parse_key(&entry.spki, &name)?;
         let custody = parse_custody(entry.custody);
         let (from, until) = (entry.valid_from, entry.valid_until);
-        let grant = parse_grant(name.clone(), entry.may, from, until, place)?;
+        let mut grant = parse_grant(name.clone(), entry.may, from, until, place)?;
+        if let Some(still) = &entry.still_counts {
+            let log = text(&still.log, "log")?.to_owned();
+            if self.log(&log).is_none() || until.is_none() {
+                return Err(TrustError::NoSuchLog { place: self::place(&still.log), name, log });
+            }
+            grant.still_counts = Some(StillCounts { log, before: still.before });
+        }
         match self.keys.iter_mut().find(|known| known.key == key) {
             Some(known) if known.owner == owner && known.custody == custody => {
                 known.grants.push(grant);
@@ -1103,7 +1197,8 @@ fn parse_grant(
     {
         return Err(TrustError::NeverValid { place, name });
     }
-    Ok(Grant { name, may: parse_may(may)?, valid_from: from, valid_until: until })
+    let may = parse_may(may)?;
+    Ok(Grant { name, may, valid_from: from, valid_until: until, still_counts: None })
 }
 
 /// What takes effect by its place in a register is found there by the key that signed it.
@@ -1302,6 +1397,10 @@ fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
         may: written_may(&grant.may),
         valid_from: grant.valid_from,
         valid_until: grant.valid_until,
+        still_counts: grant
+            .still_counts
+            .as_ref()
+            .map(|still| WrittenStillCounts { log: &still.log, before: still.before }),
         custody: key.custody.as_str(),
     }
 }

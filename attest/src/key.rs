@@ -706,6 +706,8 @@ mod tests {
             ("good", good.clone(), true),
             ("one byte more", [good.clone(), vec![0]].concat(), false),
             ("not on the curve", off_curve, false),
+            ("the point at infinity", [SPKI_P256, &[0; 65]].concat(), false),
+            ("a point of zeros", [SPKI_P256, &[4], &[0; 64]].concat(), false),
             ("compressed form", compressed, false),
             ("weak Ed25519", [SPKI_ED25519, &identity].concat(), false),
             ("empty", Vec::new(), false),

@@ -98,15 +98,15 @@ pub fn read_root(path: &Path) -> Result<SigstoreRoot, Error> {
     SigstoreRoot::parse(&text).map_err(|source| Error::TrustedRoot { path: path.into(), source })
 }
 
-/// Whether one of the bundles is a signature over an artifact's own bytes, and no statement.
-pub fn any_message(bundles: &[PathBuf]) -> Result<bool, Error> {
+/// The bundles that are signatures over an artifact's own bytes, and those that are not.
+pub fn messages(bundles: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+    let (mut messages, mut others) = (Vec::new(), Vec::new());
     for path in bundles {
         let found = SigstoreBundle::parse(&home::read(path)?);
-        if found.is_ok_and(|bundle| !bundle.is_statement()) {
-            return Ok(true);
-        }
+        let is_message = found.is_ok_and(|bundle| !bundle.is_statement());
+        if is_message { &mut messages } else { &mut others }.push(path.clone());
     }
-    Ok(false)
+    Ok((messages, others))
 }
 
 /// Whether every bundle is a signature over the artifact by a signer of `trust`.
@@ -115,7 +115,7 @@ pub fn verify(
     bundles: &[PathBuf],
     trust: &Trust,
     cx: &Context<'_>,
-) -> Result<Box<dyn Answer>, Error> {
+) -> Result<Signatures, Error> {
     let artifact = cx.resolve(target)?;
     let mut signatures = Vec::new();
     for path in bundles {
@@ -128,7 +128,7 @@ pub fn verify(
     let verified = !signatures.is_empty() && signatures.iter().all(|one| one.verified);
     let name = target.name();
     let version = "assay/signatures/v1";
-    Ok(Box::new(Signatures { version, artifact, name, verified, signatures }))
+    Ok(Signatures { version, artifact, name, verified, signatures })
 }
 
 fn one(
@@ -153,7 +153,7 @@ fn one(
 /// What came of the bundles.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Signatures {
+pub struct Signatures {
     version: &'static str,
     artifact: ArtifactId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,13 +330,25 @@ impl Answer for Signatures {
     fn draw(&self, page: &mut Page) {
         let name = self.name.as_deref().unwrap_or("artifact");
         page.put(Tone::Strong, name).text("  ").put(Tone::Faint, self.artifact).end();
-        for signature in &self.signatures {
-            signature.draw(page);
-        }
+        self.draw_each(page);
     }
 
     fn json(&self) -> serde_json::Result<String> {
         to_json(self)
+    }
+}
+
+impl Signatures {
+    /// Whether every one of them is good.
+    pub const fn verified(&self) -> bool {
+        self.verified
+    }
+
+    /// Draws what came of each, without the artifact.
+    pub fn draw_each(&self, page: &mut Page) {
+        for signature in &self.signatures {
+            signature.draw(page);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub use chain::{ChainError, MAX_ROOTS, Usage};
 pub use clock::{ClockError, TimestampAuthority};
 pub use name::{NameError, NameKind, NameRule};
 
-pub(crate) use chain::{Leaf, check};
+pub(crate) use chain::{Leaf, check, weakness};
 pub(crate) use clock::time;
 
 use crate::error::VerifyError;

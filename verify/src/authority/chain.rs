@@ -13,7 +13,8 @@
 
 use std::time::Duration;
 
-use attest::{PublicKey, Sha256, Timestamp};
+use attest::certificate::CertificateError;
+use attest::{KeyError, PublicKey, Sha256, Timestamp};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage as ExtendedUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
@@ -89,7 +90,7 @@ pub enum ChainError {
     Usage(&'static str),
     /// The signer's key is of an algorithm that is not checked with here.
     #[error("the key in the signer's certificate: {0}")]
-    Key(attest::KeyError),
+    Key(KeyError),
     /// The certificate was issued to somebody else.
     #[error("the certificate was issued to {}, not to `{wanted}`", listed(names))]
     OtherIdentity {
@@ -169,6 +170,10 @@ pub(crate) fn check(
         return Err(ChainError::TooManyRoots(roots.len()));
     }
     let (first, others) = chain.split_first().ok_or(ChainError::NoPath("none is there".into()))?;
+    // By an Ed25519 key of small order anybody signs anything, and `webpki` would take it.
+    if others.iter().chain(intermediates).any(|der| weakness(der) == Some(KeyError::Weak)) {
+        return Err(ChainError::Path(KeyError::Weak.to_string()));
+    }
     let certificate = parsed(first)?;
     let is_authority = extension::<BasicConstraints>(&certificate)?.is_some_and(|found| found.ca);
     if is_authority {
@@ -234,6 +239,9 @@ fn anchors<'a>(
         let failed = |why: String| ChainError::Root { place: place + 1, why };
         let malformed = |error: &dyn std::fmt::Display| failed(format!("is malformed: {error}"));
         let parsed = Certificate::from_der(der).map_err(|error| malformed(&error))?;
+        if weakness(der) == Some(KeyError::Weak) {
+            return Err(failed(format!("has a key that cannot be used: {}", KeyError::Weak)));
+        }
         let body = parsed.tbs_certificate();
         if !window(body.validity()).is_some_and(|window| window.contains(time)) {
             ended = ended.or_else(|| Some(failed("is not valid at this time".into())));
@@ -307,6 +315,14 @@ impl Leaf {
             return Ok(());
         }
         Err(ChainError::OtherIdentity { wanted: wanted.into(), names })
+    }
+}
+
+/// What makes the key of a certificate one that is not signed with here; nothing when it is.
+pub(crate) fn weakness(der: &[u8]) -> Option<KeyError> {
+    match attest::certificate::public_key(der) {
+        Err(CertificateError::Key(error)) => Some(error),
+        _ => None,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Authorities, clocks and certified signers as the trust file spells them.
 
+use fixtures::authority::{extensions, to_pem};
 use verify::{Trust, Usage};
 
-use crate::support::Scene;
+use crate::support::{SIGNED, Scene, moment};
 
 #[test]
 fn what_is_no_trust_file() {
@@ -51,4 +52,35 @@ fn what_is_no_trust_file() {
     assert_ne!(none, good);
     let error = Trust::parse(&none).unwrap_err().to_string();
     assert!(error.contains("no `clocks`"), "{error}");
+}
+
+/// An Ed25519 key of small order: `01`, the neutral point, which signs anything for anybody.
+const WEAK: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00\x01";
+
+#[test]
+fn a_weak_key_makes_no_authority_and_no_signer() {
+    let scene = Scene::new();
+    let weak = [WEAK, &[0; 31]].concat();
+    let strong = fixtures::signing_key("strong").unwrap();
+    let cases = [("strong", strong.public().der(), true), ("weak", weak.as_slice(), false)];
+    for (name, spki, want) in cases {
+        let mut recipe = scene.recipe.clone();
+        recipe.extensions = vec![extensions::authority(true), extensions::certificate_signing()];
+        let der = scene.root.issue_for(spki, &recipe).unwrap();
+        let usage = Usage::CodeSigning;
+        let added = Trust::empty().add_authority("a", &to_pem(&[&der]), None, usage, &["now"]);
+        assert_eq!(added.is_ok(), want, "as a root, {name}: {added:?}");
+        // Between the signer and a good root.
+        let mut chain = scene.chain();
+        chain.push(der);
+        let trust = scene.trust(usage, &["clock"]);
+        let found = crate::support::said(&scene.bundle(&chain, &[moment(SIGNED)]), &trust);
+        assert_eq!(found == "builder", want, "between, {name}: {found}");
+        // The signer's own.
+        let own = scene.between.issue_for(spki, &scene.recipe).unwrap();
+        let chain = [own, scene.between.certificate().to_vec()];
+        let found = crate::support::said(&scene.bundle(&chain, &[moment(SIGNED)]), &trust);
+        let why = if want { "no signature by a trusted key" } else { "weak" };
+        assert!(found.contains(why), "its own, {name}: {found}");
+    }
 }

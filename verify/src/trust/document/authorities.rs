@@ -1,6 +1,6 @@
 //! Authorities, clocks and the signers that authorities certify, as the trust file spells them.
 
-use attest::certificate;
+use attest::{KeyError, certificate};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 use webpki::anchor_from_trusted_cert;
@@ -10,7 +10,7 @@ use super::{
     given, may_entry, parse_custody, parse_grant, parse_pattern, pattern_entry, place, room, text,
     unplaced, written_may,
 };
-use crate::authority::{NameKind, NameRule, TimestampAuthority, Usage};
+use crate::authority::{NameKind, NameRule, TimestampAuthority, Usage, weakness};
 use crate::trust::authority::NOW;
 use crate::trust::{CertifiedSigner, Custody, May, Trust, TrustedAuthority, TrustedClock, Window};
 
@@ -169,11 +169,15 @@ impl Trust {
         let roots = certificates(&entry.roots, &name)?;
         for der in &roots {
             let der = rustls_pki_types::CertificateDer::from(der.as_slice());
-            anchor_from_trusted_cert(&der).map_err(|error| TrustError::Certificates {
+            let failed = |message: String| TrustError::Certificates {
                 place: super::place(&entry.roots),
                 name: name.clone(),
-                message: error.to_string(),
-            })?;
+                message,
+            };
+            anchor_from_trusted_cert(&der).map_err(|error| failed(error.to_string()))?;
+            if let Some(error @ KeyError::Weak) = weakness(&der) {
+                return Err(failed(error.to_string()));
+            }
         }
         let between = entry.intermediates.as_ref();
         let intermediates = between.map(|pem| certificates(pem, &name)).transpose()?;

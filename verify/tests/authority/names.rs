@@ -124,7 +124,8 @@ fn one_signature_is_of_one_signer_with_one_owner() {
     let uri = || rule(NameKind::Uri, Pattern::exact(BUILDER));
     let broad = || rule(NameKind::Uri, Pattern::glob("spiffe://**"));
     let host = || rule(NameKind::Dns, Pattern::exact("a.example"));
-    let cases: [(&str, Vec<(&str, NameRule, &str)>, bool); 4] = [
+    type Case<'a> = (&'a str, Vec<(&'a str, NameRule, &'a str)>, bool);
+    let cases: [Case<'_>; 4] = [
         ("one rule", vec![("one", uri(), "team")], true),
         ("two rules, one owner", vec![("one", uri(), "team"), ("two", broad(), "team")], true),
         ("two owners", vec![("one", uri(), "team"), ("two", broad(), "others")], false),

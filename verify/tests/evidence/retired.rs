@@ -96,7 +96,8 @@ fn who_can_be_retired_and_how() {
     let good = trust(&scene);
     let unknown = StillCounts { log: "elsewhere.example".into(), before: 1 };
     type Want = fn(&TrustError) -> bool;
-    let cases: [(&str, &str, i64, Option<StillCounts>, Option<Want>); 4] = [
+    type Case<'a> = (&'a str, &'a str, i64, Option<StillCounts>, Option<Want>);
+    let cases: [Case<'_>; 4] = [
         ("a key", "trainer", 0, still(1), None),
         ("nobody", "trainers", 0, None, Some(|e| matches!(e, TrustError::NoSuchSigner { .. }))),
         (

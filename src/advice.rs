@@ -118,7 +118,7 @@ impl Error {
                 "give the `trusted_root.json` of the instance that signed".into()
             }
             Self::Signer(_) => "check the options that name the signer".into(),
-            Self::Pattern(_) => "write a value, `glob:…` or `regex:…`".into(),
+            Self::Pattern(_) => "write a value, `under:…`, `glob:…` or `regex:…`".into(),
             Self::Claim(_) => "write `--claim NAME=PATTERN`".into(),
             Self::NoSigner => {
                 "name `--certificate-identity` and `--certificate-oidc-issuer`, or `--key`".into()
@@ -485,6 +485,17 @@ fn for_addition(error: &TrustError) -> Option<String> {
         }
         TrustError::NoSuchRoot { .. } => {
             "add it first with `--sigstore`, or name another with `--instance`".into()
+        }
+        TrustError::NoSuchSigner { .. } | TrustError::Retired { .. } => {
+            "`assay trust list` shows whom it names and until when".into()
+        }
+        TrustError::NoSuchLog { .. } => "name a log of the trust file with `--log`".into(),
+        TrustError::NoClock { .. } => "name one with `--clock`".into(),
+        TrustError::NoSuchClock { .. } => {
+            "add it first with `--timestamp-authority`, or name another with `--clock`".into()
+        }
+        TrustError::NoSuchAuthority { .. } => {
+            "add it first with `--authority`, or name another with `--certified-by`".into()
         }
         TrustError::NeedsKey { .. } => "name the types with `--predicate`".into(),
         TrustError::NotWaived { .. } => "leave `--without certificate-log` out".into(),

@@ -221,7 +221,7 @@ fn model_signature() -> Vec<u8> {
     let key = fixtures::signing_key("alice").unwrap();
     let material = oms::Material::of_key(key.public());
     let envelope = Envelope::sign(attest::envelope::IN_TOTO, model_statement(), &[&key]).unwrap();
-    oms::Bundle { envelope, material }.to_json()
+    oms::Bundle { envelope, material, timestamps: Vec::new() }.to_json()
 }
 
 fn image_index() -> Vec<u8> {

@@ -127,6 +127,8 @@ impl FromStr for Algorithm {
 
 /// What names of keyless signers are hashed after; no SubjectPublicKeyInfo begins so.
 const KEYLESS: &[u8] = b"assay keyless signer v1\0";
+/// What names of certified signers are hashed after.
+const CERTIFIED: &[u8] = b"assay certified signer v1\0";
 
 /// The identity of a signer: the SHA-256 digest of a key's SubjectPublicKeyInfo in DER, or of a
 /// keyless signer's issuer and subject ([`KeyId::of_keyless`]).
@@ -139,6 +141,15 @@ impl KeyId {
     pub fn of_keyless(issuer: &str, subject: &str) -> Self {
         let length = (issuer.len() as u64).to_be_bytes();
         let parts = [KEYLESS, &length, issuer.as_bytes(), subject.as_bytes()];
+        Self(Sha256::of(&parts.concat()))
+    }
+
+    /// The identity of whoever the authority with the key `anchor` (the SHA-256 digest of its
+    /// SubjectPublicKeyInfo in DER) certified under `name`, a name of this kind: the SHA-256 digest
+    /// of a prefix of its own, the digest, the kind, a zero byte and the name. It outlives every
+    /// certificate.
+    pub fn of_certified(anchor: Sha256, kind: &str, name: &str) -> Self {
+        let parts = [CERTIFIED, anchor.as_bytes(), kind.as_bytes(), b"\0", name.as_bytes()];
         Self(Sha256::of(&parts.concat()))
     }
 
@@ -743,6 +754,8 @@ mod tests {
             ("good", good.clone(), true),
             ("one byte more", [good.clone(), vec![0]].concat(), false),
             ("not on the curve", off_curve, false),
+            ("the point at infinity", [SPKI_P256, &[0; 65]].concat(), false),
+            ("a point of zeros", [SPKI_P256, &[4], &[0; 64]].concat(), false),
             ("compressed form", compressed, false),
             ("weak Ed25519", [SPKI_ED25519, &identity].concat(), false),
             ("empty", Vec::new(), false),

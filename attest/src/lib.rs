@@ -33,6 +33,7 @@ pub mod resource;
 pub mod root;
 pub mod statement;
 pub mod tile;
+pub mod timestamp;
 pub mod tree;
 pub mod yaml;
 

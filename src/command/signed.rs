@@ -109,15 +109,15 @@ pub fn read_root(path: &Path) -> Result<SigstoreRoot, Error> {
     SigstoreRoot::parse(&text).map_err(|source| Error::TrustedRoot { path: path.into(), source })
 }
 
-/// Whether one of the bundles is a signature over an artifact's own bytes, and no statement.
-pub fn any_message(bundles: &[PathBuf]) -> Result<bool, Error> {
+/// The bundles that are signatures over an artifact's own bytes, and those that are not.
+pub fn messages(bundles: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+    let (mut messages, mut others) = (Vec::new(), Vec::new());
     for path in bundles {
         let found = SigstoreBundle::parse(&home::read(path)?);
-        if found.is_ok_and(|bundle| !bundle.is_statement()) {
-            return Ok(true);
-        }
+        let is_message = found.is_ok_and(|bundle| !bundle.is_statement());
+        if is_message { &mut messages } else { &mut others }.push(path.clone());
     }
-    Ok(false)
+    Ok((messages, others))
 }
 
 /// Whether every bundle is a signature over the artifact by a signer of `trust`.
@@ -126,7 +126,7 @@ pub fn verify(
     bundles: &[PathBuf],
     trust: &Trust,
     cx: &Context<'_>,
-) -> Result<Box<dyn Answer>, Error> {
+) -> Result<Signatures, Error> {
     let artifact = cx.resolve(target)?;
     let mut signatures = Vec::new();
     for path in bundles {
@@ -139,7 +139,7 @@ pub fn verify(
     let verified = !signatures.is_empty() && signatures.iter().all(|one| one.verified);
     let name = target.name();
     let version = "assay/signatures/v1";
-    Ok(Box::new(Signatures { version, artifact, name, verified, signatures }))
+    Ok(Signatures { version, artifact, name, verified, signatures })
 }
 
 fn one(
@@ -164,7 +164,7 @@ fn one(
 /// What came of the bundles.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Signatures {
+pub struct Signatures {
     version: &'static str,
     artifact: ArtifactId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -208,6 +208,16 @@ pub struct SignerView {
     issuer: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certified: Option<CertifiedView>,
+}
+
+/// The name that an authority certified.
+#[derive(Serialize)]
+struct CertifiedView {
+    kind: &'static str,
+    name: String,
+    authority: String,
 }
 
 #[derive(Serialize)]
@@ -277,6 +287,7 @@ impl Found {
             time: proven.time,
             by: match proven.by {
                 Clock::Log { .. } => "log",
+                Clock::Witnesses { .. } => "quorum of witnesses",
                 _ => "timestamp authority",
             },
         });
@@ -299,7 +310,26 @@ impl SignerView {
             subject: keyless.map(|keyless| keyless.subject.clone()),
             issuer: keyless.map(|keyless| keyless.issuer.clone()),
             claims: claims.map(|(claim, value)| (claim.as_str(), value.clone())).collect(),
+            certified: signer.certified.as_ref().map(|certified| CertifiedView {
+                kind: certified.kind.as_str(),
+                name: certified.name.clone(),
+                authority: certified.authority.clone(),
+            }),
         }
+    }
+
+    /// Whom to show: what somebody vouched for, or the key.
+    pub fn shown(&self) -> &str {
+        let certified = self.certified.as_ref().map(|certified| &certified.name);
+        self.subject.as_ref().or(certified).unwrap_or(&self.key)
+    }
+
+    /// The name that an instance or an authority vouched for, and which, if one did.
+    pub fn vouched(&self) -> Option<String> {
+        let certified = self.certified.as_ref();
+        let certified = certified.map(|found| format!("{} by {}", found.name, found.authority));
+        let keyless = self.subject.as_ref().zip(self.issuer.as_ref());
+        keyless.map(|(subject, issuer)| format!("{subject} by {issuer}")).or(certified)
     }
 }
 
@@ -311,13 +341,25 @@ impl Answer for Signatures {
     fn draw(&self, page: &mut Page) {
         let name = self.name.as_deref().unwrap_or("artifact");
         page.put(Tone::Strong, name).text("  ").put(Tone::Faint, self.artifact).end();
-        for signature in &self.signatures {
-            signature.draw(page);
-        }
+        self.draw_each(page);
     }
 
     fn json(&self) -> serde_json::Result<String> {
         to_json(self)
+    }
+}
+
+impl Signatures {
+    /// Whether every one of them is good.
+    pub const fn verified(&self) -> bool {
+        self.verified
+    }
+
+    /// Draws what came of each, without the artifact.
+    pub fn draw_each(&self, page: &mut Page) {
+        for signature in &self.signatures {
+            signature.draw(page);
+        }
     }
 }
 
@@ -328,9 +370,12 @@ impl Signature {
                 page.put(Tone::Good, "verified").text("  ").line(self.bundle.display());
                 for signer in signers {
                     page.put(Tone::Faint, "  signed by    ");
-                    page.line(signer.subject.as_ref().unwrap_or(&signer.key));
+                    page.line(signer.shown());
                     if let Some(issuer) = &signer.issuer {
                         page.put(Tone::Faint, "  issuer       ").line(issuer);
+                    }
+                    if let Some(certified) = &signer.certified {
+                        page.put(Tone::Faint, "  certified by ").line(&certified.authority);
                     }
                     for (claim, value) in &signer.claims {
                         page.put(Tone::Faint, format_args!("  {claim:<13}")).line(value);

@@ -1,8 +1,10 @@
 //! `assay trust`: whom this folder believes, and about what at most.
 
+mod certified;
 #[cfg(feature = "server")]
 mod export;
 mod keyless;
+mod retire;
 mod rotate;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +42,7 @@ enum TrustCommand {
     Add(Box<AddArgs>),
     List(ListArgs),
     Rotate(Box<rotate::RotateArgs>),
+    Retire(retire::RetireArgs),
     #[cfg(feature = "server")]
     Export(export::ExportArgs),
 }
@@ -60,12 +63,21 @@ Examples:
   assay trust add --signer release --instance public --owner release-team \\
       --issuer https://token.actions.githubusercontent.com \\
       --subject 'glob:https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*' \\
-      --claim runner=github-hosted --predicate https://slsa.dev/provenance/v1 --artifact 'app/*'")]
+      --claim runner=github-hosted --predicate https://slsa.dev/provenance/v1 --artifact 'app/*'
+  assay trust add --timestamp-authority tsa.pem --name clock
+  assay trust add --authority ca.pem --name corporate --clock clock
+  assay trust add --signer builder --certified-by corporate --owner ci-team \\
+      --san-uri under:spiffe://corp.example/ci --predicate https://slsa.dev/provenance/v1 \\
+      --artifact 'app/*'")]
 #[command(group = ArgGroup::new("who").args(["public", "signer"]).multiple(true))]
-#[command(group = ArgGroup::new("named").args(["public", "sigstore"]).multiple(true))]
+#[command(group = ArgGroup::new("voucher").args(["instance", "certified_by"]))]
+#[command(group = ArgGroup::new("timed").args(["public", "signer", "timestamp_authority"]).multiple(true))]
+#[command(group = ArgGroup::new("named").args(["public", "sigstore", "authority", "timestamp_authority"]).multiple(true))]
 struct AddArgs {
     /// The key: its public half in PEM, the name of a key in the `.assay` folder, or its URI
-    #[arg(value_name = "KEY", required_unless_present_any = ["log", "verifier", "sigstore", "signer"])]
+    #[arg(value_name = "KEY", required_unless_present_any = [
+        "log", "verifier", "sigstore", "signer", "authority", "timestamp_authority",
+    ])]
     public: Option<String>,
 
     /// What to call the key, or the instance, in policies and reports
@@ -93,11 +105,11 @@ struct AddArgs {
     stages: Vec<String>,
 
     /// From when on it is trusted
-    #[arg(long, value_name = "TIME", requires = "who")]
+    #[arg(long, value_name = "TIME", requires = "timed")]
     from: Option<Moment>,
 
     /// Until when it is trusted: `2027-03-01` or `365d`
-    #[arg(long, value_name = "TIME", requires = "who")]
+    #[arg(long, value_name = "TIME", requires = "timed")]
     until: Option<Moment>,
 
     /// Whether the steps it signs for can read the key
@@ -126,6 +138,9 @@ struct AddArgs {
 
     #[command(flatten)]
     keyless: keyless::KeylessArgs,
+
+    #[command(flatten)]
+    certified: certified::CertifiedArgs,
 }
 
 /// Show whom to believe about what
@@ -140,6 +155,7 @@ pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
             Ok(Box::new(Listing::of(&trust, cx.now)))
         }
         TrustCommand::Rotate(rotate) => Ok(Box::new(rotate.run(args.trust.as_deref(), cx)?)),
+        TrustCommand::Retire(retire) => Ok(Box::new(retire.run(args.trust.as_deref(), cx)?)),
         #[cfg(feature = "server")]
         TrustCommand::Export(export) => Ok(Box::new(export.run(args.trust.as_deref(), cx)?)),
     }
@@ -183,8 +199,11 @@ impl AddArgs {
                 trust.add_key(&name, &key, &owner, &may, window, custody).map_err(refused)?;
                 format!("key {name}")
             }
-            _ if self.keyless.is_some() => self.add_keyless(&mut trust, &path, cx)?,
-            _ => return Err(Error::NothingToTrust),
+            _ => match self.certified.add(self.name.as_deref(), self.window(cx)?, &mut trust)? {
+                Some(added) => added.map_err(refused)?,
+                None if self.keyless.is_some() => self.add_keyless(&mut trust, &path, cx)?,
+                None => return Err(Error::NothingToTrust),
+            },
         };
         home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
         #[cfg(feature = "server")]
@@ -204,6 +223,17 @@ impl AddArgs {
             let name = self.name.as_deref().unwrap_or("sigstore");
             trust.add_root(name, &root, demands).map_err(refused)?;
             return Ok(format!("sigstore instance {name}, trusted root {}", root.digest()));
+        }
+        if let (Some(name), Some((authority, rule))) =
+            (self.keyless.name(), self.certified.signer()?)
+        {
+            let owner = self.owner.as_deref().unwrap_or(name);
+            let (may, window) = (self.may().map_err(refused)?, self.window(cx)?);
+            let custody = self.custody();
+            let added =
+                trust.add_certified_signer(name, authority, &rule, owner, &may, window, custody);
+            added.map_err(refused)?;
+            return Ok(format!("signer {name}"));
         }
         let Some((name, instance, whom)) = self.keyless.signer()? else {
             return Err(Error::NothingToTrust);
@@ -315,6 +345,12 @@ struct Listing {
     sigstore: Vec<keyless::RootRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signers: Vec<keyless::SignerRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clocks: Vec<certified::ClockRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorities: Vec<certified::AuthorityRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certified: Vec<certified::CertifiedRow>,
 }
 
 #[derive(Serialize)]
@@ -333,7 +369,16 @@ struct KeyRow {
     valid_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still_counts: Option<Still>,
     valid: bool,
+}
+
+/// What of a key that has ended still counts.
+#[derive(Serialize)]
+struct Still {
+    log: String,
+    before: u64,
 }
 
 #[derive(Serialize)]
@@ -393,6 +438,13 @@ impl Listing {
                 .collect(),
             sigstore: trust.roots().iter().map(keyless::RootRow::of).collect(),
             signers: trust.signers().iter().map(|one| keyless::SignerRow::of(one, now)).collect(),
+            clocks: trust.clocks().iter().map(certified::ClockRow::of).collect(),
+            authorities: trust.authorities().iter().map(certified::AuthorityRow::of).collect(),
+            certified: trust
+                .certified_signers()
+                .iter()
+                .map(|one| certified::CertifiedRow::of(one, now))
+                .collect(),
         }
     }
 }
@@ -410,6 +462,9 @@ fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
         stages: grant.may().stages.list(),
         valid_from: grant.window().from,
         valid_until: grant.window().until,
+        still_counts: grant
+            .still_counts()
+            .map(|still| Still { log: still.log.clone(), before: still.before }),
         valid: grant.is_valid(now),
     };
     key.grants().iter().map(row).collect()
@@ -417,7 +472,12 @@ fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
 
 impl Answer for Listing {
     fn draw(&self, page: &mut Page) {
-        if self.keys.is_empty() && self.logs.is_empty() && self.sigstore.is_empty() {
+        if self.keys.is_empty()
+            && self.logs.is_empty()
+            && self.sigstore.is_empty()
+            && self.clocks.is_empty()
+            && self.authorities.is_empty()
+        {
             page.line("nobody is trusted");
             return;
         }
@@ -449,6 +509,9 @@ impl Answer for Listing {
         }
         self.sigstore.iter().for_each(|root| root.draw(page));
         self.signers.iter().for_each(|signer| signer.draw(page));
+        self.clocks.iter().for_each(|clock| clock.draw(page));
+        self.authorities.iter().for_each(|authority| authority.draw(page));
+        self.certified.iter().for_each(|signer| signer.draw(page));
     }
 
     fn json(&self) -> serde_json::Result<String> {
@@ -464,6 +527,10 @@ impl KeyRow {
         let predicates: Vec<String> =
             self.predicates.iter().map(|name| predicate_name::short(name).to_owned()).collect();
         let until = match (self.valid_until, self.valid) {
+            (_, false) if self.still_counts.is_some() => {
+                let before = self.still_counts.as_ref().map_or(0, |still| still.before);
+                format!("ended; before entry {before}")
+            }
             (Some(until), true) => until.to_string(),
             (_, false) => "not valid now".into(),
             (None, true) => "-".into(),

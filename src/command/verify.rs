@@ -24,8 +24,8 @@ use crate::target::Target;
 /// Ends with 0 if anything is believed, with 1 if nothing is. Whether that is enough to use the
 /// artifact is what `assay check` decides.
 ///
-/// A Sigstore bundle with a signature over the artifact's own bytes says nothing about it: then
-/// every bundle given must be good, and who signed is the answer.
+/// A Sigstore bundle with a signature over the artifact's own bytes says nothing about it: who signed
+/// is the answer, and every such bundle must be good.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     /// The artifact: a file, a folder, an OCI image layout or a digest
@@ -51,17 +51,26 @@ pub struct VerifyArgs {
 
 pub fn verify(args: &VerifyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     if let Some(trust) = args.signer.trust()? {
-        return signed::verify(&args.artifact, &args.bundles, &trust, cx);
+        let signatures = signed::verify(&args.artifact, &args.bundles, &trust, cx)?;
+        return Ok(Box::new(signatures));
     }
     let trust = cx.trust(args.trust.as_deref())?;
     if let Some(proof) = &args.proof {
         return proof::verify(&args.artifact, proof, &trust);
     }
-    if signed::any_message(&args.bundles)? {
-        return signed::verify(&args.artifact, &args.bundles, &trust, cx);
-    }
-    let (artifact, lineage) = lineage(&args.artifact, Direction::Up, &args.bundles, &trust, cx)?;
-    Ok(Box::new(Verification::of(artifact, args.artifact.name(), &lineage)))
+    // Each file is judged by what it is: a signature over bytes is part of no lineage.
+    let (messages, statements) = signed::messages(&args.bundles)?;
+    let signatures = match messages.as_slice() {
+        [] => None,
+        messages => Some(signed::verify(&args.artifact, messages, &trust, cx)?),
+    };
+    let signatures = match signatures {
+        Some(signatures) if statements.is_empty() => return Ok(Box::new(signatures)),
+        others => others,
+    };
+    let (artifact, lineage) = lineage(&args.artifact, Direction::Up, &statements, &trust, cx)?;
+    let believed = Verification::of(artifact, args.artifact.name(), &lineage);
+    Ok(Box::new(Verification { signatures, ..believed }))
 }
 
 /// The lineage of what was typed, from bundles if there are any, else from the register.
@@ -102,6 +111,9 @@ struct Verification {
     revoked: Option<RevokedView>,
     completeness: CompletenessView,
     trust: Sha256,
+    /// What came of signatures over the artifact's own bytes, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<signed::Signatures>,
 }
 
 #[derive(Serialize)]
@@ -220,6 +232,7 @@ impl Verification {
             }),
             completeness: lineage.completeness().into(),
             trust: lineage.trust(),
+            signatures: None,
         }
     }
 }
@@ -270,7 +283,8 @@ fn place(index: Option<u64>) -> String {
 
 impl Answer for Verification {
     fn exit(&self) -> Exit {
-        if self.believed.is_empty() { Exit::Denied } else { Exit::Success }
+        let signed = self.signatures.as_ref().is_none_or(signed::Signatures::verified);
+        if self.believed.is_empty() || !signed { Exit::Denied } else { Exit::Success }
     }
 
     fn draw(&self, page: &mut Page) {
@@ -289,7 +303,10 @@ impl Answer for Verification {
             let signers: Vec<String> = believed
                 .signers
                 .iter()
-                .map(|signer| format!("{} (of {})", signer.name, signer.owner))
+                .map(|signer| match signer.verified.vouched() {
+                    Some(whom) => format!("{} (of {}), {whom}", signer.name, signer.owner),
+                    None => format!("{} (of {})", signer.name, signer.owner),
+                })
                 .collect();
             page.text(format_args!("  {:<11}", place(believed.index)))
                 .text(believed.sentence())
@@ -310,6 +327,9 @@ impl Answer for Verification {
                     .end();
             }
             page.put(Tone::Faint, format_args!("             {}", rejected.body)).end();
+        }
+        if let Some(signatures) = &self.signatures {
+            signatures.draw_each(page);
         }
         page.put(Tone::Faint, self.completeness.sentence()).end();
     }

@@ -456,6 +456,24 @@ class Certificates(Case):
                     count += 1
         self.assertEqual(count, 6)
 
+    def test_an_authority_of_the_trust_file_vouches_for_whom_it_names(self):
+        private, _ = self.key("p256")
+        self.sign_by_them_with(
+            private, self.pem("leaf", self.signer(private)), self.pem("middle", self.middle)
+        )
+        trust = self.folder / "trust.yaml"
+        add = lambda *words: assay("trust", "--trust", trust, "add", *words)
+        add("--authority", self.pem("root", self.root), "--name", "corporate", "--clock", "now")
+        model = ["--predicate", "https://model_signing/signature/v1.0"]
+        named = [("a", "other@example.test", model), ("b", "signer@example.test", ["--step", "x"])]
+        command = ["model", "verify", self.model, "--signature", self.signature, "--trust", trust]
+        assay(*command, status=1)
+        for name, address, may in [*named, ("c", "signer@example.test", model)]:
+            self.assertFalse(assay(*command, status=1)["verified"])
+            signer = ["--signer", name, "--certified-by", "corporate", "--owner", "team"]
+            add(*signer, "--san-email", address, "--artifact", "*", *may)
+        self.assertEqual(assay(*command)["signers"][0]["owner"], "team")
+
     def test_what_certificates_are_not_good_for(self):
         private, _ = self.key("p256")
         root, middle = self.pem("root", self.root), self.pem("middle", self.middle)

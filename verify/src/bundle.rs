@@ -16,12 +16,13 @@ use attest::{
     Timestamp, Verifier,
 };
 
+use crate::authority::{Certified, Presented, certified};
 use crate::error::VerifyError;
 use crate::merkle::{leaf_hash, verify_inclusion};
 use crate::sigstore::{
     Keyless, Proven, SigstoreArtifact, SigstoreBundle, SigstoreBundleError, keyless,
 };
-use crate::trust::{Grant, Trust, TrustedKey, TrustedSigner};
+use crate::trust::{CertifiedSigner, Grant, Trust, TrustedKey, TrustedSigner};
 use crate::verified::{Content, Logged, Signer, Unlogged, Verified};
 
 /// How many opened checkpoints a [`Checker`] remembers; beyond that each is opened again.
@@ -69,7 +70,31 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Result<Verified<Statement>, VerifyError> {
-        self.check_by(bundle, pae, body, Grant::is_valid)
+        let now = self.now;
+        let counts = |grant: &Grant| grant.is_valid(now) || grant.is_retired(now);
+        let verified = self.check_by(bundle, pae, body, counts)?;
+        // What a retired key signed counts by its place, which is known only now.
+        self.standing(verified)
+    }
+
+    /// The same without the signers that count by no grant.
+    fn standing(
+        &self,
+        mut verified: Verified<Statement>,
+    ) -> Result<Verified<Statement>, VerifyError> {
+        let mut outside = None;
+        let places = verified.logged().to_vec();
+        verified.retain_signers(|signer| {
+            let Some(key) = self.trust.key(&signer.key) else { return true };
+            let mut grants = key.grants().iter();
+            let counts = grants.any(|grant| grant.counts(self.now, signer.key, &places));
+            outside = if counts { outside } else { key.grants().first() };
+            counts
+        });
+        match outside {
+            Some(grant) if verified.signers().is_empty() => Err(outside_validity(grant)),
+            _ => Ok(verified),
+        }
     }
 
     /// The same for signers that were trusted once and no longer are: what they said stands against
@@ -80,7 +105,8 @@ impl<'t> Checker<'t> {
         pae: &[u8],
         body: Sha256,
     ) -> Option<Verified<Statement>> {
-        self.check_by(bundle, pae, body, Grant::has_lapsed).ok()
+        let now = self.now;
+        self.check_by(bundle, pae, body, |grant| grant.has_lapsed(now)).ok()
     }
 
     fn check_by(
@@ -88,7 +114,7 @@ impl<'t> Checker<'t> {
         bundle: &Bundle,
         pae: &[u8],
         body: Sha256,
-        holds: fn(&Grant, Timestamp) -> bool,
+        holds: impl Fn(&Grant) -> bool,
     ) -> Result<Verified<Statement>, VerifyError> {
         check_counts(bundle)?;
         let envelope = &bundle.envelope;
@@ -97,11 +123,10 @@ impl<'t> Checker<'t> {
             return Err(VerifyError::PayloadType { found });
         }
         let keys = self.signing_keys(envelope, pae);
-        let now = self.now;
-        let counts = |grants: &[Grant]| grants.iter().any(|grant| holds(grant, now));
+        let counts = |grants: &[Grant]| grants.iter().any(&holds);
         let Made { hands, signers, proven } = match &bundle.keyless {
             Some(received) if keys.iter().all(Option::is_none) => {
-                self.keyless(envelope, received, |grant| holds(grant, now))?
+                self.keyless(envelope, received, &bundle.entries, &holds)?
             }
             _ => {
                 let signers = signers(&keys, |key| counts(key.grants()))?;
@@ -132,6 +157,7 @@ impl<'t> Checker<'t> {
         &self,
         envelope: &Envelope,
         received: &[u8],
+        entries: &[LogEntry],
         holds: impl Fn(&Grant) -> bool,
     ) -> Result<Made<'t>, VerifyError> {
         let failed = |error: SigstoreBundleError| VerifyError::SigstoreBundle(error);
@@ -139,9 +165,59 @@ impl<'t> Checker<'t> {
         if !bundle.holds(envelope) {
             return Err(VerifyError::OtherEnvelope);
         }
+        let refused = match self.certified(envelope, &bundle, entries, &holds) {
+            Ok(Some(made)) => return Ok(made),
+            Ok(None) if self.trust.roots().is_empty() && !self.trust.authorities().is_empty() => {
+                return Err(VerifyError::UnknownIssuer);
+            }
+            Ok(None) => None,
+            Err(error) if self.trust.roots().is_empty() => return Err(error),
+            Err(error) => Some(error),
+        };
+        self.by_instance(&bundle, holds).map_err(|error| refused.unwrap_or(error))
+    }
+
+    /// Who signed, if an authority of the trust file issued the certificate.
+    fn certified(
+        &self,
+        envelope: &Envelope,
+        bundle: &SigstoreBundle,
+        entries: &[LogEntry],
+        holds: impl Fn(&Grant) -> bool,
+    ) -> Result<Option<Made<'t>>, VerifyError> {
+        let (chain, pae) = (bundle.chain(), envelope.pae());
+        let Some(certificate) = chain.first() else { return Ok(None) };
+        let witnessed = |origin: &str| {
+            let times = entries.iter().filter_map(|entry| {
+                witnessed(self.trust, origin, entry, &pae, bundle.signature(), certificate)
+            });
+            times.min()
+        };
+        let presented = Presented {
+            chain: &chain,
+            signature: bundle.signature(),
+            timestamps: &bundle.timestamps(),
+            witnessed: &witnessed,
+        };
+        let Some(found) = certified(&presented, self.trust, self.now, holds)? else {
+            return Ok(None);
+        };
+        found.key.verify(&pae, bundle.signature()).map_err(|_| VerifyError::NoTrustedSignature)?;
+        let by = By::Certificate(certificate.clone());
+        let hand = Hand { id: found.signer.key, by, counts: true };
+        let proven = Proven { times: found.times, ..Proven::default() };
+        Ok(Some(Made { hands: vec![Some(hand)], signers: vec![found.signer], proven }))
+    }
+
+    /// Who signed, if a Sigstore instance of the trust file vouches for it.
+    fn by_instance(
+        &self,
+        bundle: &SigstoreBundle,
+        holds: impl Fn(&Grant) -> bool,
+    ) -> Result<Made<'t>, VerifyError> {
         let artifact = bundle.first_subject().ok_or(VerifyError::NoSubject)?;
         let artifact = SigstoreArtifact::Digest(artifact);
-        let (signer, proven) = keyless(&bundle, artifact, self.trust, self.now, holds)?;
+        let (signer, proven) = keyless(bundle, artifact, self.trust, self.now, holds)?;
         let certificate = bundle.certificate().unwrap_or_default().to_vec();
         let hand = Hand { id: signer.key, by: By::Certificate(certificate), counts: true };
         Ok(Made { hands: vec![Some(hand)], signers: vec![signer], proven })
@@ -303,14 +379,35 @@ fn signers(
         return Ok(signers);
     }
     let outside = keys.iter().flatten().flat_map(|key| key.grants()).next();
-    Err(outside.map_or(VerifyError::NoTrustedSignature, |grant| {
-        let window = grant.window();
-        VerifyError::OutsideValidity {
-            name: grant.name().into(),
-            from: window.from,
-            until: window.until,
-        }
-    }))
+    Err(outside.map_or(VerifyError::NoTrustedSignature, outside_validity))
+}
+
+fn outside_validity(grant: &Grant) -> VerifyError {
+    let window = grant.window();
+    let name = grant.name().into();
+    VerifyError::OutsideValidity { name, from: window.from, until: window.until }
+}
+
+/// By when a quorum of the witnesses of `origin` had seen this signature in the log, made with this
+/// certificate. What is not proven in every respect proves nothing.
+fn witnessed(
+    trust: &Trust,
+    origin: &str,
+    entry: &LogEntry,
+    pae: &[u8],
+    signature: &[u8],
+    certificate: &[u8],
+) -> Option<Timestamp> {
+    let proof = entry.proof.as_ref()?;
+    Checkpoint::claimed_origin(&proof.checkpoint).filter(|claimed| *claimed == origin)?;
+    let (checkpoint, witnessed) = trust.log(origin)?.open(&proof.checkpoint).ok()?;
+    included(&checkpoint, proof, &entry.leaf).ok()?;
+    let leaf = Leaf::parse(&entry.leaf).ok()?;
+    let is_by = matches!(leaf.verifier(), Verifier::Certificate(logged) if logged == certificate);
+    if !is_by || leaf.signature() != signature || !leaf.covers(pae) {
+        return None;
+    }
+    Timestamp::from_second(i64::try_from(witnessed.by()?).ok()?).ok()
 }
 
 /// The checkpoint in `note`, as the trusted log `origin` signed it and enough of its witnesses
@@ -354,7 +451,7 @@ pub(crate) fn included(
 impl Signer {
     pub(crate) fn of(key: &TrustedKey, name: &str) -> Self {
         let (owner, custody) = (key.owner().into(), key.custody());
-        Self { key: key.id(), name: name.into(), owner, custody, keyless: None }
+        Self { key: key.id(), name: name.into(), owner, custody, keyless: None, certified: None }
     }
 
     pub(crate) fn keyless(signer: &TrustedSigner, keyless: Keyless) -> Self {
@@ -364,6 +461,18 @@ impl Signer {
             owner: signer.owner().into(),
             custody: signer.custody(),
             keyless: Some(keyless),
+            certified: None,
+        }
+    }
+
+    pub(crate) fn certified(signer: &CertifiedSigner, anchor: Sha256, who: Certified) -> Self {
+        Self {
+            key: KeyId::of_certified(anchor, who.kind.as_str(), &who.name),
+            name: signer.grant().name().into(),
+            owner: signer.owner().into(),
+            custody: signer.custody(),
+            keyless: None,
+            certified: Some(who),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use attest::{Sha256, Timestamp};
 
+use crate::authority::AuthorityError;
 use crate::merkle::ProofError;
 use crate::sigstore::{SigstoreBundleError, SigstoreError};
 
@@ -42,6 +43,29 @@ pub enum VerifyError {
         /// The issuer that vouched for it.
         issuer: String,
     },
+    /// A certificate holds under an authority, and the trust file names nobody like it.
+    #[error(
+        "certified by {authority} as {}, and the trust file names nobody like that",
+        listed(names)
+    )]
+    NoTrustedCertificate {
+        /// The names in the certificate.
+        names: Vec<String>,
+        /// The authority, by its name in the trust file.
+        authority: String,
+    },
+    /// An authority of the trust file knows who issued the certificate, and does not vouch for it.
+    #[error("{source} (under the authority `{name}`)")]
+    Authority {
+        /// The authority, by its name in the trust file.
+        name: String,
+        /// What is wrong under it.
+        source: AuthorityError,
+    },
+    /// The bundle has a certificate, and the trust file names neither an instance nor an authority
+    /// that knows who issued it.
+    #[error("no authority of the trust file knows who issued the certificate")]
+    UnknownIssuer,
     /// Signers of the trust file with different owners match one certificate.
     #[error(
         "`{one}` and `{other}` of the trust file both match the signer, and have different owners"
@@ -164,6 +188,11 @@ pub enum VerifyError {
         /// Its position.
         index: u64,
     },
+}
+
+fn listed(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "nobody by name".into() } else { names.join(", ") }
 }
 
 fn window(from: Option<Timestamp>, until: Option<Timestamp>) -> String {

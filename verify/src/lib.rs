@@ -5,6 +5,7 @@
 //! no clock: bundles, leaves, the text of the trust file and `now` are arguments. What is
 //! rejected is data in the answer, never a reason to stop looking.
 
+mod authority;
 mod bundle;
 mod contains;
 mod error;
@@ -21,6 +22,10 @@ mod trace;
 mod trust;
 mod verified;
 
+pub use authority::{
+    AuthorityError, Certified, ChainError, ClockError, MAX_ROOTS, NameError, NameKind, NameRule,
+    TimestampAuthority, Usage,
+};
 pub use bundle::verify;
 pub use error::VerifyError;
 pub use follow::{FollowError, Followed, Follower, MAX_NEGATIVES};
@@ -29,8 +34,7 @@ pub use lineage::{
     Unexplored, WhyUnexplored,
 };
 pub use model::{
-    Authority, ChainError, Comparison, KeylessScope, MAX_ROOTS, ModelRejection, compare,
-    verify_keyless_model, verify_model,
+    Authority, Comparison, KeylessScope, ModelRejection, compare, verify_keyless_model, verify_model,
 };
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;
@@ -43,9 +47,10 @@ pub use sigstore::{
 };
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, Demand, Demands, EndedError, FormerKey, Globs, Grant, LastGood, MAX_TRUST_BYTES, May,
-    Names, OpenError, OutOfScope, Place, QuorumError, Reach, Trust, TrustError, TrustedKey,
-    TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window,
-    Witnessed, Witnesses, WitnessesError,
+    CertifiedSigner, Custody, Demand, Demands, EndedError, FormerKey, Globs, Grant, LastGood,
+    MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError, Reach, StillCounts,
+    Trust, TrustError, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog, TrustedRoot,
+    TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window, Witnessed, Witnesses,
+    WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

@@ -2,20 +2,20 @@
 //!
 //! [`verify_model`] decides whose signature it is and what it says; [`compare`] holds what it says
 //! against what is there. Nothing of a payload is read before the signature over it was checked.
-//! Time is an argument: a key or certificate is judged at `now`, because nothing in a bundle that
-//! is signed by a key or a certificate proves an earlier time.
+//! Time is an argument: a key, and a certificate under a root that is named by itself, is judged at
+//! `now`. A certificate under an authority of the trust file is judged at the time that the
+//! authority's clocks prove, as the authority's entry says.
 
-mod chain;
 mod compare;
 mod keyless;
 
 use attest::oms::{Bundle, Material, Model};
 use attest::{KeyId, PublicKey, Sha256, Statement, Timestamp};
 
-pub use chain::{ChainError, MAX_ROOTS};
 pub use compare::{Comparison, compare};
 pub use keyless::{KeylessScope, verify_keyless_model};
 
+use crate::authority::{ChainError, Presented, Usage, certified, check};
 use crate::error::VerifyError;
 use crate::trust::{Custody, Grant, OutOfScope, Trust, TrustedKey};
 use crate::verified::{Signer, Verified};
@@ -107,11 +107,12 @@ pub fn verify_model(
         }
         legacy.as_deref().is_some_and(holds).then_some(Encoding::Legacy)
     };
+    let mut times = Vec::new();
     let (signer, encoding, scope) = match (authority, &bundle.material) {
         (Authority::Trust(trust), Material::Key { .. }) => {
             let (key, encoding) = trusted(trust, &made)?;
             let name = valid(key, now)?.name().to_owned();
-            (Signer::of(key, &name), encoding, Some(key))
+            (Signer::of(key, &name), encoding, Some(trust))
         }
         (Authority::Keys(keys), Material::Key { .. }) => {
             let found = keys.iter().find_map(|key| Some((key, made(key)?)));
@@ -119,15 +120,31 @@ pub fn verify_model(
             (by_itself(key.id(), key.id().to_string(), key.id().to_string()), encoding, None)
         }
         (Authority::Roots { roots, identity }, Material::Chain(chain)) => {
-            let leaf = chain::check(chain, roots, identity, now)?;
+            let leaf = check(chain, roots, &[], Usage::CodeSigningIfAny, now)?;
+            if let Some(wanted) = identity {
+                leaf.is(wanted)?;
+            }
             let encoding = made(&leaf.key).ok_or(VerifyError::NoTrustedSignature)?;
             // Whoever issued and whoever it was issued to, together (THREATS, rule 2).
             let owner = format!("{} by {}", leaf.subject, leaf.issuer);
-            let name = leaf.names.first().unwrap_or(&leaf.subject).clone();
+            let name = leaf.names.first().map_or(&leaf.subject, |name| &name.text).clone();
             (by_itself(leaf.key.id(), name, owner), encoding, None)
         }
         (Authority::Roots { .. }, Material::Key { .. }) => {
             return Err(ModelRejection::NotByCertificate);
+        }
+        (Authority::Trust(trust), Material::Chain(chain)) if !trust.authorities().is_empty() => {
+            let presented = Presented {
+                chain,
+                signature: &signature.sig,
+                timestamps: &bundle.timestamps,
+                witnessed: &|_| None,
+            };
+            let found = certified(&presented, trust, now, |grant| grant.is_valid(now))?;
+            let found = found.ok_or(VerifyError::UnknownIssuer)?;
+            let encoding = made(&found.key).ok_or(VerifyError::NoTrustedSignature)?;
+            times = found.times;
+            (found.signer, encoding, Some(trust))
         }
         (Authority::Trust(_) | Authority::Keys(_), Material::Chain(_)) => {
             return Err(ModelRejection::NotByKey);
@@ -139,11 +156,12 @@ pub fn verify_model(
     if encoding == Encoding::Legacy && !model.is_legacy() {
         return Err(VerifyError::NoTrustedSignature.into());
     }
-    if let Some(key) = scope {
+    if let Some(trust) = scope {
         let statement = Statement::parse(payload).map_err(|error| rejected(error.to_string()))?;
-        in_scope(key, &statement, now)?;
+        in_scope(&trust.grants_of(&signer), &statement, now)?;
     }
-    Ok(Verified::new(model, Sha256::of(&pae), vec![signer], Vec::new(), Vec::new()))
+    let verified = Verified::new(model, Sha256::of(&pae), vec![signer], Vec::new(), Vec::new());
+    Ok(verified.with_evidence(Vec::new(), times))
 }
 
 /// What a signature is over.
@@ -175,9 +193,13 @@ fn valid(key: &TrustedKey, now: Timestamp) -> Result<&Grant, VerifyError> {
     })
 }
 
-fn in_scope(key: &TrustedKey, statement: &Statement, now: Timestamp) -> Result<(), ModelRejection> {
+fn in_scope(
+    grants: &[&Grant],
+    statement: &Statement,
+    now: Timestamp,
+) -> Result<(), ModelRejection> {
     let mut why = None;
-    for grant in key.grants().iter().filter(|grant| grant.is_valid(now)) {
+    for grant in grants.iter().filter(|grant| grant.is_valid(now)) {
         match grant.may().covers(statement) {
             Ok(()) => return Ok(()),
             Err(what) => why = Some((grant.name().to_owned(), what)),
@@ -191,5 +213,5 @@ fn in_scope(key: &TrustedKey, statement: &Statement, now: Timestamp) -> Result<(
 
 /// A signer that no trust file names: nobody says where the key is kept.
 const fn by_itself(key: KeyId, name: String, owner: String) -> Signer {
-    Signer { key, name, owner, custody: Custody::Shared, keyless: None }
+    Signer { key, name, owner, custody: Custody::Shared, keyless: None, certified: None }
 }

@@ -28,6 +28,7 @@ pub use root::{MAX_ROOT_BYTES, SigstoreRoot, SigstoreRootError};
 
 pub(crate) use check::Proven;
 
+use crate::authority::{Presented, certified};
 use crate::error::VerifyError;
 use crate::trust::{Grant, Trust, TrustedRoot};
 use crate::verified::{Content, Signer, Verified};
@@ -48,7 +49,20 @@ pub fn verify_sigstore(
     now: Timestamp,
 ) -> Result<Verified<Content>, VerifyError> {
     let (signers, proven) = if bundle.is_keyless() {
-        let (signer, proven) = keyless(bundle, artifact, trust, now, |one| one.is_valid(now))?;
+        let holds = |one: &Grant| one.is_valid(now);
+        let by_authority = match by_authority(bundle, artifact, trust, now) {
+            Err(error) if trust.roots().is_empty() => return Err(error),
+            found => found,
+        };
+        let (signer, proven) = match by_authority {
+            Ok(Some(found)) => found,
+            Ok(None) if trust.roots().is_empty() && !trust.authorities().is_empty() => {
+                return Err(VerifyError::UnknownIssuer);
+            }
+            Ok(None) => keyless(bundle, artifact, trust, now, holds)?,
+            // What an authority says of it comes before what strangers say.
+            Err(error) => keyless(bundle, artifact, trust, now, holds).map_err(|_| error)?,
+        };
         (vec![signer], proven)
     } else {
         by_key(bundle, artifact, trust, now)?
@@ -64,6 +78,30 @@ pub fn verify_sigstore(
     let Proven { entries, times } = proven;
     let verified = Verified::new(content, body, signers, Vec::new(), Vec::new());
     Ok(verified.with_evidence(entries, times))
+}
+
+/// Who signed, if an authority of the trust file issued the certificate, and what is proven about it.
+fn by_authority(
+    bundle: &SigstoreBundle,
+    artifact: SigstoreArtifact<'_>,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<Option<(Signer, Proven)>, VerifyError> {
+    let presented = Presented {
+        chain: &bundle.chain(),
+        signature: bundle.signature(),
+        timestamps: &bundle.timestamps(),
+        witnessed: &|_| None,
+    };
+    let Some(found) = certified(&presented, trust, now, |one| one.is_valid(now))? else {
+        return Ok(None);
+    };
+    match signed(bundle, artifact, &found.key) {
+        Some(true) => about(bundle, artifact)?,
+        Some(false) => return Err(VerifyError::NoTrustedSignature),
+        None => return Err(VerifyError::NeedsBytes),
+    }
+    Ok(Some((found.signer, Proven { times: found.times, ..Proven::default() })))
 }
 
 /// Who signed a keyless bundle, by the first of the signer's grants that `holds` takes, and what is

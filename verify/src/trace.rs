@@ -22,6 +22,7 @@ use attest::{
     Timestamp,
 };
 
+use crate::authority::{AuthorityError, ChainError};
 use crate::bundle::Checker;
 use crate::contains::contained;
 use crate::error::VerifyError;
@@ -30,7 +31,7 @@ use crate::lineage::{
     WhyUnexplored,
 };
 use crate::negatives::Negatives;
-use crate::trust::Trust;
+use crate::trust::{Trust, Window};
 use crate::verified::Verified;
 
 use self::standing::Standing;
@@ -60,6 +61,8 @@ pub struct Trace<'t> {
     asked: usize,
     supplied: BTreeSet<ArtifactId>,
     checks: usize,
+    /// In which no certificate that was judged by `now` begins or ends.
+    certificates: Window,
     /// Whether the trust file has signers that have run out.
     some_lapsed: bool,
     /// Every authentic statement by its body, with the evidence of all its bundles.
@@ -128,8 +131,10 @@ impl<'t> Trace<'t> {
             asked: 0,
             supplied: BTreeSet::new(),
             checks: 0,
+            certificates: Window::default(),
             some_lapsed: trust.keys().iter().any(|key| key.has_lapsed(now))
-                || trust.signers().iter().any(|signer| signer.grant().has_lapsed(now)),
+                || trust.signers().iter().any(|signer| signer.grant().has_lapsed(now))
+                || trust.certified_signers().iter().any(|signer| signer.grant().has_lapsed(now)),
             believed: BTreeMap::new(),
             lapsed: BTreeMap::new(),
             checked: BTreeMap::new(),
@@ -221,7 +226,7 @@ impl<'t> Trace<'t> {
 
         let mut lineage = Lineage::empty(self.root, self.direction, self.trust.digest());
         lineage.completeness = self.completeness();
-        lineage.holds = self.trust.window(self.now);
+        lineage.holds = self.trust.window(self.now).and(self.certificates);
         lineage.contains = self.contains.into_iter().collect();
         lineage.revoked = revoked::spread(negatives, &self.known, &attestations, &lineage.contains);
         lineage.artifacts = self.supplied;
@@ -240,7 +245,8 @@ impl<'t> Trace<'t> {
         }
         let trusted =
             |keyid: &str| keyid.parse::<KeyId>().is_ok_and(|id| self.trust.key(&id).is_some());
-        if bundle.keyless.is_some() && !self.trust.signers().is_empty() {
+        let vouched = !self.trust.signers().is_empty() || !self.trust.authorities().is_empty();
+        if bundle.keyless.is_some() && vouched {
             return 1;
         }
         let hinted = bundle.envelope.signatures.iter().filter_map(|one| one.keyid.as_deref());
@@ -253,6 +259,7 @@ impl<'t> Trace<'t> {
             Entry::Vacant(new) => {
                 self.checks += 1;
                 let found = self.checker.check(bundle, pae, body);
+                self.certificates = self.certificates.and(by_time(&found));
                 let why = found.as_ref().err().cloned().map(|why| {
                     let place = |log| self.checker.position(bundle, pae, body, log);
                     (why, self.standing.orders().and_then(place))
@@ -496,6 +503,22 @@ fn keep(
     match kept.get_mut(&body) {
         Some(known) => known.merge(&verified),
         None => drop(kept.insert(body, verified)),
+    }
+}
+
+/// The stretch around `now` in which a certificate that was judged by it stays what it is.
+fn by_time(found: &Result<Verified<Statement>, VerifyError>) -> Window {
+    match found {
+        Ok(verified) => {
+            let certified = verified.signers().iter().filter_map(|one| one.certified.as_ref());
+            let windows = certified.filter_map(|certified| certified.window);
+            windows.fold(Window::default(), Window::and)
+        }
+        Err(VerifyError::Authority {
+            source: AuthorityError::Chain(ChainError::NotYet { from, .. }),
+            ..
+        }) => Window { from: None, until: Some(*from) },
+        Err(_) => Window::default(),
     }
 }
 

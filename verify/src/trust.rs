@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads a clock or a file: the text of the trust file is an argument.
 
+mod authority;
 mod document;
 mod former;
 mod keyless;
@@ -17,13 +18,16 @@ use attest::{
     Checkpoint, CheckpointError, KeyId, Note, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
 };
 
+use crate::verified::{Logged, Signer};
+pub use authority::{CertifiedSigner, TrustedAuthority, TrustedClock};
+
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use former::{EndedError, FormerKey, LastGood, Reach};
 pub use keyless::{Demand, Demands, TrustedRoot, TrustedSigner, Whom};
 pub use scope::{Globs, May, Names, OutOfScope};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
 
-/// Everybody whom we believe: keys, keyless signers, logs and verifiers.
+/// Everybody whom we believe: keys, keyless and certified signers, logs and verifiers.
 ///
 /// Made by [`Trust::parse`] from YAML; [`Trust::digest`] names the exact bytes.
 #[derive(Clone, Debug)]
@@ -33,6 +37,9 @@ pub struct Trust {
     verifiers: Vec<TrustedVerifier>,
     roots: Vec<TrustedRoot>,
     signers: Vec<TrustedSigner>,
+    clocks: Vec<TrustedClock>,
+    authorities: Vec<TrustedAuthority>,
+    certified: Vec<CertifiedSigner>,
     digest: Sha256,
 }
 
@@ -52,6 +59,19 @@ pub struct Grant {
     may: May,
     valid_from: Option<Timestamp>,
     valid_until: Option<Timestamp>,
+    still_counts: Option<StillCounts>,
+}
+
+/// What of a grant is left when it has run out: what a log held before.
+///
+/// Positions decide and not times (THREATS, rule 8): a time in a statement is a claim, and whoever
+/// has the key later can claim any.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StillCounts {
+    /// The log.
+    pub log: String,
+    /// The first position in it that no longer counts.
+    pub before: u64,
 }
 
 /// Where a key is kept, seen from the step whose statements it signs.
@@ -98,7 +118,7 @@ pub struct TrustedVerifier {
 }
 
 /// A half-open stretch of time, `[from, until)`; an absent end is open.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Window {
     /// The first moment inside.
     pub from: Option<Timestamp>,
@@ -146,6 +166,17 @@ impl Trust {
         self.verifiers.iter().any(|verifier| verifier.id == id && verifier.key == *key)
     }
 
+    /// The entries for a signer; none when the file does not know it.
+    pub(crate) fn grants_of(&self, signer: &Signer) -> Vec<&Grant> {
+        if let Some(keyless) = &signer.keyless {
+            return self.matching(keyless).map(TrustedSigner::grant).collect();
+        }
+        if let Some(certified) = &signer.certified {
+            return self.certified(certified).map(CertifiedSigner::grant).collect();
+        }
+        self.key(&signer.key).map(|key| key.grants().iter().collect()).unwrap_or_default()
+    }
+
     /// The digest of the bytes that were parsed.
     pub const fn digest(&self) -> Sha256 {
         self.digest
@@ -156,6 +187,7 @@ impl Trust {
         let edges = || {
             let grants = self.keys.iter().flat_map(|key| &key.grants);
             let grants = grants.chain(self.signers.iter().map(TrustedSigner::grant));
+            let grants = grants.chain(self.certified.iter().map(CertifiedSigner::grant));
             grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten()
         };
         let grants = Window {
@@ -227,6 +259,26 @@ impl Grant {
     /// Whether the grant holds at `now`: from `validFrom` on, up to but without `validUntil`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.window().contains(now)
+    }
+
+    /// What still counts once it has run out, if anything does.
+    pub const fn still_counts(&self) -> Option<&StillCounts> {
+        self.still_counts.as_ref()
+    }
+
+    /// Whether the grant has run out by `now` and something may still count by it.
+    pub(crate) fn is_retired(&self, now: Timestamp) -> bool {
+        self.has_lapsed(now) && self.still_counts.is_some()
+    }
+
+    /// Whether the grant counts at `now` for what `key` signed and has these proven places: because
+    /// it is valid, or because it stood in the log before the key was retired.
+    pub(crate) fn counts(&self, now: Timestamp, key: KeyId, places: &[Logged]) -> bool {
+        let kept = |still: &StillCounts| {
+            let mut own = places.iter().filter(|place| place.key == key);
+            own.any(|place| place.origin == still.log && place.index < still.before)
+        };
+        self.is_valid(now) || (self.has_lapsed(now) && self.still_counts.as_ref().is_some_and(kept))
     }
 
     /// Whether the grant held before `now` and no longer does.

@@ -7,6 +7,7 @@
 
 use attest::{KeyId, Sha256, Statement};
 
+use crate::authority::Certified;
 use crate::sigstore::{Keyless, ProvenTime, RekorEntry};
 use crate::trust::Custody;
 
@@ -47,6 +48,8 @@ pub struct Signer {
     pub custody: Custody,
     /// What a trusted Sigstore instance vouches for, when the key was made for one signature.
     pub keyless: Option<Keyless>,
+    /// What a trusted authority certified, when the signature came with a certificate of it.
+    pub certified: Option<Certified>,
 }
 
 /// A place in a trusted log, proven: the signature by `key` over this body is the entry
@@ -90,6 +93,11 @@ impl<T> Verified<T> {
         unlogged: Vec<Unlogged>,
     ) -> Self {
         Self { content, body, signers, logged, unlogged, rekor: Vec::new(), times: Vec::new() }
+    }
+
+    /// Leaves out signers that do not count.
+    pub(crate) fn retain_signers(&mut self, counts: impl FnMut(&Signer) -> bool) {
+        self.signers.retain(counts);
     }
 
     /// The same with what Sigstore's logs and clocks prove.

@@ -141,7 +141,12 @@ impl ClaimedName {
         let (kind, value) = match name {
             GeneralName::Rfc822Name(text) => ("email", Some(text.as_str().to_owned())),
             GeneralName::DnsName(text) => ("host", Some(text.as_str().to_owned())),
-            GeneralName::UniformResourceIdentifier(text) => ("URI", Some(text.as_str().to_owned())),
+            GeneralName::UniformResourceIdentifier(text) => {
+                let text = text.as_str();
+                // A workload's identity (SPIFFE ID, section 2); whether it is a good one, `verify` says.
+                let kind = if text.starts_with("spiffe://") { "SPIFFE" } else { "URI" };
+                (kind, Some(text.to_owned()))
+            }
             GeneralName::OtherName(other) => {
                 let text = other.value.decode_as::<Utf8StringRef<'_>>().ok();
                 ("other", text.map(|text| text.as_str().to_owned()))
@@ -270,11 +275,17 @@ mod tests {
     fn every_name_is_said_and_none_left_out() {
         let host = tlv(0x82, &[b"ci.example"]);
         type Case<'a> = (&'a str, Vec<u8>, &'a str, Option<&'a str>);
-        let cases: [Case<'_>; 8] = [
+        let cases: [Case<'_>; 9] = [
             ("an address", tlv(0x87, &[&[127, 0, 0, 1]]), "address", Some("127.0.0.1")),
             ("an address of five bytes", tlv(0x87, &[&[127, 0, 0, 1, 1]]), "address", None),
             ("a mail address", tlv(0x81, &[b"dev@example.com"]), "email", Some("dev@example.com")),
             ("a URI", tlv(0x86, &[b"https://ci.example"]), "URI", Some("https://ci.example")),
+            (
+                "a workload",
+                tlv(0x86, &[b"spiffe://a.example/b"]),
+                "SPIFFE",
+                Some("spiffe://a.example/b"),
+            ),
             (
                 "another name",
                 tlv(0xa0, &[&tlv(6, &[&[0x2a]]), &tlv(0xa0, &[&tlv(0x0c, &["rené".as_bytes()])])]),

@@ -18,6 +18,10 @@ use crate::proposal::MAX_CERTIFICATE_BYTES;
 
 /// How many certificates a chain may have.
 pub const MAX_CERTIFICATES: usize = 16;
+/// How many timestamps a bundle may carry.
+pub const MAX_TIMESTAMPS: usize = 16;
+/// The largest timestamp that is read, in bytes: it may hold certificates.
+const MAX_TIMESTAMP_BYTES: usize = 64 << 10;
 
 /// A signed model, as it is kept in a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +30,8 @@ pub struct Bundle {
     pub envelope: Envelope,
     /// What is said of the signer; nothing of it is checked.
     pub material: Material,
+    /// Timestamps of the signature (RFC 3161), each in DER.
+    pub timestamps: Vec<Vec<u8>>,
 }
 
 /// What a bundle says of the signer.
@@ -96,6 +102,21 @@ struct MaterialJson {
     // The reference implementation of today reads no bundle without it.
     #[serde(default)]
     tlog_entries: Option<Vec<Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp_verification_data: Option<TimestampsJson>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TimestampsJson {
+    #[serde(default)]
+    rfc3161_timestamps: Vec<TimestampJson>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TimestampJson {
+    signed_timestamp: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -140,7 +161,9 @@ impl Bundle {
         if envelope.signatures.len() != 1 {
             return Err(BundleError::Signatures(envelope.signatures.len()));
         }
-        Ok(Self { envelope, material: material(found.verification_material)? })
+        let timestamps =
+            timestamps(found.verification_material.timestamp_verification_data.as_ref())?;
+        Ok(Self { envelope, material: material(found.verification_material)?, timestamps })
     }
 
     /// The JSON form.
@@ -155,6 +178,11 @@ impl Bundle {
                 let certificates = chain.iter().map(certificate).collect();
                 material.x509_certificate_chain = Some(ChainJson { certificates });
             }
+        }
+        if !self.timestamps.is_empty() {
+            let stamp = |der| TimestampJson { signed_timestamp: STANDARD.encode(der) };
+            let rfc3161_timestamps = self.timestamps.iter().map(stamp).collect();
+            material.timestamp_verification_data = Some(TimestampsJson { rfc3161_timestamps });
         }
         let written = BundleJson {
             media_type: MEDIA_TYPE.into(),
@@ -194,6 +222,19 @@ fn material(found: MaterialJson) -> Result<Material, BundleError> {
     }
 }
 
+fn timestamps(found: Option<&TimestampsJson>) -> Result<Vec<Vec<u8>>, BundleError> {
+    let found = found.map_or(&[][..], |found| &found.rfc3161_timestamps);
+    if found.len() > MAX_TIMESTAMPS {
+        return Err(BundleError::TooMany("rfc3161Timestamps"));
+    }
+    let der = |one: &TimestampJson| {
+        let der = STANDARD.decode(&one.signed_timestamp).ok();
+        der.filter(|der| !der.is_empty() && der.len() <= MAX_TIMESTAMP_BYTES)
+            .ok_or(BundleError::Field("signedTimestamp"))
+    };
+    found.iter().map(der).collect()
+}
+
 fn certificate(found: &CertificateJson) -> Result<Vec<u8>, BundleError> {
     let der = STANDARD.decode(&found.raw_bytes).ok();
     der.filter(|der| !der.is_empty() && der.len() <= MAX_CERTIFICATE_BYTES)
@@ -208,13 +249,14 @@ mod tests {
     fn bundle() -> Bundle {
         let key = SigningKey::generate(Algorithm::P256).unwrap();
         let envelope = Envelope::sign(IN_TOTO, b"{}".to_vec(), &[&key]).unwrap();
-        Bundle { envelope, material: Material::of_key(key.public()) }
+        Bundle { envelope, material: Material::of_key(key.public()), timestamps: Vec::new() }
     }
 
     #[test]
     fn bundles_read_back() {
         let key = bundle();
-        let chain = Bundle { material: Material::Chain(vec![vec![1], vec![2]]), ..key.clone() };
+        let material = Material::Chain(vec![vec![1], vec![2]]);
+        let chain = Bundle { material, timestamps: vec![vec![3]], ..key.clone() };
         for bundle in [key, chain] {
             assert_eq!(Bundle::parse(&bundle.to_json()).unwrap(), bundle);
         }

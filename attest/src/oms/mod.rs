@@ -28,7 +28,7 @@ mod serialization;
 mod signed;
 mod walk;
 
-pub use bundle::{Bundle, BundleError, MAX_CERTIFICATES, Material};
+pub use bundle::{Bundle, BundleError, MAX_CERTIFICATES, MAX_TIMESTAMPS, Material};
 pub use cache::{Cache, CacheError};
 pub use manifest::{Manifest, ManifestError, Resource, SignedFile, Stretch};
 pub use names::MAX_NAME_BYTES;

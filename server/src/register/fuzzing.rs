@@ -46,7 +46,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 42] = [
+pub const TARGETS: [Target; 43] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -69,6 +69,7 @@ pub const TARGETS: [Target; 42] = [
     // What a log shows.
     target("leaf", log::leaf, log::leaves),
     target("certificate", log::certificate_claims, log::certificates),
+    target("timestamp", certificate::timestamp, certificate::timestamps),
     target("note", log::note, log::notes),
     target("checkpoint", log::checkpoint, log::checkpoints),
     target("tile-path", log::tile_path, log::tile_paths),
@@ -81,7 +82,7 @@ pub const TARGETS: [Target; 42] = [
     // Signed models.
     target("model", models::model, models::statements),
     target("signature", models::signature, models::signatures),
-    target("certificate", models::certificates, models::certificate_texts),
+    target("certificate-text", models::certificates, models::certificate_texts),
     target("digests", models::digests, models::digest_caches),
     // What others sign.
     target("sigstore-bundle", sigstore::bundle, sigstore::bundles),

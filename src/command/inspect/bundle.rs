@@ -4,7 +4,7 @@ use attest::Leaf;
 use attest::digest::{Sha256, to_hex};
 use verify::{BundleClaims, EntryClaims, SigstoreBundle};
 
-use super::{certificate, envelope, leaf, note, part::Part};
+use super::{certificate, envelope, leaf, note, part::Part, timestamp};
 
 pub(super) fn read(bytes: &[u8]) -> Result<Part, String> {
     match SigstoreBundle::parse(bytes) {
@@ -34,12 +34,8 @@ fn described(claims: &BundleClaims) -> Part {
     });
     part.hold_each("the certificates", certificates);
     part.hold_each("the log entries", claims.entries.iter().map(entry));
-    let stamps = claims.timestamps.iter().map(|der| {
-        let mut stamp = Part::new("timestamp (RFC 3161), its time not read");
-        stamp.fact("digest", Sha256::of(der));
-        stamp.fact("size", format_args!("{} bytes", der.len()));
-        stamp
-    });
+    let stamps =
+        claims.timestamps.iter().map(|der| timestamp::or_unreadable(der, Some(&claims.signature)));
     part.hold_each("the timestamps", stamps);
     part
 }

@@ -1,5 +1,6 @@
 //! X.509 certificates: alone, or several in a PEM text.
 
+use attest::Timestamp;
 use attest::certificate::{CertificateClaims, from_pem};
 use attest::digest::Sha256;
 
@@ -47,6 +48,7 @@ fn described(kind: &str, der: &[u8]) -> Result<Part, attest::certificate::Certif
     part.claim("serial", &claims.serial);
     part.claim("valid from", claims.not_before);
     part.claim("valid until", claims.not_after);
+    part.claim("valid for", lasting(claims.not_before, claims.not_after));
     for name in claims.names {
         part.claim_or_unreadable(format_args!("name ({})", name.kind), name.value);
     }
@@ -64,6 +66,18 @@ fn described(kind: &str, der: &[u8]) -> Result<Part, attest::certificate::Certif
         .map(|(id, critical)| if *critical { format!("{id} (critical)") } else { id.clone() });
     part.claim_each("other extension", others);
     Ok(part)
+}
+
+/// How long a certificate holds, both ends included, in the largest unit that says it well.
+fn lasting(from: Timestamp, until: Timestamp) -> String {
+    let seconds = until.as_second().saturating_sub(from.as_second()).saturating_add(1);
+    if seconds < 1 {
+        return "no time: it ends before it begins".into();
+    }
+    let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds")];
+    // The last second is inside, so that most are a second longer than they are thought of.
+    let counted = units.iter().find(|(unit, _)| seconds >= 2 * unit);
+    counted.map_or_else(|| "1 second".into(), |(unit, word)| format!("{} {word}", seconds / unit))
 }
 
 const fn or_none(name: &str) -> &str {

@@ -20,6 +20,7 @@ mod root;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod trust;
 
 use std::io::Read as _;
@@ -43,7 +44,7 @@ const VERSION: &str = "assay/inspection/v1";
 
 /// Explain a certificate, signature, key, proof or document; nothing is checked
 ///
-/// Explains certificates (PEM or DER), Sigstore bundles, signatures of models, DSSE envelopes,
+/// Explains certificates (PEM or DER), timestamps (RFC 3161), Sigstore bundles, signatures of models, DSSE envelopes,
 /// in-toto statements, layouts and links, entries of logs, trusted roots of Sigstore, keys (never
 /// the secret), verifier keys, checkpoints and other signed notes, proofs (C2SP tlog-proof), trust
 /// files and policies.
@@ -91,12 +92,17 @@ struct Reader {
 }
 
 /// Every kind. What is a case of another comes before it.
-const READERS: [Reader; 15] = [
+const READERS: [Reader; 16] = [
     Reader {
         name: "certificate",
         read: certificate::read,
         check: "assay verify PATH --bundle FILE --trusted-root FILE (with the bundle that it came \
                 in), or assay model verify PATH --root FILE",
+    },
+    Reader {
+        name: "timestamp",
+        read: timestamp::read,
+        check: "assay verify PATH --bundle FILE (with the bundle that it came in)",
     },
     Reader { name: "key", read: key::read, check: "assay trust list (whether you trust it)" },
     Reader {

@@ -129,7 +129,7 @@ fn model() -> Vec<u8> {
     let payload = oms::payload("small-model", &manifest).unwrap();
     let material = oms::Material::of_key(key.public());
     let envelope = Envelope::sign(IN_TOTO, payload, &[&key]).unwrap();
-    oms::Bundle { envelope, material }.to_json()
+    oms::Bundle { envelope, material, timestamps: Vec::new() }.to_json()
 }
 
 fn proof() -> String {

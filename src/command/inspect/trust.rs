@@ -55,6 +55,33 @@ pub(super) fn read(bytes: &[u8]) -> Result<Part, String> {
         held
     });
     part.hold_each("the keyless signers", signers);
+    let clocks = trust.clocks().iter().map(|clock| {
+        let mut held = Part::new("timestamp authority");
+        held.fact("certificate", clock.certificate());
+        held.claim("name", clock.name());
+        held
+    });
+    part.hold_each("the clocks", clocks);
+    let authorities = trust.authorities().iter().map(|authority| {
+        let mut held = Part::new("authority of certificates");
+        for der in authority.roots() {
+            held.fact("certificate", ::attest::Sha256::of(der));
+        }
+        held.claim("name", authority.name());
+        held.claim_each("judged by", authority.clocks().iter());
+        held
+    });
+    part.hold_each("the authorities", authorities);
+    let certified = trust.certified_signers().iter().map(|signer| {
+        let mut held = granted(signer.grant());
+        let rule = signer.rule();
+        held.claim("authority", signer.authority());
+        held.claim("owner", signer.owner());
+        let pattern = format_args!("{}:{}", rule.pattern.kind().as_str(), rule.pattern.text());
+        held.claim(rule.kind.as_str(), pattern);
+        held
+    });
+    part.hold_each("the certified signers", certified);
     let verifiers = trust.verifiers().iter();
     part.claim_each("verifier", verifiers.map(|one| format!("{} by {}", one.id(), one.name())));
     Ok(part)

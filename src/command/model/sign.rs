@@ -88,7 +88,7 @@ pub fn sign(args: &SignArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error>
     };
     let failed = |source| Error::from(KeysError::Unusable { path: signer.clone().into(), source });
     let envelope = Envelope::sign(IN_TOTO, payload, &[&key]).map_err(failed)?;
-    let bundle = Bundle { envelope, material };
+    let bundle = Bundle { envelope, material, timestamps: Vec::new() };
     home::write(&output, &bundle.to_json(), Readers::All, Existing::Replaced)?;
     Ok(Box::new(Signed::of(&scan, &manifest, output, signer)))
 }

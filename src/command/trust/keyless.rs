@@ -33,26 +33,26 @@ pub struct KeylessArgs {
     #[arg(
         long,
         value_name = "NAME",
-        requires_all = ["instance", "issuer", "subject"],
+        requires = "voucher",
         conflicts_with_all = ["public", "log", "verifier"]
     )]
     signer: Option<String>,
 
     /// The instance, by its name in the trust file
-    #[arg(long, value_name = "NAME", requires = "signer")]
+    #[arg(long, value_name = "NAME", requires_all = ["signer", "issuer", "subject"])]
     instance: Option<String>,
 
     /// Who must vouch: the issuer in the certificate, a value, `glob:…` or `regex:…`
-    #[arg(long, value_name = "PATTERN", requires = "signer")]
+    #[arg(long, value_name = "PATTERN", requires = "instance")]
     issuer: Option<String>,
 
     /// Whom for: the subject of the certificate, a value, `glob:…` or `regex:…`
-    #[arg(long, value_name = "PATTERN", requires = "signer")]
+    #[arg(long, value_name = "PATTERN", requires = "instance")]
     subject: Option<String>,
 
     /// What the certificate must also say, such as `runner=github-hosted`; may be given several
     /// times
-    #[arg(long = "claim", value_name = "NAME=PATTERN", requires = "signer")]
+    #[arg(long = "claim", value_name = "NAME=PATTERN", requires = "instance")]
     claims: Vec<String>,
 }
 
@@ -73,6 +73,11 @@ impl KeylessArgs {
         Ok(Some((signed::read_root(path)?, demands)))
     }
 
+    /// The name of the signer to add, whoever vouches for it.
+    pub fn name(&self) -> Option<&str> {
+        self.signer.as_deref()
+    }
+
     /// The signer to add, if there is one: its name, its instance and who it is.
     pub fn signer(&self) -> Result<Option<(&str, &str, Whom)>, Error> {
         let (Some(name), Some(instance), Some(issuer), Some(subject)) =
@@ -91,10 +96,11 @@ impl KeylessArgs {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, Error> {
+pub(super) fn pattern(text: &str) -> Result<Pattern, Error> {
     let parsed = match text.split_once(':') {
         Some(("glob", glob)) => Pattern::glob(glob),
         Some(("regex", regex)) => Pattern::regex(regex),
+        Some(("under", place)) => Pattern::under(place),
         Some(("exact", value)) => Pattern::exact(value),
         _ => Pattern::exact(text),
     };
@@ -102,7 +108,7 @@ fn pattern(text: &str) -> Result<Pattern, Error> {
 }
 
 /// A pattern as it is typed.
-fn written(pattern: &Pattern) -> String {
+pub(super) fn written(pattern: &Pattern) -> String {
     format!("{}:{}", pattern.kind().as_str(), pattern.text())
 }
 

@@ -7,7 +7,7 @@
 use attest::bundle::{MAX_ENTRIES, MAX_PROOF};
 use attest::json;
 use attest::{Envelope, Sha256, Statement};
-use sigstore_types::bundle::VerificationMaterialContent;
+use sigstore_types::bundle::{VerificationMaterialContent, X509Certificate};
 use sigstore_types::{Bundle, HashAlgorithm, SignatureContent};
 
 use super::error::SigstoreBundleError;
@@ -84,6 +84,36 @@ impl SigstoreBundle {
     /// The certificate that says who signed, in DER, if that is what the bundle has.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
         self.0.signing_certificate().map(|certificate| certificate.as_bytes())
+    }
+
+    /// The certificates in DER, the signer's first; none when a key signed.
+    pub(crate) fn chain(&self) -> Vec<Vec<u8>> {
+        let der = |one: &X509Certificate| one.raw_bytes.as_bytes().to_vec();
+        match &self.0.verification_material.content {
+            VerificationMaterialContent::Certificate(one) => {
+                vec![one.raw_bytes.as_bytes().to_vec()]
+            }
+            VerificationMaterialContent::X509CertificateChain { certificates } => {
+                certificates.iter().map(der).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The one signature.
+    pub(crate) fn signature(&self) -> &[u8] {
+        match &self.0.content {
+            SignatureContent::DsseEnvelope(envelope) => envelope.signature.sig.as_bytes(),
+            SignatureContent::MessageSignature(message) => message.signature.as_bytes(),
+            _ => &[],
+        }
+    }
+
+    /// The timestamps of the signature (RFC 3161), in DER.
+    pub(crate) fn timestamps(&self) -> Vec<Vec<u8>> {
+        let data = &self.0.verification_material.timestamp_verification_data;
+        let all = data.rfc3161_timestamps.iter();
+        all.map(|stamp| stamp.signed_timestamp.as_bytes().to_vec()).collect()
     }
 
     /// The first SHA-256 digest among the subjects of the statement, as it claims: for whoever

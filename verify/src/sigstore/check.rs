@@ -112,9 +112,11 @@ fn proven(
         return Err(SigstoreError::Future { time: *time });
     }
     let earliest = times.iter().map(|(time, _)| *time).min();
-    let entries = bundle.read().verification_material.tlog_entries.iter();
-    let mut entries: Vec<RekorEntry> =
-        entries.map(|entry| place(root.name(), entry, logs, earliest)).collect::<Result<_, _>>()?;
+    let read = bundle.read();
+    let mut entries = Vec::new();
+    for entry in &read.verification_material.tlog_entries {
+        entries.extend(place(root.name(), read.media_type, entry, logs, earliest)?);
+    }
     entries.sort();
     entries.dedup();
     let name = || root.name().to_owned();

@@ -24,6 +24,8 @@ pub struct BundleClaims {
     pub entries: Vec<EntryClaims>,
     /// The timestamps, in DER (RFC 3161).
     pub timestamps: Vec<Vec<u8>>,
+    /// The signature, which the timestamps should be about.
+    pub signature: Vec<u8>,
 }
 
 /// What a bundle says of one entry in a log.
@@ -83,7 +85,6 @@ impl SigstoreBundle {
             }
             _ => (None, None),
         };
-        let timestamps = &material.timestamp_verification_data.rfc3161_timestamps;
         BundleClaims {
             media_type: bundle.media_type.as_str(),
             certificates,
@@ -91,10 +92,8 @@ impl SigstoreBundle {
             envelope,
             message,
             entries: material.tlog_entries.iter().map(EntryClaims::of).collect(),
-            timestamps: timestamps
-                .iter()
-                .map(|stamp| stamp.signed_timestamp.as_bytes().to_vec())
-                .collect(),
+            timestamps: self.timestamps(),
+            signature: self.signature().to_vec(),
         }
     }
 }

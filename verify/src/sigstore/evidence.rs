@@ -7,7 +7,7 @@
 //! its own proof is refused. What is kept comes from the checkpoint.
 
 use attest::{Sha256, Timestamp};
-use sigstore_types::{KindVersion, TransparencyLogEntry};
+use sigstore_types::{KindVersion, MediaType, TransparencyLogEntry};
 
 use super::error::SigstoreError;
 use super::root::RekorLog;
@@ -44,10 +44,15 @@ pub struct ProvenTime {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Clock {
-    /// A timestamp authority (RFC 3161) of this trusted root.
+    /// A timestamp authority (RFC 3161): a clock of the trust file, or one of this trusted root.
     Authority {
-        /// The name of the root in the trust file.
+        /// The name of the clock or the root in the trust file.
         root: String,
+    },
+    /// A quorum of the witnesses of this log, which had seen the signature in it by then.
+    Witnesses {
+        /// The log.
+        origin: String,
     },
     /// A log of signatures of this trusted root, by its signed promise (Rekor v1).
     Log {
@@ -56,14 +61,24 @@ pub enum Clock {
     },
 }
 
-/// Where `entry` is, once `sigstore-verify` has proven it to be in one of `logs`.
+/// Where `entry` is, once `sigstore-verify` has proven it to be in one of `logs`; nowhere when the
+/// log only promised to take it.
+///
+/// A bundle of version 0.1 may hold the promise alone (`sigstore_bundle.proto`, "inclusion promise
+/// (MUST be present) … inclusion proof (optional)"). `sigstore-verify` has checked the log's
+/// signature on it. It proves the time, and no place.
 pub(super) fn place(
     root: &str,
+    version: MediaType,
     entry: &TransparencyLogEntry,
     logs: &[&RekorLog],
     earliest: Option<Timestamp>,
-) -> Result<RekorEntry, SigstoreError> {
+) -> Result<Option<RekorEntry>, SigstoreError> {
     let wrong = |what: &str| SigstoreError::Log(what.to_owned());
+    let promised = entry.inclusion_promise.is_some() && entry.integrated_time.is_some();
+    if entry.inclusion_proof.is_none() && version == MediaType::Bundle0_1 && promised {
+        return Ok(None);
+    }
     let proof = entry.inclusion_proof.as_ref().ok_or_else(|| wrong("no inclusion proof"))?;
     let checkpoint = proof.checkpoint.checkpoint().ok_or_else(|| wrong("no checkpoint"))?;
     let signed = |log: &&&RekorLog| {
@@ -91,11 +106,11 @@ pub(super) fn place(
     if entry.kind_version == KindVersion::HashedRekordV002 && entry.log_index.get() != index {
         return Err(wrong("`logIndex` is not the position that the proof is for"));
     }
-    Ok(RekorEntry {
+    Ok(Some(RekorEntry {
         root: root.into(),
         log: log.url.clone(),
         index,
         size: checkpoint.tree_size(),
         tree: Sha256::from_bytes(*checkpoint.root_hash().as_bytes()),
-    })
+    }))
 }

@@ -1,4 +1,5 @@
-//! Patterns of what a certificate says: exact values, globs and regular expressions.
+//! Patterns of what a certificate says: exact values, what is under a place, globs and regular
+//! expressions.
 //!
 //! A pattern always has to match the whole of a value, and matches byte by byte: no case is
 //! folded, nothing is normalised. What is absent matches nothing.
@@ -27,11 +28,14 @@ pub enum PatternKind {
     Glob,
     /// As a regular expression.
     Regex,
+    /// As what stands before a `/` and more.
+    Under,
 }
 
 #[derive(Clone, Debug)]
 enum Matcher {
     Exact,
+    Under,
     Glob(GlobMatcher),
     Regex(Regex),
 }
@@ -58,6 +62,18 @@ impl Pattern {
     /// [`PatternError::Text`].
     pub fn exact(text: &str) -> Result<Self, PatternError> {
         Self::of(text, Matcher::Exact)
+    }
+
+    /// Matches what begins with this, then has a `/`, and then something more: whole parts, never a
+    /// part of one. The text itself does not match.
+    ///
+    /// # Errors
+    /// [`PatternError::Text`]; also for a text that ends in `/`.
+    pub fn under(text: &str) -> Result<Self, PatternError> {
+        if text.ends_with('/') {
+            return Err(PatternError::Syntax("`under` names a place without the last `/`".into()));
+        }
+        Self::of(text, Matcher::Under)
     }
 
     /// Matches by glob: `*` and `?` stop at `/`, `**` does not, a backslash is a backslash.
@@ -93,6 +109,10 @@ impl Pattern {
     pub fn matches(&self, value: &str) -> bool {
         match &self.matcher {
             Matcher::Exact => self.text == value,
+            Matcher::Under => {
+                let rest = value.strip_prefix(&self.text).and_then(|rest| rest.strip_prefix('/'));
+                rest.is_some_and(|rest| !rest.is_empty() && !rest.chars().any(char::is_control))
+            }
             // A glob speaks of one line: `*` would match a line feed.
             Matcher::Glob(glob) => !value.chars().any(char::is_control) && glob.is_match(value),
             Matcher::Regex(regex) => regex.is_match(value.as_bytes()),
@@ -108,6 +128,7 @@ impl Pattern {
     pub const fn kind(&self) -> PatternKind {
         match self.matcher {
             Matcher::Exact => PatternKind::Exact,
+            Matcher::Under => PatternKind::Under,
             Matcher::Glob(_) => PatternKind::Glob,
             Matcher::Regex(_) => PatternKind::Regex,
         }
@@ -119,6 +140,7 @@ impl PatternKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Exact => "exact",
+            Self::Under => "under",
             Self::Glob => "glob",
             Self::Regex => "regex",
         }

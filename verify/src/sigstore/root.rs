@@ -10,13 +10,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use attest::json::{self, JsonError};
-use attest::{Sha256, Timestamp};
+use attest::{KeyError, PublicKey, Sha256, Timestamp};
 use serde::Deserialize as _;
 use sigstore_trust_root::TrustedRoot;
+use sigstore_tsa::TsaAuthority;
 use sigstore_types::TimeRange;
 use sigstore_verify::Verifier;
 use sigstore_verify::crypto::VerificationKey;
 
+use crate::authority::weakness;
 use crate::trust::Window;
 
 /// The largest trusted root that is read, in bytes: that of the public instance has 7 KiB.
@@ -133,7 +135,22 @@ impl SigstoreRoot {
         let verifier = Verifier::new(&root).map_err(material)?;
         let logs = root.tlogs.iter().map(RekorLog::of).collect::<Result<_, _>>()?;
         let digest = Sha256::of(text.as_bytes());
-        Ok(Self(Arc::new(Prepared { root, verifier, logs, text: text.into(), digest })))
+        let root = Self(Arc::new(Prepared { root, verifier, logs, text: text.into(), digest }));
+        root.is_strong()?;
+        Ok(root)
+    }
+
+    /// Whether no key in it is one by which anybody can sign anything: the library that checks with
+    /// them follows the lax rule for Ed25519.
+    fn is_strong(&self) -> Result<(), SigstoreRootError> {
+        for claims in self.claims() {
+            let keys = claims.key.iter().map(|key| PublicKey::from_der(key).err());
+            let held = claims.certificates.iter().map(|der| weakness(der));
+            if keys.chain(held).flatten().any(|error| error == KeyError::Weak) {
+                return Err(SigstoreRootError::Material(KeyError::Weak.to_string()));
+            }
+        }
+        Ok(())
     }
 
     /// The text that was parsed, as it was.
@@ -168,6 +185,18 @@ impl SigstoreRoot {
             from: starts().filter(|start| *start <= now).max(),
             until: starts().filter(|start| *start > now).min(),
         }
+    }
+
+    /// The time in a token that one of its timestamp authorities made for `signature`, while it was
+    /// to be believed.
+    pub(crate) fn time(&self, token: &[u8], signature: &[u8]) -> Option<Timestamp> {
+        self.0.root.timestamp_authorities.iter().find_map(|authority| {
+            let mut chain =
+                authority.cert_chain.certificates.iter().map(|one| one.raw_bytes.clone());
+            let (own, root) = (chain.next()?, chain.next_back()?);
+            let known = TsaAuthority::new(own, chain.collect(), root, authority.valid_for);
+            crate::authority::time(token, signature, &known)
+        })
     }
 
     /// Calls `check` with a verifier that knows nothing whose time has not come at `now`, and with

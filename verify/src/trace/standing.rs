@@ -5,7 +5,7 @@ use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
 use crate::lineage::{Attestation, Named, Rejection};
 use crate::negatives::Negatives;
-use crate::trust::{Grant, OutOfScope, Trust, TrustedSigner};
+use crate::trust::{Grant, OutOfScope, Trust};
 use crate::verified::{Signer, Verified};
 
 /// Judges statements one by one against trust, revocations and the log that orders.
@@ -49,19 +49,20 @@ impl<'t> Standing<'t> {
     /// it is about, and for nothing.
     pub(super) fn lapsed(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
         self.one_history(verified)?;
-        self.counts_by(verified, Grant::has_lapsed)
+        self.counts_by(verified, |grant, _| grant.has_lapsed(self.now))
     }
 
     /// Whether the statement counts, were there no second history of its log. More evidence can
     /// only turn this from no to yes.
     pub(super) fn counts(&self, verified: &Verified<Statement>) -> Result<Counted, Rejection> {
-        self.counts_by(verified, Grant::is_valid)
+        let places = verified.logged();
+        self.counts_by(verified, |grant, signer| grant.counts(self.now, signer.key, places))
     }
 
     fn counts_by(
         &self,
         verified: &Verified<Statement>,
-        holds: fn(&Grant, Timestamp) -> bool,
+        holds: impl Fn(&Grant, &Signer) -> bool,
     ) -> Result<Counted, Rejection> {
         if let Some(revocation) = self.negatives.of_attestation(&verified.body()) {
             return Err(Rejection::Revoked { index: revocation.index, by: revocation.body });
@@ -74,7 +75,7 @@ impl<'t> Standing<'t> {
                 revoked = Some(why);
                 continue;
             }
-            match self.in_scope(signer, verified.content(), holds) {
+            match self.in_scope(signer, verified.content(), |grant| holds(grant, signer)) {
                 Ok(names) => signers.extend(names),
                 Err(None) => {}
                 Err(Some(why)) => outside.push((signer.name.clone(), why)),
@@ -131,7 +132,11 @@ impl<'t> Standing<'t> {
     /// A revoked key still counts for what it signed before: for entries of the followed log
     /// that stand before the revocation. Times in statements are claims.
     fn revoked_key(&self, verified: &Verified<Statement>, signer: &Signer) -> Option<Rejection> {
-        let revocation = self.negatives.of_key(&signer.key)?;
+        let own = signer.certified.as_ref().map(|certified| certified.key);
+        let ids = [Some(signer.key), own].into_iter().flatten();
+        // Of two that are revoked, the identity and the key in its certificate, the earlier counts.
+        let revocation =
+            ids.filter_map(|id| self.negatives.of_key(&id)).min_by_key(|found| found.index)?;
         // Without a followed head there are no positions to compare, and nothing is older.
         let before = self.negatives.head().is_some_and(|head| {
             verified.logged().iter().any(|place| {
@@ -155,11 +160,11 @@ impl<'t> Standing<'t> {
         &self,
         signer: &Signer,
         statement: &Statement,
-        holds: fn(&Grant, Timestamp) -> bool,
+        holds: impl Fn(&Grant) -> bool,
     ) -> Result<Vec<Signer>, Option<OutOfScope>> {
         let mut names = Vec::new();
         let mut first = None;
-        for grant in self.grants(signer)?.into_iter().filter(|grant| holds(grant, self.now)) {
+        for grant in self.grants(signer)?.into_iter().filter(|grant| holds(grant)) {
             match grant.may().covers(statement) {
                 Ok(()) => names.push(Signer { name: grant.name().into(), ..signer.clone() }),
                 Err(why) => first = first.or(Some(why)),
@@ -173,16 +178,8 @@ impl<'t> Standing<'t> {
 
     /// The entries of the trust file for a signer.
     fn grants(&self, signer: &Signer) -> Result<Vec<&'t Grant>, Option<OutOfScope>> {
-        match &signer.keyless {
-            Some(keyless) => {
-                let entries = self.trust.matching(keyless);
-                Ok(entries.map(TrustedSigner::grant).collect())
-            }
-            None => {
-                let key = self.trust.key(&signer.key).ok_or(None)?;
-                Ok(key.grants().iter().collect())
-            }
-        }
+        let grants = self.trust.grants_of(signer);
+        if grants.is_empty() { Err(None) } else { Ok(grants) }
     }
 
     fn verifier(&self, statement: &Statement, signers: &[Signer]) -> Option<String> {

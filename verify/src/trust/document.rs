@@ -3,6 +3,8 @@
 //! An unknown key, a key given twice, a bad value: each is an error with line and column. The
 //! document is bounded before it is parsed.
 
+mod authorities;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -19,10 +21,15 @@ use crate::sigstore::{
     Claim, NoSuchClaim, Pattern, PatternError, PatternKind, SigstoreRoot, SigstoreRootError,
 };
 
+use authorities::{
+    AuthorityEntry, ClockEntry, WrittenAuthority, WrittenClock, written_authority,
+    written_certified, written_clock,
+};
+
 use super::{
-    Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, Trust,
-    TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom,
-    Window, Witnesses, WitnessesError,
+    Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, StillCounts,
+    Trust, TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness,
+    Whom, Window, Witnesses, WitnessesError,
 };
 
 /// The largest trust file that is read, in bytes.
@@ -204,6 +211,72 @@ pub enum TrustError {
         /// The predicate type.
         predicate: &'static str,
     },
+    /// Certificates of an authority or a clock that cannot be used.
+    #[error("{}certificates of `{name}`: {message}", at(place))]
+    Certificates {
+        /// Where.
+        place: Place,
+        /// The authority or the clock.
+        name: String,
+        /// What is wrong with them.
+        message: String,
+    },
+    /// An authority without a clock: nobody would know when something was signed.
+    #[error(
+        "{}authority `{name}` has no `clocks`: say what proves when its signers signed (a clock, a sigstore instance, a log with witnesses), or `now` to judge its certificates by the time of judging",
+        at(place)
+    )]
+    NoClock {
+        /// Where.
+        place: Place,
+        /// The authority.
+        name: String,
+    },
+    /// An authority names a clock that the file does not have.
+    #[error(
+        "{}authority `{name}` names the clock `{clock}`: the file has no clock, sigstore instance or log with a quorum of witnesses of this name",
+        at(place)
+    )]
+    NoSuchClock {
+        /// Where.
+        place: Place,
+        /// The authority.
+        name: String,
+        /// The clock.
+        clock: String,
+    },
+    /// A signer names an authority that the file does not have.
+    #[error(
+        "{}signer `{name}` names the authority `{authority}`, which is not in the file",
+        at(place)
+    )]
+    NoSuchAuthority {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+        /// The authority.
+        authority: String,
+    },
+    /// A signer that is neither of an instance nor of an authority, or of both.
+    #[error(
+        "{}signer `{name}` needs either `sigstore`, `issuer` and `subject`, or `authority` and one of `uri`, `dns` and `email`",
+        at(place)
+    )]
+    SignerKind {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+    },
+    /// A certified signer without a rule for its name, or with several.
+    #[error("{}signer `{name}` needs exactly one of `uri`, `dns` and `email`", at(place))]
+    OneName {
+        /// Where.
+        place: Place,
+        /// The signer.
+        name: String,
+    },
     /// What a keyless signer must be is no pattern.
     #[error("{}`{field}` of signer `{name}`: {source}", at(place))]
     Whom {
@@ -232,6 +305,35 @@ pub enum TrustError {
         /// Where.
         place: Place,
         /// The name of the key.
+        name: String,
+    },
+    /// What should still count of a key names a log that the file does not have, or the key has no
+    /// end.
+    #[error(
+        "{}`stillCounts` of `{name}` needs a `validUntil`, and a log of the file: `{log}` is none",
+        at(place)
+    )]
+    NoSuchLog {
+        /// Where.
+        place: Place,
+        /// The name of the key.
+        name: String,
+        /// The log.
+        log: String,
+    },
+    /// Nobody in the file has this name.
+    #[error("the trust file has no key or signer `{name}`")]
+    NoSuchSigner {
+        /// The name.
+        name: String,
+    },
+    /// A key or signer has ended already, or cannot be retired so.
+    #[error(
+        "`{name}` has ended before that, or is no key: only of keys what a log held before may still \
+         count"
+    )]
+    Retired {
+        /// The name.
         name: String,
     },
     /// The key of a log is not a verifier key, or is called otherwise than the log.
@@ -326,6 +428,10 @@ struct Document {
     #[serde(default)]
     sigstore: Vec<RootEntry>,
     #[serde(default)]
+    clocks: Vec<ClockEntry>,
+    #[serde(default)]
+    authorities: Vec<AuthorityEntry>,
+    #[serde(default)]
     signers: Vec<SignerEntry>,
 }
 
@@ -350,11 +456,24 @@ enum WaivedEntry {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SignerEntry {
     id: Spanned<String>,
-    sigstore: Spanned<String>,
-    issuer: PatternEntry,
-    subject: PatternEntry,
+    // Whom a Sigstore instance vouches for …
+    #[serde(default, deserialize_with = "given")]
+    sigstore: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "given")]
+    issuer: Option<PatternEntry>,
+    #[serde(default, deserialize_with = "given")]
+    subject: Option<PatternEntry>,
     #[serde(default)]
     claims: BTreeMap<String, PatternEntry>,
+    // … or whom an authority certifies, by one of its names.
+    #[serde(default, deserialize_with = "given")]
+    authority: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "given")]
+    uri: Option<PatternEntry>,
+    #[serde(default, deserialize_with = "given")]
+    dns: Option<PatternEntry>,
+    #[serde(default, deserialize_with = "given")]
+    email: Option<PatternEntry>,
     owner: Spanned<String>,
     #[serde(default)]
     may: MayEntry,
@@ -372,6 +491,7 @@ enum PatternEntry {
     Exact(String),
     Glob(String),
     Regex(String),
+    Under(String),
 }
 
 #[derive(Deserialize)]
@@ -387,7 +507,16 @@ struct KeyEntry {
     #[serde(default, deserialize_with = "given")]
     valid_until: Option<Timestamp>,
     #[serde(default, deserialize_with = "given")]
+    still_counts: Option<StillCountsEntry>,
+    #[serde(default, deserialize_with = "given")]
     custody: Option<CustodyEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StillCountsEntry {
+    log: Spanned<String>,
+    before: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -467,6 +596,10 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sigstore: Vec<WrittenRoot<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    clocks: Vec<WrittenClock<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorities: Vec<WrittenAuthority<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     signers: Vec<WrittenSigner<'a>>,
 }
 
@@ -482,11 +615,22 @@ struct WrittenRoot<'a> {
 #[serde(rename_all = "camelCase")]
 struct WrittenSigner<'a> {
     id: &'a str,
-    sigstore: &'a str,
-    issuer: PatternEntry,
-    subject: PatternEntry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigstore: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<PatternEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<PatternEntry>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<&'static str, PatternEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authority: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<PatternEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<PatternEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<PatternEntry>,
     owner: &'a str,
     may: WrittenMay,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -507,7 +651,15 @@ struct WrittenKey<'a> {
     valid_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still_counts: Option<WrittenStillCounts<'a>>,
     custody: &'static str,
+}
+
+#[derive(Serialize)]
+struct WrittenStillCounts<'a> {
+    log: &'a str,
+    before: u64,
 }
 
 #[derive(Serialize)]
@@ -562,6 +714,9 @@ impl Trust {
             verifiers: Vec::new(),
             roots: Vec::new(),
             signers: Vec::new(),
+            clocks: Vec::new(),
+            authorities: Vec::new(),
+            certified: Vec::new(),
             digest: Sha256::of(b""),
         };
         trust.seal();
@@ -589,11 +744,11 @@ impl Trust {
         let mut trust = Self::empty();
         expect(&document.api_version, "apiVersion", API_VERSION)?;
         expect(&document.kind, "kind", KIND)?;
-        for key in document.keys {
-            trust.enter_key(key)?;
-        }
         for log in document.logs {
             trust.enter_log(log)?;
+        }
+        for key in document.keys {
+            trust.enter_key(key)?;
         }
         for verifier in document.verifiers {
             trust.enter_verifier(&verifier.id, &verifier.key)?;
@@ -601,8 +756,18 @@ impl Trust {
         for root in document.sigstore {
             trust.enter_root(&root)?;
         }
+        for clock in &document.clocks {
+            trust.enter_clock(clock)?;
+        }
+        for authority in document.authorities {
+            trust.enter_authority(authority)?;
+        }
         for signer in document.signers {
-            trust.enter_signer(signer)?;
+            if signer.authority.is_some() {
+                trust.enter_certified(signer)?;
+            } else {
+                trust.enter_signer(signer)?;
+            }
         }
         trust.digest = Sha256::of(text.as_bytes());
         Ok(trust)
@@ -623,7 +788,11 @@ impl Trust {
                 .map(|verifier| WrittenVerifier { id: &verifier.id, key: &verifier.name })
                 .collect(),
             sigstore: self.roots.iter().map(written_root).collect(),
-            signers: self.signers.iter().map(written_signer).collect(),
+            clocks: self.clocks.iter().map(written_clock).collect(),
+            authorities: self.authorities.iter().map(written_authority).collect(),
+            signers: (self.signers.iter().map(written_signer))
+                .chain(self.certified.iter().map(written_certified))
+                .collect(),
         };
         // Nothing in these types fails to serialise; were it to, what is written would not parse.
         serde_saphyr::to_string(&written).unwrap_or_default()
@@ -649,8 +818,49 @@ impl Trust {
             may: may_entry(may),
             valid_from: window.from,
             valid_until: window.until,
+            still_counts: None,
             custody: custody_entry(custody),
         })?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Ends the grant called `name`, of a key or of any other signer, at `until`. What a log of the
+    /// file held of a key before may still count. The digest becomes that of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// [`TrustError::NoSuchSigner`] when nobody has the name, [`TrustError::NeverValid`] when the
+    /// grant would end before it begins, [`TrustError::NoSuchLog`], and [`TrustError::Retired`] when
+    /// it had ended already, or is no key's and something should still count.
+    pub fn retire(
+        &mut self,
+        name: &str,
+        until: Timestamp,
+        still: Option<StillCounts>,
+    ) -> Result<(), TrustError> {
+        let place = Place::default();
+        if let Some(still) = &still
+            && self.log(&still.log).is_none()
+        {
+            let (name, log) = (name.into(), still.log.clone());
+            return Err(TrustError::NoSuchLog { place, name, log });
+        }
+        let is_key = self.named(name).is_some();
+        let grants = self.keys.iter_mut().flat_map(|key| &mut key.grants);
+        let grants = grants.chain(self.signers.iter_mut().map(|signer| &mut signer.grant));
+        let mut grants = grants.chain(self.certified.iter_mut().map(|signer| &mut signer.grant));
+        let grant = grants.find(|grant| grant.name == name);
+        let grant = grant.ok_or_else(|| TrustError::NoSuchSigner { name: name.into() })?;
+        // Nobody gets back what had ended, and no entry is ended where it does not count anyway.
+        let ended = grant.valid_until.is_some_and(|before| before < until);
+        if ended || (still.is_some() && !is_key) {
+            return Err(TrustError::Retired { name: name.into() });
+        }
+        if grant.valid_from.is_some_and(|from| from >= until) {
+            return Err(TrustError::NeverValid { place, name: name.into() });
+        }
+        grant.valid_until = Some(until);
+        grant.still_counts = still;
         self.seal();
         Ok(())
     }
@@ -690,10 +900,14 @@ impl Trust {
         let claims = whom.claims.iter();
         self.enter_signer(SignerEntry {
             id: unplaced(name),
-            sigstore: unplaced(root),
-            issuer: pattern_entry(&whom.issuer),
-            subject: pattern_entry(&whom.subject),
+            sigstore: Some(unplaced(root)),
+            issuer: Some(pattern_entry(&whom.issuer)),
+            subject: Some(pattern_entry(&whom.subject)),
             claims: claims.map(|(claim, one)| (claim.to_string(), pattern_entry(one))).collect(),
+            authority: None,
+            uri: None,
+            dns: None,
+            email: None,
             owner: unplaced(owner),
             may: may_entry(may),
             valid_from: window.from,
@@ -799,7 +1013,14 @@ impl Trust {
         let key = parse_key(&entry.spki, &name)?;
         let custody = parse_custody(entry.custody);
         let (from, until) = (entry.valid_from, entry.valid_until);
-        let grant = parse_grant(name.clone(), entry.may, from, until, place)?;
+        let mut grant = parse_grant(name.clone(), entry.may, from, until, place)?;
+        if let Some(still) = &entry.still_counts {
+            let log = text(&still.log, "log")?.to_owned();
+            if self.log(&log).is_none() || until.is_none() {
+                return Err(TrustError::NoSuchLog { place: self::place(&still.log), name, log });
+            }
+            grant.still_counts = Some(StillCounts { log, before: still.before });
+        }
         match self.keys.iter_mut().find(|known| known.key == key) {
             Some(known) if known.owner == owner && known.custody == custody => {
                 known.grants.push(grant);
@@ -815,7 +1036,8 @@ impl Trust {
 
     /// Keys and keyless signers share their names: policies ask for either by name.
     fn unused(&self, name: &str, place: Place) -> Result<(), TrustError> {
-        let signer = self.signers.iter().any(|signer| signer.grant.name == name);
+        let signer = self.signers.iter().any(|signer| signer.grant.name == name)
+            || self.certified.iter().any(|signer| signer.grant.name == name);
         let what = if signer { "signer" } else { "key" };
         if signer || self.named(name).is_some() {
             return Err(TrustError::Duplicate { place, what, name: name.into() });
@@ -853,19 +1075,21 @@ impl Trust {
         let place = place(&entry.id);
         let name = text(&entry.id, "id")?.to_owned();
         let owner = text(&entry.owner, "owner")?.to_owned();
-        let root = text(&entry.sigstore, "sigstore")?.to_owned();
+        let named = entry.uri.is_some() || entry.dns.is_some() || entry.email.is_some();
+        let (Some(root), Some(issuer), Some(subject), false) =
+            (&entry.sigstore, &entry.issuer, &entry.subject, named)
+        else {
+            return Err(TrustError::SignerKind { place, name });
+        };
+        let root = text(root, "sigstore")?.to_owned();
         self.unused(&name, place)?;
         room(self.signers.len(), "signers", MAX_ENTRIES)?;
         if self.root(&root).is_none() {
             return Err(TrustError::NoSuchRoot { place, name, root });
         }
         let pattern = |field, entry: &PatternEntry| {
-            let parsed = match entry {
-                PatternEntry::Exact(text) => Pattern::exact(text),
-                PatternEntry::Glob(text) => Pattern::glob(text),
-                PatternEntry::Regex(text) => Pattern::regex(text),
-            };
-            parsed.map_err(|source| TrustError::Whom { place, name: name.clone(), field, source })
+            let failed = |source| TrustError::Whom { place, name: name.clone(), field, source };
+            parse_pattern(entry).map_err(failed)
         };
         let mut claims = BTreeMap::new();
         for (word, entry) in &entry.claims {
@@ -877,16 +1101,13 @@ impl Trust {
             claims.insert(claim, pattern(claim.as_str(), entry)?);
         }
         let whom = Whom {
-            issuer: pattern("issuer", &entry.issuer)?,
-            subject: pattern("subject", &entry.subject)?,
+            issuer: pattern("issuer", issuer)?,
+            subject: pattern("subject", subject)?,
             claims,
         };
         let custody = parse_custody(entry.custody);
         let grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
-        let barred = |predicate: &&'static str| grant.may.predicates.has(predicate);
-        if let Some(predicate) = [REVOCATION, TOMBSTONE].into_iter().find(barred) {
-            return Err(TrustError::NeedsKey { place, name: grant.name, predicate });
-        }
+        needs_no_key(&grant, place)?;
         self.signers.push(TrustedSigner { root, whom, owner, custody, grant });
         Ok(())
     }
@@ -976,7 +1197,17 @@ fn parse_grant(
     {
         return Err(TrustError::NeverValid { place, name });
     }
-    Ok(Grant { name, may: parse_may(may)?, valid_from: from, valid_until: until })
+    let may = parse_may(may)?;
+    Ok(Grant { name, may, valid_from: from, valid_until: until, still_counts: None })
+}
+
+/// What takes effect by its place in a register is found there by the key that signed it.
+fn needs_no_key(grant: &Grant, place: Place) -> Result<(), TrustError> {
+    let barred = |predicate: &&'static str| grant.may.predicates.has(predicate);
+    if let Some(predicate) = [REVOCATION, TOMBSTONE].into_iter().find(barred) {
+        return Err(TrustError::NeedsKey { place, name: grant.name.clone(), predicate });
+    }
+    Ok(())
 }
 
 const fn parse_custody(entry: Option<CustodyEntry>) -> Custody {
@@ -1002,12 +1233,22 @@ fn may_entry(may: &May) -> MayEntry {
     }
 }
 
+fn parse_pattern(entry: &PatternEntry) -> Result<Pattern, PatternError> {
+    match entry {
+        PatternEntry::Exact(text) => Pattern::exact(text),
+        PatternEntry::Glob(text) => Pattern::glob(text),
+        PatternEntry::Regex(text) => Pattern::regex(text),
+        PatternEntry::Under(text) => Pattern::under(text),
+    }
+}
+
 fn pattern_entry(pattern: &Pattern) -> PatternEntry {
     let text = pattern.text().to_owned();
     match pattern.kind() {
         PatternKind::Exact => PatternEntry::Exact(text),
         PatternKind::Glob => PatternEntry::Glob(text),
         PatternKind::Regex => PatternEntry::Regex(text),
+        PatternKind::Under => PatternEntry::Under(text),
     }
 }
 
@@ -1132,10 +1373,14 @@ fn written_signer(signer: &TrustedSigner) -> WrittenSigner<'_> {
     let claims = whom.claims.iter();
     WrittenSigner {
         id: &grant.name,
-        sigstore: root,
-        issuer: pattern_entry(&whom.issuer),
-        subject: pattern_entry(&whom.subject),
+        sigstore: Some(root),
+        issuer: Some(pattern_entry(&whom.issuer)),
+        subject: Some(pattern_entry(&whom.subject)),
         claims: claims.map(|(claim, one)| (claim.as_str(), pattern_entry(one))).collect(),
+        authority: None,
+        uri: None,
+        dns: None,
+        email: None,
         owner,
         may: written_may(&grant.may),
         valid_from: grant.valid_from,
@@ -1152,6 +1397,10 @@ fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
         may: written_may(&grant.may),
         valid_from: grant.valid_from,
         valid_until: grant.valid_until,
+        still_counts: grant
+            .still_counts
+            .as_ref()
+            .map(|still| WrittenStillCounts { log: &still.log, before: still.before }),
         custody: key.custody.as_str(),
     }
 }

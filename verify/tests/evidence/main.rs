@@ -7,6 +7,7 @@ mod bundle;
 mod flips;
 mod follow;
 mod log_keys;
+mod retired;
 mod scope;
 mod support;
 mod trace_conflict;

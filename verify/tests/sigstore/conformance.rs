@@ -74,3 +74,44 @@ fn every_good_case_is_told_from_its_neighbours() {
         assert!(by(SigstoreArtifact::Digest(digest), at(301)).is_err(), "{name}: from the future");
     }
 }
+
+#[test]
+fn a_promise_alone_is_enough_for_the_first_version_only() {
+    let Some(case) = all().into_iter().find(|case| case.name == "happy-path-v0.1") else { return };
+    let good: serde_json::Value = serde_json::from_slice(&case.bundle).unwrap();
+    let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut bundle = good.clone();
+        let entry = &mut bundle["verificationMaterial"]["tlogEntries"][0];
+        entry.as_object_mut().unwrap().remove("inclusionProof");
+        change(&mut bundle);
+        let bundle = SigstoreBundle::parse(bundle.to_string().as_bytes()).unwrap();
+        case.verify(&bundle, &case.trust().unwrap())
+    };
+    fn entry(bundle: &mut serde_json::Value) -> &mut serde_json::Value {
+        &mut bundle["verificationMaterial"]["tlogEntries"][0]
+    }
+    let found = changed(&|_| {}).unwrap();
+    // The log said when, and nobody has shown where.
+    assert!(found.rekor().is_empty() && !found.times().is_empty());
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut serde_json::Value));
+    let cases: [Change<'_>; 5] = [
+        ("the second version", &|bundle| {
+            let version = "application/vnd.dev.sigstore.bundle+json;version=0.2";
+            bundle["mediaType"] = version.into();
+        }),
+        ("no promise either", &|bundle| {
+            entry(bundle).as_object_mut().unwrap().remove("inclusionPromise");
+        }),
+        ("another time", &|bundle| entry(bundle)["integratedTime"] = "1689177397".into()),
+        ("another place", &|bundle| entry(bundle)["logIndex"] = "1".into()),
+        ("a promise of another", &|bundle| {
+            let promise = &mut entry(bundle)["inclusionPromise"]["signedEntryTimestamp"];
+            let text = promise.as_str().unwrap().replacen("MEUC", "MEUD", 1);
+            let text = text.replacen("MEQC", "MEQD", 1);
+            *promise = text.into();
+        }),
+    ];
+    for (name, change) in cases {
+        assert!(changed(change).is_err(), "{name}");
+    }
+}

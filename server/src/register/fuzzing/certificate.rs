@@ -1,6 +1,30 @@
-//! A certificate that nobody issued, to read claims from.
+//! A certificate that nobody issued and a timestamp that nobody signed, to read claims from.
 
 use attest::PublicKey;
+use attest::timestamp::TimestampClaims;
+
+/// What a timestamp claims.
+pub(super) fn timestamp(bytes: &[u8]) -> bool {
+    let Ok(claims) = TimestampClaims::of(bytes) else { return false };
+    let _ = claims.covers(bytes);
+    true
+}
+
+/// A token (RFC 3161, section 2.4.2) without a signature.
+pub(super) fn timestamps() -> Vec<Vec<u8>> {
+    let hash = tlv(0x30, &[&tlv(6, &[&[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1]])]);
+    let imprint = tlv(0x30, &[&hash, &tlv(4, &[&[7; 32]])]);
+    let (one, policy) = (tlv(2, &[&[1]]), tlv(6, &[&[0x2a, 3, 4]]));
+    let time = tlv(0x18, &[b"20261120120000Z"]);
+    let info = tlv(0x30, &[&one, &policy, &imprint, &one, &time]);
+    let kind = tlv(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 1, 4]]);
+    let content = tlv(0x30, &[&kind, &tlv(0xa0, &[&tlv(4, &[&info])])]);
+    let data = tlv(0x30, &[&one, &tlv(0x31, &[]), &content, &tlv(0x31, &[])]);
+    let kind = tlv(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2]]);
+    let token = tlv(0x30, &[&kind, &tlv(0xa0, &[&data])]);
+    let granted = tlv(0x30, &[&tlv(2, &[&[0]])]);
+    vec![tlv(0x30, &[&granted, &token]), token]
+}
 
 /// A value of DER with its tag and length.
 pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {

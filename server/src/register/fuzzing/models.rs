@@ -115,7 +115,7 @@ pub(super) fn signatures() -> Vec<Vec<u8>> {
     let payloads = statements();
     let made = materials.into_iter().zip(payloads).filter_map(|(material, payload)| {
         let envelope = Envelope::sign(attest::envelope::IN_TOTO, payload, &[&key]).ok()?;
-        Some(oms::Bundle { envelope, material }.to_json())
+        Some(oms::Bundle { envelope, material, timestamps: Vec::new() }.to_json())
     });
     made.collect()
 }

@@ -1,0 +1,244 @@
+//! Authorities of certificates, the clocks by which they are judged and the signers whom they
+//! certify: adding them to the trust file, and showing them.
+
+use std::path::PathBuf;
+
+use ::attest::{Sha256, Timestamp};
+use ::verify::{
+    CertifiedSigner, NameKind, NameRule, Trust, TrustError, TrustedAuthority, TrustedClock, Usage,
+    Window,
+};
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+
+use super::keyless::{pattern, written};
+use crate::error::Error;
+use crate::home;
+use crate::page::{Page, Tone};
+
+/// An authority, a clock, or a signer whom an authority certifies.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Signatures with a certificate (X.509)")]
+#[command(group = ArgGroup::new("san").args(["san_uri", "san_dns", "san_email"]))]
+pub struct CertifiedArgs {
+    /// Trust an authority of certificates: its root certificates in PEM, which are kept in the
+    /// trust file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["name", "clocks"],
+        conflicts_with_all = ["public", "log", "verifier", "sigstore", "signer"]
+    )]
+    authority: Option<PathBuf>,
+
+    /// Certificates between the authority and its signers that need not come with a signature
+    #[arg(long, value_name = "FILE", requires = "authority")]
+    intermediates: Option<PathBuf>,
+
+    /// What may prove when its signers signed: a clock, a Sigstore instance or a witnessed log of
+    /// the trust file, or `now`, the time of judging; may be given several times
+    #[arg(long = "clock", value_name = "NAME", requires = "authority")]
+    clocks: Vec<String>,
+
+    /// What its certificates must be for; `client-auth` is what workload identities have
+    #[arg(
+        long,
+        value_name = "USAGE",
+        requires = "authority",
+        value_parser = ["code-signing", "client-auth"]
+    )]
+    usage: Option<String>,
+
+    /// Trust a timestamp authority (RFC 3161): its certificates in PEM, its own first, its root
+    /// last; an authority that is to be judged by it names it with `--clock`
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "name",
+        conflicts_with_all = ["public", "log", "verifier", "sigstore", "signer", "authority"]
+    )]
+    timestamp_authority: Option<PathBuf>,
+
+    /// The authority that must have certified the signer, by its name in the trust file
+    #[arg(long, value_name = "NAME", requires_all = ["signer", "san"], conflicts_with = "instance")]
+    certified_by: Option<String>,
+
+    /// The signer's URI, such as `spiffe://corp.example/ci/builder`: a value, `under:…`, `glob:…`
+    /// or `regex:…`
+    #[arg(long, value_name = "PATTERN", requires = "certified_by")]
+    san_uri: Option<String>,
+
+    /// The signer's host, in lower case
+    #[arg(long, value_name = "PATTERN", requires = "certified_by")]
+    san_dns: Option<String>,
+
+    /// The signer's mail address
+    #[arg(long, value_name = "PATTERN", requires = "certified_by")]
+    san_email: Option<String>,
+}
+
+impl CertifiedArgs {
+    /// Adds the authority or the clock, if there is one; what was added, in words.
+    pub fn add(
+        &self,
+        name: Option<&str>,
+        window: Window,
+        trust: &mut Trust,
+    ) -> Result<Option<Result<String, TrustError>>, Error> {
+        let name = name.unwrap_or_default();
+        if let Some(path) = &self.timestamp_authority {
+            let pem = home::read_text(path)?;
+            let added = trust.add_clock(name, &pem, window);
+            return Ok(Some(added.map(|()| format!("clock {name}"))));
+        }
+        let Some(path) = &self.authority else { return Ok(None) };
+        let roots = home::read_text(path)?;
+        let between = self.intermediates.as_ref().map(|path| home::read_text(path)).transpose()?;
+        let usage = match self.usage.as_deref() {
+            Some("client-auth") => Usage::ClientAuth,
+            _ => Usage::CodeSigning,
+        };
+        let clocks: Vec<&str> = self.clocks.iter().map(String::as_str).collect();
+        let added = trust.add_authority(name, &roots, between.as_deref(), usage, &clocks);
+        Ok(Some(added.map(|()| format!("authority {name}, judged by {}", clocks.join(", ")))))
+    }
+
+    /// The authority of the signer to add and the rule for its name, if it is a certified one.
+    pub fn signer(&self) -> Result<Option<(&str, NameRule)>, Error> {
+        let Some(authority) = &self.certified_by else { return Ok(None) };
+        let rules = [
+            (NameKind::Uri, &self.san_uri),
+            (NameKind::Dns, &self.san_dns),
+            (NameKind::Email, &self.san_email),
+        ];
+        let rule = rules.into_iter().find_map(|(kind, text)| Some((kind, text.as_ref()?)));
+        let Some((kind, text)) = rule else { return Err(Error::NothingToTrust) };
+        let rule = NameRule::new(kind, pattern(text)?).map_err(Error::Pattern)?;
+        Ok(Some((authority, rule)))
+    }
+}
+
+/// An authority, as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityRow {
+    name: String,
+    /// The digests of its certificates.
+    certificates: Vec<Sha256>,
+    usage: &'static str,
+    clocks: Vec<String>,
+}
+
+/// A clock, as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockRow {
+    name: String,
+    certificate: Sha256,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_from: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Timestamp>,
+}
+
+/// A certified signer, as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertifiedRow {
+    name: String,
+    owner: String,
+    authority: String,
+    kind: &'static str,
+    pattern: String,
+    custody: &'static str,
+    steps: Vec<String>,
+    predicates: Vec<String>,
+    artifacts: Vec<String>,
+    stages: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_from: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Timestamp>,
+    valid: bool,
+}
+
+impl AuthorityRow {
+    pub fn of(authority: &TrustedAuthority) -> Self {
+        Self {
+            name: authority.name().into(),
+            certificates: authority.roots().iter().map(|der| Sha256::of(der)).collect(),
+            usage: match authority.usage() {
+                Usage::ClientAuth => "clientAuth",
+                _ => "codeSigning",
+            },
+            clocks: authority.clocks().to_vec(),
+        }
+    }
+
+    pub fn draw(&self, page: &mut Page) {
+        page.put(Tone::Faint, "authority ").text(&self.name);
+        page.line(format_args!(" for {}, judged by {}", self.usage, self.clocks.join(", ")));
+        for certificate in &self.certificates {
+            page.put(Tone::Faint, "          ").put(Tone::Faint, certificate).end();
+        }
+    }
+}
+
+impl ClockRow {
+    pub fn of(clock: &TrustedClock) -> Self {
+        Self {
+            name: clock.name().into(),
+            certificate: clock.certificate(),
+            valid_from: clock.window().from,
+            valid_until: clock.window().until,
+        }
+    }
+
+    pub fn draw(&self, page: &mut Page) {
+        page.put(Tone::Faint, "clock     ").text(&self.name).text("  ");
+        page.put(Tone::Faint, self.certificate).end();
+        for (word, time) in [("from", self.valid_from), ("until", self.valid_until)] {
+            if let Some(time) = time {
+                page.line(format_args!("          {word} {time}"));
+            }
+        }
+    }
+}
+
+impl CertifiedRow {
+    pub fn of(signer: &CertifiedSigner, now: Timestamp) -> Self {
+        let (rule, grant) = (signer.rule(), signer.grant());
+        let (may, window) = (grant.may(), grant.window());
+        Self {
+            name: grant.name().into(),
+            owner: signer.owner().into(),
+            authority: signer.authority().into(),
+            kind: rule.kind.as_str(),
+            pattern: written(&rule.pattern),
+            custody: signer.custody().as_str(),
+            steps: may.steps.list(),
+            predicates: may.predicates.list(),
+            artifacts: may.artifacts.list().to_vec(),
+            stages: may.stages.list(),
+            valid_from: window.from,
+            valid_until: window.until,
+            valid: grant.is_valid(now),
+        }
+    }
+
+    pub fn draw(&self, page: &mut Page) {
+        page.put(Tone::Faint, "signer    ").text(&self.name);
+        page.text(format_args!(" of {}, certified by {}", self.owner, self.authority));
+        page.line(if self.valid { "" } else { ", not valid now" });
+        page.put(Tone::Faint, format_args!("          {} ", self.kind)).line(&self.pattern);
+        let lists = [
+            ("steps", &self.steps),
+            ("predicates", &self.predicates),
+            ("artifacts", &self.artifacts),
+            ("stages", &self.stages),
+        ];
+        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            page.put(Tone::Faint, format_args!("          {name} ")).line(list.join(" "));
+        }
+    }
+}

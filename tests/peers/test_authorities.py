@@ -1,0 +1,270 @@
+"""Corporate certificates and clocks that other programs make are believed here as far as they should.
+
+The certificates are by `cryptography`, the timestamps by OpenSSL, which is a timestamp authority of its
+own (RFC 3161). Nothing here is issued by Assay.
+"""
+
+import base64
+import datetime
+import hashlib
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from register import ASSAY
+
+OPENSSL = shutil.which("openssl")
+BUILDER = "spiffe://corp.example/ci/builder"
+REVIEW = "https://example.com/review/v1"
+KIND = "application/vnd.in-toto+json"
+POLICY = """\
+apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: reviewed, version: 1}
+stages: {staging: {mode: enforce}}
+completeness: given
+steps:
+  review:
+    predicates: [https://example.com/review/v1]
+    signers: {anyOf: [builder]}
+    log: optional
+"""
+CLOCK = """\
+[tsa]
+default_tsa = clock
+[clock]
+serial = {folder}/serial
+default_policy = 1.2.3.4
+digests = sha256, sha384
+signer_digest = sha256
+ordering = no
+tsa_name = yes
+ess_cert_id_chain = no
+"""
+
+
+def assay(*arguments, status=0):
+    command = [ASSAY, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode != status:
+        raise AssertionError(f"{arguments}: {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def pem(*certificates):
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+
+
+def usage(signatures=False, certificates=False):
+    return x509.KeyUsage(signatures, False, False, False, False, certificates, certificates, False, False)
+
+
+def issue(name, key, issuer, issuer_key, seconds, extensions):
+    """A certificate that holds from a minute ago for so many seconds from now on."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    called = lambda name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(called(name))
+        .issuer_name(called(issuer))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(seconds=60))
+        .not_valid_after(now + datetime.timedelta(seconds=seconds))
+    )
+    for extension, critical in extensions:
+        built = built.add_extension(extension, critical)
+    return built.sign(issuer_key, hashes.SHA256())
+
+
+def authority(name, key, issuer, issuer_key):
+    extensions = [(x509.BasicConstraints(True, None), True), (usage(certificates=True), True)]
+    return issue(name, key, issuer, issuer_key, 3600, extensions)
+
+
+@unittest.skipUnless(OPENSSL, "!!! no openssl: its timestamps are not read !!!")
+class Corporate(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        curve = lambda: ec.generate_private_key(ec.SECP256R1())
+        # Many a company's root is RSA.
+        root_key, self.issuing_key = rsa.generate_private_key(65537, 2048), curve()
+        self.root = authority("corporate", root_key, "corporate", root_key)
+        self.issuing = authority("issuing", self.issuing_key, "corporate", root_key)
+        clock_root_key, self.clock_key = curve(), curve()
+        clock_root = authority("clocks", clock_root_key, "clocks", clock_root_key)
+        stamping = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        extensions = [(usage(signatures=True), True), (stamping, True)]
+        clock = issue("clock", self.clock_key, "clocks", clock_root_key, 3600, extensions)
+        self.write("root.pem", pem(self.root))
+        self.write("clock.pem", pem(clock, clock_root))
+        self.write("signer.pem", pem(clock))
+        self.write("serial", b"01\n")
+        self.write("clock.cnf", CLOCK.format(folder=self.folder).encode())
+        self.write(
+            "clock.key",
+            self.clock_key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+        self.write("model.bin", b"weights")
+        self.write("policy.yaml", POLICY.encode())
+        self.key = curve()
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def certificate(self, seconds=3600, names=(x509.UniformResourceIdentifier(BUILDER),)):
+        signing = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
+        extensions = [
+            (x509.SubjectAlternativeName(names), False),
+            (usage(signatures=True), True),
+            (signing, False),
+        ]
+        return issue("builder", self.key, "issuing", self.issuing_key, seconds, extensions)
+
+    def stamp(self, signature):
+        """A token by OpenSSL that says that the signature is there now."""
+        run = lambda *arguments: subprocess.run(
+            [OPENSSL, "ts", *map(str, arguments)], check=True, capture_output=True
+        )
+        at = lambda name: self.folder / name
+        self.write("signature", signature)
+        run("-query", "-data", at("signature"), "-sha256", "-cert", "-out", at("query"))
+        run(
+            *("-reply", "-config", at("clock.cnf"), "-section", "clock", "-queryfile", at("query")),
+            *("-signer", at("signer.pem"), "-inkey", at("clock.key"), "-out", at("reply")),
+        )
+        run("-reply", "-in", at("reply"), "-token_out", "-out", at("token"))
+        return at("reply").read_bytes(), at("token").read_bytes()
+
+    def bundle(self, certificate, stamped=True, name="bundle.json"):
+        digest = hashlib.sha256(b"weights").hexdigest()
+        payload = json.dumps(
+            {
+                "_type": "https://in-toto.io/Statement/v1",
+                "subject": [{"name": "model.bin", "digest": {"sha256": digest}}],
+                "predicateType": REVIEW,
+                "predicate": {"reviewed": "yes"},
+            }
+        ).encode()
+        encoded = b"DSSEv1 %d %s %d %s" % (len(KIND), KIND.encode(), len(payload), payload)
+        signature = self.key.sign(encoded, ec.ECDSA(hashes.SHA256()))
+        text = lambda data: base64.b64encode(data).decode()
+        chain = [
+            {"rawBytes": text(one.public_bytes(serialization.Encoding.DER))}
+            for one in (certificate, self.issuing)
+        ]
+        stamps = [{"signedTimestamp": text(self.stamp(signature)[0])}] if stamped else []
+        bundle = {
+            "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.2",
+            "verificationMaterial": {
+                "x509CertificateChain": {"certificates": chain},
+                "timestampVerificationData": {"rfc3161Timestamps": stamps},
+            },
+            "dsseEnvelope": {
+                "payload": text(payload),
+                "payloadType": KIND,
+                "signatures": [{"sig": text(signature)}],
+            },
+        }
+        return self.write(name, json.dumps(bundle).encode())
+
+    def trust(self, *clocks, rule=("--san-uri", "under:spiffe://corp.example/ci")):
+        path = self.folder / "trust.yaml"
+        path.unlink(missing_ok=True)
+        add = lambda *arguments: assay("trust", "--trust", path, "add", *arguments)
+        add("--timestamp-authority", self.folder / "clock.pem", "--name", "clock")
+        named = [word for clock in clocks for word in ("--clock", clock)]
+        add("--authority", self.folder / "root.pem", "--name", "corporate", *named)
+        add(
+            *("--signer", "builder", "--certified-by", "corporate", "--owner", "ci-team", *rule),
+            *("--predicate", REVIEW, "--artifact", "*"),
+        )
+        return path
+
+    def verify(self, bundle, trust, status=0):
+        command = ("verify", self.folder / "model.bin", "--bundle", bundle, "--trust", trust, "--json")
+        return json.loads(assay(*command, status=status))
+
+    def test_a_statement_counts_by_authority_name_and_time(self):
+        bundle, trust = self.bundle(self.certificate()), self.trust("clock")
+        believed = self.verify(bundle, trust)["believed"]
+        (signer,) = believed[0]["signers"]
+        want = {"kind": "uri", "name": BUILDER, "authority": "corporate"}
+        self.assertEqual((signer["name"], signer["certified"]), ("builder", want))
+        check = ("check", self.folder / "model.bin", "--stage", "staging", "--bundle", bundle)
+        check += ("--policy", self.folder / "policy.yaml", "--trust")
+        assay(*check, trust)
+        other = self.trust("clock", rule=("--san-uri", "under:spiffe://corp.example/c"))
+        assay(*check, other, status=1)
+        why = self.verify(bundle, other, status=1)["notBelieved"][0]["why"]
+        self.assertIn(BUILDER, why)
+
+    def test_without_a_time_nobody_is_believed(self):
+        bundle = self.bundle(self.certificate(), stamped=False)
+        why = self.verify(bundle, self.trust("clock"), status=1)["notBelieved"][0]["why"]
+        self.assertIn("no clock proves when it was signed", why)
+        self.verify(bundle, self.trust("clock", "now"))
+
+    def test_a_certificate_that_has_expired_counts_for_what_was_stamped_before(self):
+        certificate = self.certificate(seconds=3)
+        stamped, bare = self.bundle(certificate), self.bundle(certificate, False, "bare.json")
+        time.sleep(4)
+        self.verify(stamped, self.trust("clock"))
+        self.verify(bare, self.trust("now"), status=1)
+        late = self.bundle(certificate, name="late.json")
+        why = self.verify(late, self.trust("clock"), status=1)["notBelieved"][0]["why"]
+        self.assertIn("had expired", why)
+
+    def test_names_of_other_kinds(self):
+        names = (x509.DNSName("build.corp.example"), x509.RFC822Name("ci@corp.example"))
+        bundle = self.bundle(self.certificate(names=names))
+        cases = [
+            (("--san-dns", "build.corp.example"), 0),
+            (("--san-dns", "other.corp.example"), 1),
+            (("--san-email", "ci@corp.example"), 0),
+            (("--san-email", "build.corp.example"), 1),
+        ]
+        for rule, status in cases:
+            with self.subTest(rule=rule):
+                self.verify(bundle, self.trust("clock", rule=rule), status=status)
+
+    def test_inspect_reads_what_openssl_wrote(self):
+        reply, token = self.stamp(b"signature")
+        shown = subprocess.run(
+            [OPENSSL, "ts", "-reply", "-in", self.folder / "reply", "-text"],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        stamp = next(line for line in shown.splitlines() if line.startswith("Time stamp:"))
+        moment = datetime.datetime.strptime(stamp, "Time stamp: %b %d %H:%M:%S %Y GMT")
+        serial = next(line for line in shown.splitlines() if line.startswith("Serial number:"))
+        for name, content in (("stamp.tsr", reply), ("stamp.tst", token)):
+            page = json.loads(assay("inspect", "--json", self.write(name, content)))
+            claims = {one["name"]: one["value"] for one in page["claims"]}
+            self.assertEqual(claims["time"], moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            self.assertEqual(int(claims["serial"], 16), int(serial.split()[-1], 16))
+            digest = hashlib.sha256(b"signature").hexdigest()
+            self.assertEqual(claims["covered digest"], f"SHA-256:{digest}")
+            self.assertEqual(claims["authority"], "CN=clock")
+        page = assay("inspect", self.bundle(self.certificate()))
+        for words in ("the signature beside it", f"name (SPIFFE)  {BUILDER}", "code signing"):
+            self.assertIn(" ".join(words.split()), " ".join(page.split()))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,10 @@
+//! Signers with a certificate under an authority of the trust file: each check that passes, and
+//! beside it the smallest change that fails.
+
+#![cfg(test)]
+
+mod chains;
+mod clocks;
+mod names;
+mod support;
+mod trust_file;

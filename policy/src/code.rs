@@ -64,6 +64,8 @@ codes! {
     AgeFuture = "age.future",
     /// A stage that must have been passed before was not.
     StageNotPassed = "stage.not-passed",
+    /// A stage that must have been passed before was not passed long enough ago.
+    StageSoak = "stage.soak",
     /// The policy has no such stage.
     StageUnknown = "stage.unknown",
     /// The artifact, or something that it rests on, is revoked.
@@ -80,6 +82,16 @@ codes! {
     EvidenceConflict = "evidence.conflict",
     /// The policy has no rule that could fail.
     PolicyEmpty = "policy.empty",
+    /// The policy is not in force yet.
+    PolicyNotYet = "policy.not-yet",
+    /// The policy is no longer in force.
+    PolicyExpired = "policy.expired",
+    /// The policy is written for artifacts of other names.
+    PolicyUnmatched = "policy.unmatched",
+    /// A step was made by a builder that does not reach the level.
+    SlsaBuild = "slsa.build",
+    /// A commit has not the level, or nobody says so.
+    SlsaSource = "slsa.source",
     /// The time of the question is before something that is known to have happened.
     ClockBehind = "clock.behind",
     /// A stored verdict is past the time for which it holds.

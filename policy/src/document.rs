@@ -7,24 +7,30 @@
 //! closed set of bytes, and its digest covers all of them.
 
 mod compile;
+mod describe;
 mod error;
 mod field;
 mod gather;
 mod lines;
+mod ml;
 mod nearest;
 mod place;
+mod policy;
 mod shape;
 mod stages;
 mod steps;
+mod trust;
 
 use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 pub(crate) use compile::compile;
+pub(crate) use describe::schema;
 pub use error::{PolicyError, Problem};
 pub(crate) use gather::{Entries, Items};
+pub(crate) use ml::{Holdout, Metric, Slices};
 pub use place::Place;
-pub(crate) use shape::{Document, Flow, Forbid, Holdout, Metric, Signers, Slices, Step};
+pub(crate) use shape::{Document, Flow, Forbid, Signers, Step};
 
 /// The largest policy document, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;

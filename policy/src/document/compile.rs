@@ -5,12 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use attest::{NAMESPACE, Sha256, StepName};
 
-use super::field::{Compiled, completeness, defined, expect, label, uri, value, wrong};
+use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::lines::{flow, holdout, later_first, metric};
-use super::stages::stages;
+use super::policy::{matching, validity};
+use super::stages::{soaks, stages};
 use super::steps::{step_names, steps};
+use super::trust::{levels, narrowed};
 use super::{Document, Problem};
 use crate::asks::asks;
 use crate::model::Model;
@@ -31,13 +35,16 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         Some(text) => uri(text)?,
         None => format!("{NAMESPACE}policy/{name}/v{version}"),
     };
+    let description = optional(document.metadata.description.as_ref())?;
+    let narrowed = narrowed(document.trust.as_ref())?;
     let stages = stages(&document)?;
     let names = step_names(&document)?;
-    let steps = steps(&document, &names)?;
+    let steps = steps(&document, &names, narrowed.as_ref())?;
     let mut model = Model {
         name: name.as_str().to_owned(),
         version,
         uri,
+        description,
         digest,
         completeness: completeness(document.completeness.as_ref())?,
         stages,
@@ -47,8 +54,19 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         forbidden: Vec::new(),
         metrics: Vec::new(),
         holdouts: Vec::new(),
+        narrowed,
+        builders: Vec::new(),
+        rules: Vec::new(),
         asks: BTreeMap::new(),
     };
+    if let Some(fields) = &document.validity {
+        model.rules.push(Arc::new(validity(fields)?));
+    }
+    if let Some(fields) = &document.r#match {
+        model.rules.push(Arc::new(matching(fields)?));
+    }
+    soaks(&document, &mut model)?;
+    levels(&mut model, document.builders.as_ref(), document.slsa.as_ref(), &names)?;
     for (index, line) in document.flow.0.iter().enumerate() {
         flow(&mut model, &names, index, line)?;
     }
@@ -57,20 +75,20 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         let problem = Problem::Contradiction("the flows of this step lead back to it");
         name.map_or_else(|| problem.clone().into(), |name| wrong(name, problem.clone()))
     })?;
-    for (index, line) in document.ml.metrics.0.iter().enumerate() {
+    let ml = document.ml.as_ref();
+    for (index, line) in ml.iter().flat_map(|ml| &ml.metrics.0).enumerate() {
         let rule = metric(&model, &names, index, line)?;
         model.metrics.push(rule);
     }
-    for (index, line) in document.ml.holdout.0.iter().enumerate() {
+    for (index, line) in ml.iter().flat_map(|ml| &ml.holdout.0).enumerate() {
         let rule = holdout(&model, &names, index, line)?;
         model.holdouts.push(rule);
     }
-    for (step, age) in &document.ages.0 {
+    for (step, text) in &document.ages.0 {
         let index = defined("step", step, &names)?;
-        let age =
-            age.value.parse().map_err(|error: crate::age::AgeError| wrong(age, value(error)))?;
+        let limit = age(text)?;
         if let Some(step) = model.steps.get_mut(index) {
-            step.max_age = Some(age);
+            step.max_age = Some(limit);
         }
     }
     model.asks = asks(&model);

@@ -4,11 +4,12 @@ use attest::predicate::{
     APPROVAL, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, REVOCATION, TOMBSTONE,
     VERIFICATION_SUMMARY, WAIVER,
 };
-use attest::{ArtifactId, Decimal, NAMESPACE};
+use attest::{ArtifactId, Decimal, NAMESPACE, Sha256, Timestamp};
 use serde_saphyr::Spanned;
 
 use super::nearest::nearest;
-use super::{Place, PolicyError, Problem, Text};
+use super::{Items, Place, PolicyError, Problem, Text};
+use crate::age::{AgeError, MaxAge};
 use crate::model::{Completeness, Strength};
 
 /// The most characters of a name that a person chose: a metric, a data set, a product.
@@ -91,6 +92,38 @@ pub(super) fn strength(text: &Text) -> Compiled<Strength> {
 
 pub(super) fn artifact(text: &Text) -> Compiled<ArtifactId> {
     text.value.parse().map_err(|error: attest::ArtifactError| wrong(text, value(error)))
+}
+
+pub(super) fn digest(text: &Text) -> Compiled<Sha256> {
+    text.value.parse().map_err(|error: attest::DigestError| wrong(text, value(error)))
+}
+
+pub(super) fn age(text: &Text) -> Compiled<MaxAge> {
+    text.value.parse().map_err(|error: AgeError| wrong(text, value(error)))
+}
+
+pub(super) fn moment(text: &Text) -> Compiled<Timestamp> {
+    text.value.parse().map_err(|_| {
+        let problem =
+            format!("`{}` is not a moment such as `2027-05-01T00:00:00Z`", shown(&text.value));
+        wrong(text, Problem::Value(problem))
+    })
+}
+
+/// Names that a person chose, each once, of which there is at least one.
+pub(super) fn names(list: &Spanned<Items<Text>>, key: &'static str) -> Compiled<Vec<String>> {
+    if list.value.0.is_empty() {
+        return Err(wrong(list, Problem::Empty(key)));
+    }
+    let mut names: Vec<String> = Vec::with_capacity(list.value.0.len());
+    for name in &list.value.0 {
+        plain(name)?;
+        if names.contains(&name.value) {
+            return Err(wrong(name, Problem::RepeatedKey(name.value.clone())));
+        }
+        names.push(name.value.clone());
+    }
+    Ok(names)
 }
 
 pub(super) fn decimal(text: Option<&Text>) -> Compiled<Option<Decimal>> {

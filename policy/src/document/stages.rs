@@ -1,10 +1,13 @@
 //! The stages of a policy: where an artifact may run, and what must have been passed before.
 
+use std::sync::Arc;
+
 use attest::StageName;
 
-use super::field::{Compiled, defined, label, word, wrong};
+use super::field::{Compiled, age, defined, label, word, wrong};
 use super::{Document, Problem};
-use crate::model::{Mode, Stage};
+use crate::model::{Mode, Model, OnError, Stage};
+use crate::rules::Soak;
 
 pub(super) fn stages(document: &Document) -> Compiled<Vec<Stage>> {
     let entries = &document.stages.value.0;
@@ -24,8 +27,20 @@ pub(super) fn stages(document: &Document) -> Compiled<Vec<Stage>> {
                 after.push(defined("stage", earlier, &names)?);
             }
         }
+        let on_error = match &stage.on_error {
+            // Under enforcement what cannot be decided denies; nobody can have it otherwise.
+            None if mode == Mode::Enforce => OnError::Deny,
+            None => OnError::Admit,
+            Some(text) => match word(text, "behaviour", &OnError::ALL, OnError::as_str)? {
+                OnError::Admit if mode == Mode::Enforce => {
+                    let problem = "a stage that enforces denies what cannot be decided";
+                    return Err(wrong(text, Problem::Contradiction(problem)));
+                }
+                word => word,
+            },
+        };
         let rule = format!("stages.{}.after", name.value);
-        stages.push(Stage { name: label::<StageName>(name)?, mode, after, rule });
+        stages.push(Stage { name: label::<StageName>(name)?, mode, on_error, after, rule });
     }
     for (index, (name, _)) in entries.iter().enumerate() {
         if comes_before_itself(&stages, index) {
@@ -33,6 +48,20 @@ pub(super) fn stages(document: &Document) -> Compiled<Vec<Stage>> {
         }
     }
     Ok(stages)
+}
+
+/// How long the stages before each stage must have been passed.
+pub(super) fn soaks(document: &Document, model: &mut Model) -> Compiled<()> {
+    for (index, (name, stage)) in document.stages.value.0.iter().enumerate() {
+        let Some(text) = &stage.soak else { continue };
+        if stage.after.is_none() {
+            let problem = "`soak` counts from when the stages of `after` were passed";
+            return Err(wrong(text, Problem::Contradiction(problem)));
+        }
+        let rule = format!("stages.{}.soak", name.value);
+        model.rules.push(Arc::new(Soak { rule, stage: index, length: age(text)? }));
+    }
+    Ok(())
 }
 
 /// Whether `stage` is among those that must come before it, directly or not. Visits each stage

@@ -1,12 +1,16 @@
 //! The steps of a policy: what must have happened, and who must have signed for it.
 
+use std::sync::Arc;
+
 use attest::StepName;
 use attest::predicate::{BuildKind, EVALUATION, PROVENANCE, is_provenance};
 use serde_saphyr::Spanned;
 
-use super::field::{Compiled, defined, label, plain, predicate, value, word, wrong};
+use super::field::{Compiled, defined, label, predicate, value, word, wrong};
+use super::trust::whom;
 use super::{Document, Problem, Text};
 use crate::model::{LogRule, SignerRule, Step};
+use crate::whom::Narrowed;
 
 pub(super) fn step_names(document: &Document) -> Compiled<Vec<&str>> {
     let entries = &document.steps.value.0;
@@ -16,11 +20,21 @@ pub(super) fn step_names(document: &Document) -> Compiled<Vec<&str>> {
     Ok(entries.iter().map(|(name, _)| name.value.as_str()).collect())
 }
 
-pub(super) fn steps(document: &Document, names: &[&str]) -> Compiled<Vec<Step>> {
-    document.steps.value.0.iter().map(|(name, fields)| step(name, fields, names)).collect()
+pub(super) fn steps(
+    document: &Document,
+    names: &[&str],
+    narrowed: Option<&Arc<Narrowed>>,
+) -> Compiled<Vec<Step>> {
+    let entries = document.steps.value.0.iter();
+    entries.map(|(name, fields)| step(name, fields, names, narrowed)).collect()
 }
 
-fn step(name: &Text, fields: &Spanned<super::Step>, names: &[&str]) -> Compiled<Step> {
+fn step(
+    name: &Text,
+    fields: &Spanned<super::Step>,
+    names: &[&str],
+    narrowed: Option<&Arc<Narrowed>>,
+) -> Compiled<Step> {
     let step_name = label::<StepName>(name)?;
     let list = &fields.value.predicates;
     if list.value.0.is_empty() {
@@ -52,7 +66,7 @@ fn step(name: &Text, fields: &Spanned<super::Step>, names: &[&str]) -> Compiled<
     Ok(Step {
         rule: format!("steps.{step_name}"),
         age_rule: format!("ages.{step_name}"),
-        signers: signers(name, &fields.value.signers, names)?,
+        signers: signers(name, &fields.value.signers, names, narrowed)?,
         name: step_name,
         predicates,
         kind,
@@ -84,31 +98,23 @@ fn build_types(fields: &super::Step, predicates: &[String]) -> Compiled<Vec<Stri
     Ok(list.value.0.iter().map(|text| text.value.clone()).collect())
 }
 
-fn signers(step: &Text, fields: &super::Signers, names: &[&str]) -> Compiled<SignerRule> {
+fn signers(
+    step: &Text,
+    fields: &super::Signers,
+    names: &[&str],
+    narrowed: Option<&Arc<Narrowed>>,
+) -> Compiled<SignerRule> {
     let list = &fields.any_of;
-    if list.value.0.is_empty() {
-        return Err(wrong(list, Problem::Empty("anyOf")));
-    }
-    let mut any_of = Vec::with_capacity(list.value.0.len());
-    for name in &list.value.0 {
-        plain(name)?;
-        if any_of.contains(&name.value) {
-            return Err(wrong(name, Problem::RepeatedKey(name.value.clone())));
-        }
-        any_of.push(name.value.clone());
-    }
-    let whoever = any_of.iter().any(|name| name == "*");
-    if whoever && any_of.len() > 1 {
-        let problem = "`*` already stands for every signer that the trust file lets sign the step";
-        return Err(wrong(list, Problem::Contradiction(problem)));
-    }
+    let whom = whom(list, narrowed)?;
+    let most = whom.any_of.as_ref().map(Vec::len);
     let threshold = match &fields.threshold {
         None => 1,
         Some(threshold) if threshold.value == 0 => {
             return Err(wrong(threshold, Problem::Value("a threshold is at least 1".into())));
         }
-        Some(threshold) if !whoever && threshold.value > any_of.len() as u64 => {
-            let problem = Problem::Threshold { threshold: threshold.value, signers: any_of.len() };
+        Some(threshold) if most.is_some_and(|most| threshold.value > most as u64) => {
+            let signers = most.unwrap_or_default();
+            let problem = Problem::Threshold { threshold: threshold.value, signers };
             return Err(wrong(threshold, problem));
         }
         Some(threshold) => usize::try_from(threshold.value).unwrap_or(usize::MAX),
@@ -121,5 +127,5 @@ fn signers(step: &Text, fields: &super::Signers, names: &[&str]) -> Compiled<Sig
         }
         Some(other) => Some(defined("step", other, names)?),
     };
-    Ok(SignerRule { any_of: if whoever { None } else { Some(any_of) }, threshold, not_same_as })
+    Ok(SignerRule { whom, threshold, not_same_as })
 }

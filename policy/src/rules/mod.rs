@@ -6,22 +6,34 @@
 //! for ages alone, and only to a statement's disadvantage.
 
 pub(crate) mod ages;
+pub(crate) mod build_level;
 pub(crate) mod chain;
 pub(crate) mod flow;
 pub(crate) mod forbidden;
 pub(crate) mod history;
 pub(crate) mod joint;
+pub(crate) mod matching;
 pub(crate) mod metrics;
 pub(crate) mod past;
 pub(crate) mod required;
 pub(crate) mod revoked;
+pub(crate) mod rule;
+pub(crate) mod soak;
+pub(crate) mod source_level;
 pub(crate) mod stages;
 pub(crate) mod steps;
 pub(crate) mod together;
+pub(crate) mod validity;
 
+pub(crate) use build_level::BuildLevel;
 pub(crate) use flow::Flow;
 pub(crate) use forbidden::{Forbidden, Holdout};
+pub(crate) use matching::Match;
 pub(crate) use metrics::{Metric, Slices};
+pub(crate) use rule::Rule;
+pub(crate) use soak::Soak;
+pub(crate) use source_level::SourceLevel;
+pub(crate) use validity::Validity;
 
 use attest::{ArtifactId, Timestamp};
 use verify::Lineage;

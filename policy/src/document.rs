@@ -7,6 +7,7 @@
 //! closed set of bytes, and its digest covers all of them.
 
 mod compile;
+mod dependencies;
 mod describe;
 mod error;
 mod field;

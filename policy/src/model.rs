@@ -152,6 +152,16 @@ words! {
 }
 
 words! {
+    /// What happens where nothing is there to judge.
+    pub(crate) enum OnMissing {
+        /// It does not pass.
+        Deny = "deny",
+        /// The rule asks nothing then.
+        Accept = "accept",
+    }
+}
+
+words! {
     /// Which side of a step is meant.
     pub(crate) enum Port {
         /// What provenance says was made.

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use attest::{NAMESPACE, Sha256, StepName};
 
+use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::lines::{flow, holdout, later_first, metric};
+use super::ml::sections;
 use super::policy::{matching, validity};
 use super::stages::{soaks, stages};
 use super::steps::{step_names, steps};
@@ -90,6 +92,18 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         if let Some(step) = model.steps.get_mut(index) {
             step.max_age = Some(limit);
         }
+    }
+    if let Some(ml) = ml {
+        sections(&mut model, ml, &names)?;
+    }
+    if let Some(fields) = &document.dependencies {
+        dependencies(&mut model, fields)?;
+    }
+    if let Some(fields) = &document.approvals {
+        approvals(&mut model, fields, &names)?;
+    }
+    if let Some(fields) = &document.monitoring {
+        monitoring(&mut model, fields)?;
     }
     model.asks = asks(&model);
     Ok(model)

@@ -147,6 +147,26 @@ pub(crate) fn decimal() -> Value {
     text("^-?[0-9]+(\\.[0-9]+)?$")
 }
 
+/// A number, with an exponent or without, in quotes or not.
+pub(crate) fn number() -> Value {
+    json!({
+        "type": ["string", "number"],
+        "pattern": "^-?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?$",
+    })
+}
+
+/// A list of at least one single value.
+pub(crate) fn scalars() -> Value {
+    let item = json!({"type": ["string", "number", "boolean"]});
+    json!({"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": item})
+}
+
+/// A list of at least one of these words.
+pub(crate) fn some_of<const N: usize>(words: [&'static str; N]) -> Value {
+    let item = json!({"enum": words.as_slice()});
+    json!({"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": item})
+}
+
 /// A moment (RFC 3339).
 pub(crate) fn moment() -> Value {
     json!({"type": "string", "format": "date-time"})

@@ -11,6 +11,7 @@ use super::nearest::nearest;
 use super::{Items, Place, PolicyError, Problem, Text};
 use crate::age::{AgeError, MaxAge};
 use crate::model::{Completeness, Strength};
+use crate::number::exact;
 
 /// The most characters of a name that a person chose: a metric, a data set, a product.
 const MAX_TEXT: usize = 1024;
@@ -131,6 +132,30 @@ pub(super) fn decimal(text: Option<&Text>) -> Compiled<Option<Decimal>> {
         text.value.parse().map_err(|error: attest::DecimalError| wrong(text, value(error)))
     })
     .transpose()
+}
+
+/// The bounds of a number, of which one is enough and which must not exclude each other. They may
+/// be written with an exponent.
+pub(super) fn bounds<T>(
+    at: &Spanned<T>,
+    at_least: Option<&Text>,
+    at_most: Option<&Text>,
+) -> Compiled<(Option<Decimal>, Option<Decimal>)> {
+    let read = |text: &Text| {
+        let problem = || {
+            let shown = shown(&text.value);
+            Problem::Value(format!("`{shown}` is no number such as `0.95` or `1e-3`"))
+        };
+        exact(&text.value).ok_or_else(|| wrong(text, problem()))
+    };
+    let (at_least, at_most) = (at_least.map(read).transpose()?, at_most.map(read).transpose()?);
+    if let (Some(least), Some(most)) = (at_least, at_most)
+        && least > most
+    {
+        let problem = "no value is both `atLeast` and `atMost` what is written here";
+        return Err(wrong(at, Problem::Contradiction(problem)));
+    }
+    Ok((at_least, at_most))
 }
 
 pub(super) fn selection(text: Option<&Text>) -> Compiled<Option<String>> {

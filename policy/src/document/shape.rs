@@ -2,6 +2,7 @@
 
 use serde_saphyr::Spanned;
 
+use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
 use super::ml::Ml;
 use super::trust::{Builder, Slsa, Trust};
@@ -35,6 +36,12 @@ fields! {
         flow: Items<Spanned<Flow>>,
         /// What must hold of models and data.
         ml: Option<Ml>,
+        /// What must hold of dependencies.
+        dependencies: Option<Spanned<Dependencies>>,
+        /// Who must have approved the artifact, for the stage and by this policy.
+        approvals: Option<Spanned<Approvals>>,
+        /// How the artifact must fare where it runs.
+        monitoring: Option<Spanned<Monitoring>>,
         /// How old the statements of a step may be, by step.
         #[serde(default)]
         ages: Entries<Text> = ages(),

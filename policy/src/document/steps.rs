@@ -6,6 +6,7 @@ use attest::StepName;
 use attest::predicate::{BuildKind, EVALUATION, PROVENANCE, is_provenance};
 use serde_saphyr::Spanned;
 
+use super::dependencies::threshold;
 use super::field::{Compiled, defined, label, predicate, value, word, wrong};
 use super::trust::whom;
 use super::{Document, Problem, Text};
@@ -106,19 +107,7 @@ fn signers(
 ) -> Compiled<SignerRule> {
     let list = &fields.any_of;
     let whom = whom(list, narrowed)?;
-    let most = whom.any_of.as_ref().map(Vec::len);
-    let threshold = match &fields.threshold {
-        None => 1,
-        Some(threshold) if threshold.value == 0 => {
-            return Err(wrong(threshold, Problem::Value("a threshold is at least 1".into())));
-        }
-        Some(threshold) if most.is_some_and(|most| threshold.value > most as u64) => {
-            let signers = most.unwrap_or_default();
-            let problem = Problem::Threshold { threshold: threshold.value, signers };
-            return Err(wrong(threshold, problem));
-        }
-        Some(threshold) => usize::try_from(threshold.value).unwrap_or(usize::MAX),
-    };
+    let threshold = threshold(&whom, fields.threshold.as_ref())?;
     let not_same_as = match &fields.not_same_as {
         None => None,
         Some(other) if other.value == step.value => {

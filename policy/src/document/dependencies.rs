@@ -67,9 +67,9 @@ fields! {
 
     Drift {
         /// The least that the number may be on any feature.
-        at_least: Option<Text> = describe::decimal(),
+        at_least: Option<Text> = describe::number(),
         /// The most that it may be on any feature.
-        at_most: Option<Text> = describe::decimal(),
+        at_most: Option<Text> = describe::number(),
     }
 
     Approvals {

@@ -142,9 +142,9 @@ pub(crate) fn age() -> Value {
     text("^[0-9]+[smhdw]$")
 }
 
-/// An exact decimal number.
+/// An exact decimal number, in quotes or not.
 pub(crate) fn decimal() -> Value {
-    text("^-?[0-9]+(\\.[0-9]+)?$")
+    json!({"type": ["string", "number"], "pattern": "^-?[0-9]+(\\.[0-9]+)?$"})
 }
 
 /// A number, with an exponent or without, in quotes or not.
@@ -236,12 +236,18 @@ impl<T: Shape> Shape for Option<T> {
 }
 
 impl<T: Shape> Shape for Items<T> {
+    // Where one must be there, its place is kept with it (`Spanned`).
+    const REQUIRED: bool = false;
+
     fn schema() -> Value {
         json!({"type": "array", "maxItems": MAX_ENTRIES, "items": T::schema()})
     }
 }
 
 impl<T: Shape> Shape for Entries<T> {
+    // Where one must be there, its place is kept with it (`Spanned`).
+    const REQUIRED: bool = false;
+
     fn schema() -> Value {
         json!({
             "type": "object",

@@ -11,7 +11,7 @@ pub(crate) struct Format {
 
 /// The formats that are known. What frameworks save with `pickle` inside an archive of another name
 /// runs code when it is loaded all the same.
-pub(crate) const FORMATS: [Format; 11] = [
+pub(crate) const FORMATS: [Format; 13] = [
     Format { name: "safetensors", endings: &[".safetensors"] },
     Format { name: "onnx", endings: &[".onnx"] },
     Format { name: "gguf", endings: &[".gguf"] },
@@ -24,6 +24,8 @@ pub(crate) const FORMATS: [Format; 11] = [
     Format { name: "tflite", endings: &[".tflite"] },
     Format { name: "numpy", endings: &[".npy", ".npz"] },
     Format { name: "pmml", endings: &[".pmml"] },
+    Format { name: "zip", endings: &[".zip"] },
+    Format { name: "compressed", endings: &[".gz", ".bz2", ".xz", ".zst"] },
     Format { name: "json", endings: &[".json"] },
     Format { name: "text", endings: &[".txt", ".csv", ".tsv", ".yaml", ".yml", ".md", ".log"] },
 ];

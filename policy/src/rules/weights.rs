@@ -4,6 +4,8 @@
 //! bytes and that stands signed beside it. Either can deny. Where the policy lists what it allows,
 //! a product whose format nobody knows is denied, but for texts.
 
+use attest::ResourceDescriptor;
+use attest::format::DETECTED_FORMATS;
 use verify::Attestation;
 
 use super::rule::{Reads, Rule, View};
@@ -11,9 +13,6 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::format;
 use crate::model::Model;
-
-/// The annotation of a product under which the recorder writes what it found.
-pub(crate) const DETECTED: &str = "detectedFormat";
 
 /// Which formats the products of steps may have.
 #[derive(Clone, Debug)]
@@ -39,7 +38,7 @@ impl Rule for Weights {
 
     fn reads(&self, model: &Model) -> Vec<Reads> {
         let steps = self.steps.iter().filter_map(|step| Reads::step(model, *step));
-        let field = Reads::Field(format!("/subject/*/annotations/{DETECTED}"));
+        let field = Reads::Field(format!("/subject/*/annotations/{DETECTED_FORMATS}"));
         steps.chain([Reads::Names, field]).collect()
     }
 
@@ -73,16 +72,17 @@ impl Weights {
         let mut problems = Vec::new();
         for product in &one.statement().subject {
             let name = product.label();
-            let detected = product.annotations.get(DETECTED).and_then(|found| found.as_str());
+            let detected = detected(product);
             let named = format::of_name(name);
             let problem = |why: String| {
                 Problem::fail(Code::ModelFormat, why, next.clone())
                     .shown_by([one])
                     .about(product.artifact().ok())
             };
-            let found = [(detected, "by its bytes"), (named, "by its name")];
-            let denied = found.iter().find(|(found, _)| found.is_some_and(|one| self.denies(one)));
-            if let Some((Some(format), how)) = denied {
+            let by_bytes = detected.iter().flatten().map(|found| (*found, "by its bytes"));
+            let by_name = named.map(|found| (found, "by its name"));
+            let mut found = by_bytes.chain(by_name);
+            if let Some((format, how)) = found.find(|(found, _)| self.denies(found)) {
                 let must = self.words();
                 problems.push(problem(format!("`{name}` is {format} {how}, and must be {must}")));
             } else if detected.is_none() && self.detected {
@@ -106,4 +106,12 @@ impl Weights {
             None => format!("none of {}", self.deny.join(", ")),
         }
     }
+}
+
+/// What the recorder found in the files of a product; `None` where it did not look, or what it is
+/// said to have found is no list of names.
+fn detected(product: &ResourceDescriptor) -> Option<Vec<&str>> {
+    let found = product.annotations.get(DETECTED_FORMATS)?.as_array()?;
+    let found: Vec<&str> = found.iter().map(|one| one.as_str()).collect::<Option<_>>()?;
+    (!found.is_empty()).then_some(found)
 }

@@ -196,7 +196,10 @@ fn what_products_seem_to_be_is_found_in_their_bytes() {
         let formats = |one: &ResourceDescriptor| one.annotations["detectedFormats"].clone();
         statement.subject.iter().map(formats).collect::<Vec<_>>()
     };
-    assert_eq!(found(&["out/model.safetensors", "out/a.csv"]), [json!(["pickle"]), json!(["text"])]);
+    assert_eq!(
+        found(&["out/model.safetensors", "out/a.csv"]),
+        [json!(["pickle"]), json!(["text"])]
+    );
     assert_eq!(found(&["out"]), [json!(["pickle", "text"])], "a folder is all that is in it");
 }
 

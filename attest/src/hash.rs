@@ -360,6 +360,21 @@ pub fn read_file(root: &Root, listed: &Listed, limit: usize) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
+/// Reads the first bytes of a listed file, at most `limit`.
+///
+/// # Errors
+/// [`HashError`] when it cannot be read, or is not in the state in which it was listed.
+pub fn read_head(root: &Root, listed: &Listed, limit: usize) -> Result<Vec<u8>, HashError> {
+    let mut file = Reader::new(&Silent).open(root, listed)?;
+    let mut bytes = Vec::new();
+    let failed = |source| OpenError::io(&listed.name, source);
+    (&mut file).take(limit as u64).read_to_end(&mut bytes).map_err(failed)?;
+    if identity_of(file.as_fd(), &listed.name)? != listed.identity {
+        return Err(HashError::Changed { path: listed.name.clone() });
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -13,6 +13,7 @@ pub mod cosignature;
 pub mod decimal;
 pub mod digest;
 pub mod envelope;
+pub mod format;
 pub mod hash;
 pub mod in_toto;
 pub mod json;

@@ -186,6 +186,24 @@ fn a_material_that_changed_is_an_error_even_when_it_was_put_back() {
 }
 
 #[test]
+fn what_products_seem_to_be_is_found_in_their_bytes() {
+    let bench = Bench::new(&[("data", "1")]);
+    let script = "mkdir out; printf '\\200\\004.' > out/model.safetensors; echo 1,2 > out/a.csv";
+    let found = |products: &[&str]| {
+        let plan = bench.plan(BuildKind::Training, &["training-dataset=data"], products, script);
+        let statement = read(bench.record(plan).unwrap());
+        std::fs::remove_dir_all(bench.at("out")).unwrap();
+        let formats = |one: &ResourceDescriptor| one.annotations["detectedFormats"].clone();
+        statement.subject.iter().map(formats).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&["out/model.safetensors", "out/a.csv"]),
+        [json!(["pickle"]), json!(["text"])]
+    );
+    assert_eq!(found(&["out"]), [json!(["pickle", "text"])], "a folder is all that is in it");
+}
+
+#[test]
 fn a_product_is_new_or_written_anew() {
     let cases = [
         ("new", "", "echo m > model", None),

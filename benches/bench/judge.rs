@@ -14,6 +14,7 @@ use crate::report::Report;
 use crate::timing::median;
 
 const ATTESTATIONS: usize = 20;
+const MANY: usize = 200;
 const RUNS: usize = 201;
 /// A verdict takes too short to be timed alone.
 const VERDICTS_A_RUN: usize = 50;
@@ -21,10 +22,10 @@ const VERDICTS_A_RUN: usize = 50;
 /// Measures `policy.evaluate`.
 pub(crate) fn measure(report: &mut Report) {
     let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-    let recipe: Recipe = serde_json::from_value(recipe()).unwrap();
-    let scene = Scene::new(&recipe, &policy(), now).unwrap();
+    let few: Recipe = serde_json::from_value(recipe()).unwrap();
+    let scene = Scene::new(&few, &policy_document(), now).unwrap();
     let policy = Policy::parse(&scene.policy).unwrap();
-    let lineage = lineage(&scene);
+    let lineage = self::lineage(&scene);
     assert_eq!(lineage.attestations().len(), ATTESTATIONS);
     let evaluate = || policy.evaluate(&scene.artifact, &scene.stage, &lineage, now);
     let decision = evaluate();
@@ -53,6 +54,34 @@ pub(crate) fn measure(report: &mut Report) {
     });
     let each = microseconds(verdicts) / VERDICTS_A_RUN as f64;
     report.figure("policy.evaluate", each, "µs", "probe.20-signatures");
+
+    let many: Recipe = serde_json::from_value(wider(recipe())).unwrap();
+    let scene = Scene::new(&many, &policy_document(), now).unwrap();
+    let policy = Policy::parse(&scene.policy).unwrap();
+    let lineage = self::lineage(&scene);
+    assert_eq!(lineage.attestations().len(), MANY);
+    let evaluate = || policy.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+    let decision = evaluate();
+    assert!(decision.passed(), "{:#?}", decision.findings());
+    let verdicts = median(RUNS, || {
+        std::hint::black_box(evaluate());
+    });
+    report.figure("policy.evaluate-200", microseconds(verdicts), "µs", "probe.20-signatures");
+}
+
+/// The same with as many more parts, each built by itself, as make up [`MANY`] attestations.
+fn wider(mut recipe: Value) -> Value {
+    let more: Vec<String> =
+        (0..MANY - ATTESTATIONS).map(|part| format!("dist/more/{part}")).collect();
+    let evidence = recipe["evidence"].as_array_mut().unwrap();
+    let package = evidence.iter().position(|one| one["step"] == "package").unwrap();
+    for part in &more {
+        evidence[package]["materials"].as_array_mut().unwrap().push(part.as_str().into());
+    }
+    let made = more.iter().map(|part| made("builder", "build", "build", &[], &[part]));
+    evidence.splice(package..package, made);
+    recipe["keys"]["builder"]["artifacts"] = json!(["dist/**"]);
+    recipe
 }
 
 /// The lineage of the scene's artifact, with its log followed.
@@ -165,7 +194,7 @@ fn made(sign: &str, says: &str, step: &str, materials: &[&str], about: &[&str]) 
 }
 
 /// A policy with a rule of every sort.
-fn policy() -> Value {
+fn policy_document() -> Value {
     let provenance = |kind: &str, signer: &str| {
         json!({
             "predicates": ["https://slsa.dev/provenance/v1"], "kind": kind,

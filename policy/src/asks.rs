@@ -52,12 +52,15 @@ pub(crate) fn asks(model: &Model) -> BTreeMap<String, String> {
         let data = data.clone().unwrap_or_else(|| artifact.to_string());
         asks.insert(rule.clone(), format!("{data} is not among {}.materials", name(*step)));
     }
+    for rule in &model.rules {
+        asks.insert(rule.place().into(), rule.asks(model));
+    }
     asks
 }
 
 fn of_step<'a>(step: &Step, name: impl Fn(usize) -> &'a str) -> String {
     let signers = &step.signers;
-    let mut ask = match &signers.any_of {
+    let mut ask = match &signers.whom.any_of {
         Some(names) => format!("{} is signed by {}", step.name, names.join(" or ")),
         None => format!("{} is signed by whoever may", step.name),
     };

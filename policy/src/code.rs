@@ -64,6 +64,8 @@ codes! {
     AgeFuture = "age.future",
     /// A stage that must have been passed before was not.
     StageNotPassed = "stage.not-passed",
+    /// A stage that must have been passed before was not passed long enough ago.
+    StageSoak = "stage.soak",
     /// The policy has no such stage.
     StageUnknown = "stage.unknown",
     /// The artifact, or something that it rests on, is revoked.
@@ -80,6 +82,64 @@ codes! {
     EvidenceConflict = "evidence.conflict",
     /// The policy has no rule that could fail.
     PolicyEmpty = "policy.empty",
+    /// The policy is not in force yet.
+    PolicyNotYet = "policy.not-yet",
+    /// The policy is no longer in force.
+    PolicyExpired = "policy.expired",
+    /// The policy is written for artifacts of other names.
+    PolicyUnmatched = "policy.unmatched",
+    /// A step was made by a builder that does not reach the level.
+    SlsaBuild = "slsa.build",
+    /// A commit has not the level, or nobody says so.
+    SlsaSource = "slsa.source",
+    /// No approval of the artifact, or of what went in, counts.
+    ApprovalMissing = "approval.missing",
+    /// Somebody rejected it, and nobody has approved it since.
+    ApprovalRejected = "approval.rejected",
+    /// The approval has run out.
+    ApprovalExpired = "approval.expired",
+    /// Fewer owners approved than must.
+    ApprovalOwners = "approval.owners",
+    /// No data went in where some must.
+    DatasetMissing = "dataset.missing",
+    /// Data went in that no digest identifies.
+    DatasetUnidentified = "dataset.unidentified",
+    /// Data is under no licence that suits, or nobody says under which.
+    DatasetLicence = "dataset.licence",
+    /// A model was made from one that the policy does not name.
+    ModelBase = "model.base",
+    /// A model has a format that it must not have, or nobody knows which.
+    ModelFormat = "model.format",
+    /// A parameter was not recorded.
+    ParameterMissing = "parameter.missing",
+    /// A parameter is beyond its bounds.
+    ParameterBound = "parameter.bound",
+    /// Nobody registered the criteria, or whoever measured does not name them.
+    CriteriaMissing = "criteria.missing",
+    /// The criteria were registered after somebody measured.
+    CriteriaLate = "criteria.late",
+    /// A dependency is known by no digest.
+    DependencyUnpinned = "dependency.unpinned",
+    /// No scan of the artifact counts.
+    VulnerabilityUnscanned = "vulnerability.unscanned",
+    /// A scan cannot be read.
+    VulnerabilityUnreadable = "vulnerability.unreadable",
+    /// The scan, or what the scanner knew, is too old.
+    VulnerabilityAge = "vulnerability.age",
+    /// A vulnerability is too bad, and nobody who may says that it does no harm.
+    VulnerabilitySeverity = "vulnerability.severity",
+    /// No bill of materials that lists anything counts.
+    LicenceUnlisted = "licence.unlisted",
+    /// A component is under no licence that suits.
+    LicenceDenied = "licence.denied",
+    /// Nobody has looked how the artifact fares, or not at what must be measured.
+    MonitoringMissing = "monitoring.missing",
+    /// Nobody has looked lately enough.
+    MonitoringAge = "monitoring.age",
+    /// The monitor says that the artifact does not fare well.
+    MonitoringVerdict = "monitoring.verdict",
+    /// A number is beyond its bounds where the artifact runs.
+    MonitoringDrift = "monitoring.drift",
     /// The time of the question is before something that is known to have happened.
     ClockBehind = "clock.behind",
     /// A stored verdict is past the time for which it holds.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use verify::{Completeness, Custody, Rejected, Unexplored, Window};
 
 use crate::code::Code;
-use crate::model::Mode;
+use crate::model::{Mode, OnError};
 
 /// The answer for one artifact and one stage, with everything that it follows from.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,12 +18,14 @@ pub struct Decision {
     pub(crate) artifact: ArtifactId,
     pub(crate) stage: StageName,
     pub(crate) mode: Mode,
+    pub(crate) on_error: OnError,
     pub(crate) holds: Window,
     pub(crate) rules: Vec<RuleResult>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) inputs: BTreeSet<Sha256>,
     pub(crate) single_keys: Vec<SingleKey>,
     pub(crate) build_level: u8,
+    pub(crate) shown_level: u8,
     pub(crate) level_reason: &'static str,
     pub(crate) policy: PolicyName,
     pub(crate) trust: Sha256,
@@ -119,13 +121,19 @@ impl Decision {
 
     /// Whether the artifact may run: it passed, or the stage does not enforce.
     pub fn admitted(&self) -> bool {
-        admitted(self.passed(), self.mode)
+        let passed = self.passed();
+        admitted(passed, self.mode) && (passed || !refused(self.on_error, &self.rules))
     }
 
     /// What follows from the verdict at the stage. A stage that the policy does not have
     /// enforces.
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What the stage says of what cannot be decided, where the mode alone does not say it.
+    pub(crate) fn stated_on_error(&self) -> Option<OnError> {
+        (self.mode != Mode::Enforce && self.on_error == OnError::Deny).then_some(self.on_error)
     }
 
     /// The stage that was asked about.
@@ -170,6 +178,12 @@ impl Decision {
         self.build_level
     }
 
+    /// The SLSA Build level that the evidence shows, by what the policy knows of the builders; 0
+    /// for none. Not more than [`Self::build_level`].
+    pub const fn shown_level(&self) -> u8 {
+        self.shown_level
+    }
+
     /// The digest of the policy.
     pub const fn policy_digest(&self) -> Sha256 {
         self.policy.digest
@@ -193,6 +207,11 @@ pub(crate) fn held(findings: &[Finding], rules: &[RuleResult]) -> bool {
 /// What follows from the verdict where a stage has a mode.
 pub(crate) fn admitted(passed: bool, mode: Mode) -> bool {
     passed || mode != Mode::Enforce
+}
+
+/// Whether the stage refuses what cannot be decided, and something cannot.
+pub(crate) fn refused(on_error: OnError, rules: &[RuleResult]) -> bool {
+    on_error == OnError::Deny && rules.iter().any(|rule| rule.outcome == Outcome::Error)
 }
 
 impl SingleKey {

@@ -6,12 +6,14 @@ use verify::{Custody, Direction, Lineage};
 use crate::code::Code;
 use crate::decision::{Decision, PolicyName, SingleKey};
 use crate::draft::{Draft, Problem};
-use crate::model::{Mode, Model, Stage};
+use crate::model::{Mode, Model, OnError, Stage};
 use crate::report::MAX_LISTED;
 use crate::rules::chain::Chain;
 use crate::rules::past::Past;
+use crate::rules::rule::View;
 use crate::rules::{
-    Question, ages, flow, forbidden, history, metrics, required, revoked, stages, steps,
+    Question, ages, build_level, flow, forbidden, history, metrics, required, revoked, stages,
+    steps,
 };
 
 /// Judges `artifact` for `stage`.
@@ -39,12 +41,14 @@ pub(crate) fn evaluate(
         artifact: *artifact,
         stage: stage.clone(),
         mode: found.map_or(Mode::Enforce, |stage| stage.mode),
+        on_error: found.map_or(OnError::Deny, |stage| stage.on_error),
         holds: draft.holds,
         rules: draft.rules,
         findings: draft.findings,
         inputs: draft.inputs,
         single_keys: basis.single_keys,
         build_level: basis.level,
+        shown_level: basis.shown,
         level_reason: basis.reason,
         policy: PolicyName {
             name: model.name.clone(),
@@ -87,6 +91,10 @@ fn judge(
     let chain = Chain::of(question, &past);
     history::explored(question, &chain, &past, draft);
     revoked::judge(question, &chain, &past, draft);
+    let view = View { question, stage, chain: &chain, past: &past };
+    for rule in question.model.rules.iter().filter(|rule| rule.is_of_the_policy()) {
+        rule.judge(view, draft);
+    }
     if !known {
         // One finding says it all: every rule would only say it again.
         let model = question.model;
@@ -105,6 +113,9 @@ fn judge(
     forbidden::judge(question, &chain, &past, draft);
     let read = metrics::judge(question, &chain, draft);
     ages::judge(question, &chain, &past, &read, draft);
+    for rule in question.model.rules.iter().filter(|rule| !rule.is_of_the_policy()) {
+        rule.judge(view, draft);
+    }
     // No document without a step is read; a verdict would be vacuous all the same.
     if question.model.steps.is_empty() {
         let message = "the policy asks for no step".into();
@@ -119,12 +130,13 @@ fn judge(
 struct Basis {
     single_keys: Vec<SingleKey>,
     level: u8,
+    shown: u8,
     reason: &'static str,
 }
 
 impl Default for Basis {
     fn default() -> Self {
-        Self { single_keys: Vec::new(), level: 0, reason: "no provenance was relied on" }
+        Self { single_keys: Vec::new(), level: 0, shown: 0, reason: "no provenance was relied on" }
     }
 }
 
@@ -144,6 +156,8 @@ impl Basis {
             }
             for one in links.chosen.iter().filter(|one| one.makes()) {
                 basis.level = 2;
+                let shown = build_level::level(question.model, step, one);
+                basis.shown = if basis.shown == 0 { shown } else { basis.shown.min(shown) };
                 shared |= one
                     .signers
                     .iter()
@@ -151,7 +165,10 @@ impl Basis {
                     .all(|signer| signer.custody == Custody::Shared);
             }
         }
-        if basis.level > 0 {
+        if basis.shown > 1 {
+            (basis.level, basis.reason) =
+                (basis.shown, "every builder reaches it, as the policy says");
+        } else if basis.level > 0 {
             (basis.level, basis.reason) = if shared {
                 (1, "a step could read the key that signed for it")
             } else {

@@ -14,12 +14,17 @@ mod decision;
 mod document;
 mod draft;
 mod evaluate;
+mod format;
+mod inventory;
 pub mod layout;
+mod licence;
 mod model;
+mod number;
 mod received;
 mod report;
 mod rules;
 pub mod summary;
+mod whom;
 
 use std::collections::BTreeSet;
 
@@ -30,12 +35,13 @@ pub use age::{AgeError, MaxAge};
 pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
-pub use model::Mode;
+pub use model::{Mode, OnError};
 pub use received::ReceivedError;
 pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
     RejectedReport, Report, UnexploredReport,
 };
+pub use rules::rule::{Reads, RuleView};
 
 /// What must hold before an artifact may run at a stage.
 ///
@@ -80,6 +86,21 @@ impl Policy {
     /// Its rules by their places, each with what it asks.
     pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
         self.model.asks.iter().map(|(rule, asks)| (rule.as_str(), asks.as_str()))
+    }
+
+    /// What it is for, in words, if it says.
+    pub fn description(&self) -> Option<&str> {
+        self.model.description.as_deref()
+    }
+
+    /// Its rules by their places, each with what it asks and what it reads.
+    pub fn inventory(&self) -> Vec<RuleView> {
+        inventory::inventory(&self.model)
+    }
+
+    /// The JSON Schema of policy documents, for editors.
+    pub fn schema() -> serde_json::Value {
+        document::schema()
     }
 
     /// Its stages with their modes, in the order of the document.

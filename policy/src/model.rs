@@ -4,13 +4,15 @@
 //! (the names of rules) are made once, when the document is read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use attest::predicate::BuildKind;
 use attest::{Sha256, StageName, StepName};
 use serde::{Deserialize, Serialize};
 
 use crate::age::MaxAge;
-use crate::rules::{Flow, Forbidden, Holdout, Metric};
+use crate::rules::{Flow, Forbidden, Holdout, Metric, Rule};
+use crate::whom::{Narrowed, Whom};
 
 /// All rules of one policy.
 #[derive(Clone, Debug)]
@@ -18,6 +20,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) version: u64,
     pub(crate) uri: String,
+    pub(crate) description: Option<String>,
     pub(crate) digest: Sha256,
     pub(crate) completeness: Completeness,
     pub(crate) stages: Vec<Stage>,
@@ -28,6 +31,11 @@ pub(crate) struct Model {
     pub(crate) forbidden: Vec<Forbidden>,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) holdouts: Vec<Holdout>,
+    /// Whom the policy believes; `None` where it takes everybody as the trust file has them.
+    pub(crate) narrowed: Option<Arc<Narrowed>>,
+    pub(crate) builders: Vec<Builder>,
+    /// All other rules.
+    pub(crate) rules: Vec<Arc<dyn Rule>>,
     /// What each rule asks, in words, by its place.
     pub(crate) asks: BTreeMap<String, String>,
 }
@@ -37,6 +45,7 @@ pub(crate) struct Model {
 pub(crate) struct Stage {
     pub(crate) name: StageName,
     pub(crate) mode: Mode,
+    pub(crate) on_error: OnError,
     /// The stages that must have been passed before.
     pub(crate) after: Vec<usize>,
     pub(crate) rule: String,
@@ -62,12 +71,23 @@ pub(crate) struct Step {
 /// Who must have signed.
 #[derive(Clone, Debug)]
 pub(crate) struct SignerRule {
-    /// Names in the trust file; `None` for whoever it lets sign the step.
-    pub(crate) any_of: Option<Vec<String>>,
+    /// Of these.
+    pub(crate) whom: Whom,
     /// How many distinct owners.
     pub(crate) threshold: usize,
     /// The step whose signers' owners do not count here.
     pub(crate) not_same_as: Option<usize>,
+}
+
+/// What runs builds.
+#[derive(Clone, Debug)]
+pub(crate) struct Builder {
+    /// As provenance names it, matched whole.
+    pub(crate) id: String,
+    /// Whose provenance may name it.
+    pub(crate) signers: Whom,
+    /// The level of SLSA's build track that it reaches at most.
+    pub(crate) level: u8,
 }
 
 /// One end of a flow.
@@ -108,6 +128,36 @@ words! {
         Warn = "warn",
         /// What has not passed is not admitted.
         Enforce = "enforce",
+    }
+}
+
+words! {
+    /// What happens where something cannot be decided.
+    pub enum OnError {
+        /// As the mode says of what has not passed; only where it does not enforce.
+        Admit = "admit",
+        /// The artifact is not admitted, whatever the mode.
+        Deny = "deny",
+    }
+}
+
+words! {
+    /// What happens to an artifact for whose name the policy is not written.
+    pub(crate) enum OnNoMatch {
+        /// It does not pass.
+        Deny = "deny",
+        /// The other rules are applied all the same.
+        Apply = "apply",
+    }
+}
+
+words! {
+    /// What happens where nothing is there to judge.
+    pub(crate) enum OnMissing {
+        /// It does not pass.
+        Deny = "deny",
+        /// The rule asks nothing then.
+        Accept = "accept",
     }
 }
 

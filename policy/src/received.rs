@@ -6,8 +6,8 @@
 
 use attest::{ArtifactId, Sha256, StageName};
 
-use crate::decision::{admitted, held};
-use crate::model::Mode;
+use crate::decision::{admitted, held, refused};
+use crate::model::{Mode, OnError};
 use crate::report::{CompletenessKind, REPORT_VERSION, Report};
 
 /// Why a report is no answer to what was asked.
@@ -105,6 +105,7 @@ impl Report {
         opinion: Option<Sha256>,
     ) -> Result<(), ReceivedError> {
         let Self { mode, passed, admitted: enters, .. } = *self;
+        let on_error = self.on_error.unwrap_or(OnError::Admit);
         if self.version != REPORT_VERSION {
             return Err(ReceivedError::Version(self.version.clone()));
         }
@@ -125,7 +126,8 @@ impl Report {
         if passed != held(&self.findings, &self.rules) {
             return Err(ReceivedError::Passed { passed });
         }
-        if enters != admitted(passed, mode) {
+        let follows = admitted(passed, mode) && (passed || !refused(on_error, &self.rules));
+        if enters != follows {
             return Err(ReceivedError::Admitted { admitted: enters, mode });
         }
         Ok(())
@@ -175,6 +177,7 @@ mod tests {
             artifact: artifact(b"image"),
             stage: "production".parse().unwrap(),
             mode: Mode::Enforce,
+            on_error: None,
             passed: true,
             admitted: true,
             holds: Holds::default(),
@@ -247,7 +250,7 @@ mod tests {
     #[test]
     fn a_report_is_an_answer_only_as_a_whole() {
         type Change = fn(&mut Report);
-        let cases: [(&str, Change, Option<&str>); 13] = [
+        let cases: [(&str, Change, Option<&str>); 15] = [
             ("as it was made", |_| {}, None),
             ("a waived rule", |report| report.rules.push(rule(Outcome::Waived)), None),
             (
@@ -291,6 +294,25 @@ mod tests {
                     report.mode = Mode::Warn;
                 },
                 None,
+            ),
+            (
+                "undecided and admitted where the stage warns",
+                |report| {
+                    report.rules.push(rule(Outcome::Error));
+                    report.passed = false;
+                    report.mode = Mode::Warn;
+                },
+                None,
+            ),
+            (
+                "undecided and admitted where the stage refuses that",
+                |report| {
+                    report.rules.push(rule(Outcome::Error));
+                    report.passed = false;
+                    report.mode = Mode::Warn;
+                    report.on_error = Some(OnError::Deny);
+                },
+                Some("admitted: true"),
             ),
         ];
         let stage = "production".parse().unwrap();

@@ -8,7 +8,7 @@ use verify::{Completeness, Window};
 
 use crate::decision::{Decision, Finding, RuleResult, SingleKey};
 use crate::draft::printable;
-use crate::model::Mode;
+use crate::model::{Mode, OnError};
 
 /// What [`Report::version`] is.
 pub const REPORT_VERSION: &str = "assay/report/v1";
@@ -27,6 +27,9 @@ pub struct Report {
     pub stage: StageName,
     /// What follows from the verdict there.
     pub mode: Mode,
+    /// What follows where something cannot be decided, if not what the mode says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnError>,
     /// Whether every rule held.
     pub passed: bool,
     /// Whether the artifact may run: it passed, or the stage does not enforce.
@@ -165,6 +168,7 @@ impl Decision {
             artifact: self.artifact,
             stage: self.stage.clone(),
             mode: self.mode,
+            on_error: self.stated_on_error(),
             passed: self.passed(),
             admitted: self.admitted(),
             holds: self.holds.into(),

@@ -29,9 +29,10 @@ pub fn statement(
     let passed = decision.passed();
     let mut verified_levels = vec![decision.stage().level()];
     // What the evidence can show at most is not what it shows: that a platform isolates its
-    // builds stands in no statement that is read here, so that more than 1 is never claimed.
-    if passed && decision.build_level() > 0 {
-        verified_levels.push("SLSA_BUILD_LEVEL_1".into());
+    // builds stands in no statement, so that more than 1 is claimed only where the policy says it
+    // of the builder.
+    if passed && decision.shown_level() > 0 {
+        verified_levels.push(format!("SLSA_BUILD_LEVEL_{}", decision.shown_level()));
     }
     let inputs = decision.inputs().iter().map(|body| ResourceDescriptor {
         digest: [("sha256".to_owned(), body.hex())].into(),

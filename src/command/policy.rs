@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ::attest::Sha256;
-use ::policy::{Mode, Policy};
+use ::policy::{Mode, Policy, RuleView};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -23,7 +23,18 @@ pub struct PolicyArgs {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     Check(CheckArgs),
+    Schema(SchemaArgs),
 }
+
+/// Write the JSON Schema of policies, for editors
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  assay policy schema > policy.schema.json
+
+In the first line of a policy, an editor with YAML support finds it by
+  # yaml-language-server: $schema=policy.schema.json")]
+struct SchemaArgs {}
 
 /// Read a policy strictly and say what it asks for
 #[derive(Args, Debug)]
@@ -33,9 +44,10 @@ struct CheckArgs {
 }
 
 pub fn policy(args: &PolicyArgs) -> Result<Box<dyn Answer>, Error> {
-    let PolicyCommand::Check(args) = &args.command;
-    let policy = read(&args.file)?;
-    Ok(Box::new(Summary::of(&policy)))
+    match &args.command {
+        PolicyCommand::Check(args) => Ok(Box::new(Summary::of(&read(&args.file)?))),
+        PolicyCommand::Schema(SchemaArgs {}) => Ok(Box::new(Schema(Policy::schema()))),
+    }
 }
 
 /// Reads a policy.
@@ -45,10 +57,28 @@ pub fn read(path: &Path) -> Result<Policy, Error> {
         .map_err(|source| Error::Policy { path: path.into(), source: Box::new(source) })
 }
 
+/// The schema, which is JSON for a person as for a program.
+struct Schema(serde_json::Value);
+
+impl Answer for Schema {
+    fn draw(&self, page: &mut Page) {
+        let text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
+        for line in text.lines() {
+            page.line(line);
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(&self.0)
+    }
+}
+
 #[derive(Serialize)]
 struct Summary {
     version: &'static str,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     #[serde(rename = "policyVersion")]
     policy_version: u64,
     uri: String,
@@ -63,26 +93,19 @@ struct StageView {
     mode: Mode,
 }
 
-#[derive(Serialize)]
-struct RuleView {
-    rule: String,
-    asks: String,
-}
-
 impl Summary {
     fn of(policy: &Policy) -> Self {
         let stages =
             policy.stages().map(|(stage, mode)| StageView { name: stage.to_string(), mode });
-        let rules =
-            policy.rules().map(|(rule, asks)| RuleView { rule: rule.into(), asks: asks.into() });
         Self {
             version: "assay/policy/v1",
             name: policy.name().into(),
+            description: policy.description().map(str::to_owned),
             policy_version: policy.version(),
             uri: policy.uri().into(),
             digest: policy.digest(),
             stages: stages.collect(),
-            rules: rules.collect(),
+            rules: policy.inventory(),
         }
     }
 }
@@ -90,6 +113,9 @@ impl Summary {
 impl Answer for Summary {
     fn draw(&self, page: &mut Page) {
         page.put(Tone::Strong, &self.name).line(format_args!(" version {}", self.policy_version));
+        if let Some(description) = &self.description {
+            page.line(description);
+        }
         page.put(Tone::Faint, "digest  ").line(self.digest);
         page.put(Tone::Faint, "uri     ").line(&self.uri);
         for stage in &self.stages {

@@ -5,12 +5,14 @@
 //! (monotonic principle); they decide nothing. A predicate of a known type that has not its
 //! shape rejects the statement; of the types of others, where judging rests on that shape.
 
+pub mod bom;
 mod decisions;
 mod earlier;
 mod evaluation;
 mod operations;
 mod provenance;
 mod summary;
+pub mod vulnerabilities;
 
 pub use decisions::{
     Approval, KeyRotation, Revocation, RevocationEffect, RevocationKind, Scope, Tombstone, Waiver,
@@ -45,6 +47,8 @@ pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 pub const SPDX: &str = "https://spdx.dev/Document";
 /// in-toto vulnerability scans v0.2.
 pub const VULNERABILITIES: &str = "https://in-toto.io/attestation/vulns/v0.2";
+/// Exploitability exchange by OpenVEX; tools also write it with a version (`/v0.2.0`) after it.
+pub const OPENVEX: &str = "https://openvex.dev/ns";
 /// in-toto supply chain attribute integrity v0.3.
 pub const SCAI: &str = "https://in-toto.io/attestation/scai/v0.3";
 /// Evaluation numbers with slices.

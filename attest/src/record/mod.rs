@@ -15,6 +15,7 @@ mod child;
 mod code;
 mod environment;
 mod error;
+mod formats;
 mod hardware;
 mod link;
 mod locks;

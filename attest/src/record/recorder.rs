@@ -117,6 +117,8 @@ pub(super) struct Input {
 #[derive(Debug)]
 pub(super) struct Outputs {
     pub(super) products: Vec<(String, Content)>,
+    /// What the files of each product seem to be, in the order of the products.
+    pub(super) formats: Vec<Vec<&'static str>>,
     pub(super) metrics: Option<Metrics>,
     pub(super) status: i32,
     pub(super) finished: Timestamp,
@@ -216,9 +218,13 @@ impl Ended {
             Err(_) if failed => Vec::new(),
             contents => contents?,
         };
+        let formats = match super::formats::of(&root, &listings) {
+            Err(_) if failed => Vec::new(),
+            formats => formats?,
+        };
         let names = listings.iter().map(|listing| listing.name().to_owned());
         let products = names.zip(contents).collect();
-        let outputs = Outputs { products, metrics, status, finished: now };
+        let outputs = Outputs { products, formats, metrics, status, finished: now };
         let statement = statement::write(&plan, &paths, &inputs, &outputs)?;
         let link = (!failed).then(|| link::write(&plan, &inputs, &outputs, &listings));
         Ok(Recording { status, statement: Some(statement), link })

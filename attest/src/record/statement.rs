@@ -20,6 +20,7 @@ use crate::NAMESPACE;
 use crate::artifact::ArtifactId;
 use crate::content::{Content, ManifestBytes};
 use crate::digest::Sha256;
+use crate::format::DETECTED_FORMATS;
 use crate::json::canonical;
 use crate::predicate::{
     BuildDefinition, BuildKind, Builder, Evaluation, Evaluator, Harness, Predicate, Provenance,
@@ -62,10 +63,16 @@ fn provenance(
 ) -> Result<Statement, RecordError> {
     let mut byproducts = Vec::new();
     let subject = if outputs.status == 0 {
-        let named = |(path, content): &(String, Content)| {
-            subject(path, &content.artifact, plan.name.as_ref())
+        let formats = outputs.formats.iter().map(Vec::as_slice);
+        let formats = formats.chain(std::iter::repeat(&[][..]));
+        let named = |((path, content), formats): (&(String, Content), &[&str])| {
+            let mut found = subject(path, &content.artifact, plan.name.as_ref());
+            if !formats.is_empty() {
+                found.annotations.insert(DETECTED_FORMATS.into(), formats.into());
+            }
+            found
         };
-        outputs.products.iter().map(named).collect()
+        outputs.products.iter().zip(formats).map(named).collect()
     } else {
         let (record, bytes) = failure(plan, paths, inputs, outputs);
         byproducts.push(embedded(record.clone(), "application/json", &bytes));
@@ -341,7 +348,7 @@ mod tests {
 
     fn outputs(products: Vec<(String, Content)>) -> Outputs {
         let finished = jiff::Timestamp::UNIX_EPOCH;
-        Outputs { products, metrics: None, status: 0, finished }
+        Outputs { products, formats: Vec::new(), metrics: None, status: 0, finished }
     }
 
     #[test]

@@ -4,12 +4,14 @@ use attest::predicate::{
     APPROVAL, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, REVOCATION, TOMBSTONE,
     VERIFICATION_SUMMARY, WAIVER,
 };
-use attest::{ArtifactId, Decimal, NAMESPACE};
+use attest::{ArtifactId, Decimal, NAMESPACE, Sha256, Timestamp};
 use serde_saphyr::Spanned;
 
 use super::nearest::nearest;
-use super::{Place, PolicyError, Problem, Text};
+use super::{Items, Place, PolicyError, Problem, Text};
+use crate::age::{AgeError, MaxAge};
 use crate::model::{Completeness, Strength};
+use crate::number::exact;
 
 /// The most characters of a name that a person chose: a metric, a data set, a product.
 const MAX_TEXT: usize = 1024;
@@ -93,11 +95,67 @@ pub(super) fn artifact(text: &Text) -> Compiled<ArtifactId> {
     text.value.parse().map_err(|error: attest::ArtifactError| wrong(text, value(error)))
 }
 
+pub(super) fn digest(text: &Text) -> Compiled<Sha256> {
+    text.value.parse().map_err(|error: attest::DigestError| wrong(text, value(error)))
+}
+
+pub(super) fn age(text: &Text) -> Compiled<MaxAge> {
+    text.value.parse().map_err(|error: AgeError| wrong(text, value(error)))
+}
+
+pub(super) fn moment(text: &Text) -> Compiled<Timestamp> {
+    text.value.parse().map_err(|_| {
+        let problem =
+            format!("`{}` is not a moment such as `2027-05-01T00:00:00Z`", shown(&text.value));
+        wrong(text, Problem::Value(problem))
+    })
+}
+
+/// Names that a person chose, each once, of which there is at least one.
+pub(super) fn names(list: &Spanned<Items<Text>>, key: &'static str) -> Compiled<Vec<String>> {
+    if list.value.0.is_empty() {
+        return Err(wrong(list, Problem::Empty(key)));
+    }
+    let mut names: Vec<String> = Vec::with_capacity(list.value.0.len());
+    for name in &list.value.0 {
+        plain(name)?;
+        if names.contains(&name.value) {
+            return Err(wrong(name, Problem::RepeatedKey(name.value.clone())));
+        }
+        names.push(name.value.clone());
+    }
+    Ok(names)
+}
+
 pub(super) fn decimal(text: Option<&Text>) -> Compiled<Option<Decimal>> {
     text.map(|text| {
         text.value.parse().map_err(|error: attest::DecimalError| wrong(text, value(error)))
     })
     .transpose()
+}
+
+/// The bounds of a number, of which one is enough and which must not exclude each other. They may
+/// be written with an exponent.
+pub(super) fn bounds<T>(
+    at: &Spanned<T>,
+    at_least: Option<&Text>,
+    at_most: Option<&Text>,
+) -> Compiled<(Option<Decimal>, Option<Decimal>)> {
+    let read = |text: &Text| {
+        let problem = || {
+            let shown = shown(&text.value);
+            Problem::Value(format!("`{shown}` is no number such as `0.95` or `1e-3`"))
+        };
+        exact(&text.value).ok_or_else(|| wrong(text, problem()))
+    };
+    let (at_least, at_most) = (at_least.map(read).transpose()?, at_most.map(read).transpose()?);
+    if let (Some(least), Some(most)) = (at_least, at_most)
+        && least > most
+    {
+        let problem = "no value is both `atLeast` and `atMost` what is written here";
+        return Err(wrong(at, Problem::Contradiction(problem)));
+    }
+    Ok((at_least, at_most))
 }
 
 pub(super) fn selection(text: Option<&Text>) -> Compiled<Option<String>> {

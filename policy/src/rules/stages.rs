@@ -21,28 +21,17 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
     }
     let (mut evidence, mut problems) = (Vec::new(), Vec::new());
     for earlier in stage.after.iter().filter_map(|index| question.model.stages.get(*index)) {
-        let about = || {
-            let about = question.lineage.about(&question.artifact);
-            about.filter_map(|one| summary(one).map(|summary| (one, summary)))
-        };
-        let lapsed = question.lineage.lapsed().iter();
-        let lapsed = lapsed
-            .filter(|one| one.is_about(&question.artifact))
-            .filter_map(|one| summary(one).map(|summary| (one, summary)))
-            .filter(|(_, summary)| summary.verification_result != VerificationResult::Passed);
-        let counting = about()
-            .chain(lapsed)
-            .filter(|(one, summary)| counts(one, summary, &earlier.name, &question.model.digest));
-        match counting.max_by_key(|(one, _)| one.index) {
-            Some((one, summary)) if summary.verification_result == VerificationResult::Passed => {
-                evidence.push(one);
-            }
+        match verdicts(question, earlier).pop() {
+            Some((one, summary)) if is_passed(summary) => evidence.push(one),
             Some((one, _)) => {
                 let problem = not_passed(&earlier.name, "its last verdict is FAILED".into());
                 problems.push(problem.shown_by([one]).about([question.artifact]));
             }
             None => {
-                let near: Vec<&Attestation> = about()
+                let near: Vec<&Attestation> = question
+                    .lineage
+                    .about(&question.artifact)
+                    .filter_map(|one| summary(one).map(|summary| (one, summary)))
                     .filter(|(_, summary)| summary.stage().as_ref() == Some(&earlier.name))
                     .map(|(one, _)| one)
                     .collect();
@@ -65,6 +54,38 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
     } else {
         draft.fail(&stage.rule, problems);
     }
+}
+
+/// The verdicts that count for `stage`, in the order of the register. Whom the policy does not
+/// believe says nothing for the artifact, and all against it that the trust file lets them say.
+pub(super) fn verdicts<'a>(
+    question: Question<'a>,
+    stage: &Stage,
+) -> Vec<(&'a Attestation, &'a VerificationSummary)> {
+    let model = question.model;
+    let believed = |one: &Attestation| {
+        model.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits_verifier(one))
+    };
+    let about = question.lineage.about(&question.artifact);
+    let about = about
+        .filter_map(|one| summary(one).map(|summary| (one, summary)))
+        .filter(|(one, summary)| !is_passed(summary) || believed(one));
+    let lapsed = question.lineage.lapsed().iter();
+    let lapsed = lapsed
+        .filter(|one| one.is_about(&question.artifact))
+        .filter_map(|one| summary(one).map(|summary| (one, summary)))
+        .filter(|(_, summary)| !is_passed(summary));
+    let mut counting: Vec<(&Attestation, &VerificationSummary)> = about
+        .chain(lapsed)
+        .filter(|(one, summary)| counts(one, summary, &stage.name, &model.digest))
+        .collect();
+    counting.sort_by_key(|(one, _)| one.index);
+    counting
+}
+
+/// Whether the verdict is that every rule held.
+pub(super) fn is_passed(summary: &VerificationSummary) -> bool {
+    summary.verification_result == VerificationResult::Passed
 }
 
 fn counts(

@@ -15,6 +15,7 @@ use verify::{Attestation, Rejected, Rejection, Signer, VerifyError};
 use crate::code::Code;
 use crate::draft::{MAX_EVIDENCE, Problem};
 use crate::model::{LogRule, Step};
+use crate::whom::is_logged;
 
 /// The one result of tests by which a step holds; it stands in in-toto's test result v0.1.
 const PASSED: &str = "PASSED";
@@ -89,17 +90,14 @@ pub(crate) fn has_failed(attestation: &Attestation) -> bool {
 
 /// Whether the policy lets `signer` sign the step.
 pub(crate) fn is_named(step: &Step, signer: &Signer) -> bool {
-    step.signers.any_of.as_ref().is_none_or(|names| names.contains(&signer.name))
+    step.signers.whom.admits(signer)
 }
 
 /// The owners whose signatures count for the step.
 pub(crate) fn owners<'a>(step: &Step, attestation: &'a Attestation) -> BTreeSet<&'a str> {
     let logged = |signer: &Signer| match step.log {
         LogRule::Optional => true,
-        LogRule::Required => {
-            attestation.index.is_some()
-                && attestation.verified.logged().iter().any(|entry| entry.key == signer.key)
-        }
+        LogRule::Required => is_logged(attestation, signer),
     };
     let count = |signer: &&Signer| is_named(step, signer) && logged(signer);
     attestation.signers.iter().filter(count).map(|signer| signer.owner.as_str()).collect()
@@ -127,7 +125,7 @@ pub(crate) fn flawed(
 ) -> Problem {
     let name = &step.name;
     let signers = || {
-        step.signers.any_of.as_ref().map_or_else(
+        step.signers.whom.any_of.as_ref().map_or_else(
             || "anybody whom the trust file lets sign the step".to_owned(),
             |names| quoted(names.iter().map(String::as_str)),
         )

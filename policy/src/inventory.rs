@@ -1,0 +1,79 @@
+//! Every rule of a policy with what it reads, for tools that look at the policy itself.
+
+use attest::predicate::{EVALUATION, REVOCATION, VERIFICATION_SUMMARY};
+
+use crate::model::{Endpoint, Model, Step};
+use crate::rules::rule::{Reads, RuleView};
+
+/// The rules by their places.
+pub(crate) fn inventory(model: &Model) -> Vec<RuleView> {
+    let reads = |place: &str| {
+        let rule = model.rules.iter().find(|rule| rule.place() == place);
+        rule.map_or_else(|| of_the_rest(model, place), |rule| rule.reads(model))
+    };
+    let all = model.asks.iter().map(|(place, asks)| RuleView {
+        rule: place.clone(),
+        asks: asks.clone(),
+        reads: reads(place),
+    });
+    all.collect()
+}
+
+/// What the rules read that are no [`crate::rules::Rule`]: those of every policy, steps, flows,
+/// numbers, hold-outs, ages and stages.
+fn of_the_rest(model: &Model, place: &str) -> Vec<Reads> {
+    let step = |index: usize| Reads::step(model, index);
+    let ends = |from: Endpoint, to: Endpoint, select: Option<&String>| {
+        let mut reads: Vec<Reads> = step(from.step).into_iter().chain(step(to.step)).collect();
+        reads.push(Reads::Digests);
+        reads.extend(select.map(|_| Reads::Names));
+        reads
+    };
+    if let Some(found) = model.steps.iter().find(|step| step.rule == place) {
+        return of_step(found);
+    }
+    if let Some(found) = model.steps.iter().find(|step| step.age_rule == place) {
+        let times = ["/predicate/runDetails/metadata/*", "/predicate/evaluatedOn"];
+        let mut reads = vec![Reads::Step(found.name.clone())];
+        reads.extend(times.map(Reads::field));
+        reads.extend(found.max_age.map(Reads::age));
+        return reads;
+    }
+    if let Some(flow) = model.flows.iter().find(|flow| flow.rule == place) {
+        return ends(flow.from, flow.to, flow.select.as_ref());
+    }
+    if let Some(flow) = model.forbidden.iter().find(|flow| flow.rule == place) {
+        return ends(flow.from, flow.to, flow.select.as_ref());
+    }
+    if let Some(metric) = model.metrics.iter().find(|metric| metric.rule == place) {
+        let mut reads: Vec<Reads> = step(metric.step).into_iter().collect();
+        let fields = ["/predicate/dataset", "/predicate/measurements/*"];
+        reads.push(Reads::Type(EVALUATION.into()));
+        reads.extend(fields.map(Reads::field));
+        reads.push(Reads::Order);
+        return reads;
+    }
+    if let Some(holdout) = model.holdouts.iter().find(|holdout| holdout.rule == place) {
+        return step(holdout.step).into_iter().chain([Reads::Digests]).collect();
+    }
+    if model.stages.iter().any(|stage| stage.rule == place) {
+        let result = Reads::field("/predicate/verificationResult");
+        return vec![Reads::Type(VERIFICATION_SUMMARY.into()), result, Reads::Order];
+    }
+    match place {
+        "revocation" => vec![Reads::Type(REVOCATION.into()), Reads::Digests, Reads::Order],
+        "chain" => vec![Reads::Digests],
+        _ => Vec::new(),
+    }
+}
+
+fn of_step(step: &Step) -> Vec<Reads> {
+    let mut reads = vec![Reads::Step(step.name.clone())];
+    reads.extend(step.predicates.iter().cloned().map(Reads::Type));
+    let build_type = "/predicate/buildDefinition/buildType";
+    reads.extend(
+        (step.kind.is_some() || !step.build_types.is_empty()).then(|| Reads::field(build_type)),
+    );
+    reads.push(Reads::signers(&step.signers.whom));
+    reads
+}

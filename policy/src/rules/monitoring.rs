@@ -1,0 +1,184 @@
+//! Monitoring: how the artifact fares where it runs, and how lately somebody looked.
+//!
+//! Of all windows that count the last by position decides, and every believed one that is not older
+//! speaks against the artifact. Numbers are held against the policy's thresholds, on every feature.
+//! What a monitor says of its own verdict is read to the artifact's disadvantage alone.
+
+use attest::predicate::Monitoring as Window;
+use attest::{Decimal, Predicate, Timestamp};
+use serde_json::Value;
+use verify::Attestation;
+
+use super::rule::{Reads, Rule, View, older};
+use super::vulnerabilities::too_old;
+use crate::age::MaxAge;
+use crate::code::Code;
+use crate::draft::{Draft, Problem, bodies};
+use crate::model::{Model, OnMissing};
+use crate::number::exact;
+use crate::whom::Whom;
+
+/// The verdict of a monitor that found nothing.
+const OK: &str = "OK";
+
+/// How the artifact must fare.
+#[derive(Clone, Debug)]
+pub(crate) struct Monitoring {
+    pub(crate) whom: Whom,
+    pub(crate) max_age: MaxAge,
+    pub(crate) drift: Vec<Drift>,
+    pub(crate) on_missing: OnMissing,
+}
+
+/// A number that must have been seen, and within which bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Drift {
+    pub(crate) metric: String,
+    pub(crate) at_least: Option<Decimal>,
+    pub(crate) at_most: Option<Decimal>,
+}
+
+impl Rule for Monitoring {
+    fn place(&self) -> &str {
+        "monitoring"
+    }
+
+    fn asks(&self, _: &Model) -> String {
+        let mut asks = format!(
+            "{} looked at it at most {} ago and found it good",
+            self.whom.words(),
+            self.max_age
+        );
+        for drift in &self.drift {
+            asks.push_str(&format!(", {}", drift.words()));
+        }
+        if self.on_missing == OnMissing::Accept {
+            asks.push_str(", if anybody looked");
+        }
+        asks
+    }
+
+    fn reads(&self, _: &Model) -> Vec<Reads> {
+        vec![
+            Reads::Type(attest::predicate::MONITORING.into()),
+            Reads::field("/predicate/window/to"),
+            Reads::field("/predicate/measurements/*"),
+            Reads::field("/predicate/verdict"),
+            Reads::signers(&self.whom),
+            Reads::Digests,
+            Reads::Order,
+            Reads::age(self.max_age),
+        ]
+    }
+
+    fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
+        let artifact = view.question.artifact;
+        let mut windows = view.about(&artifact, window);
+        windows.extend(view.lapsed(&artifact, window));
+        let counts = |(one, _): &&(&Attestation, &Window)| {
+            self.whom.stand_behind(one)
+                && view.question.lineage.about(&artifact).any(|known| known.body() == one.body())
+        };
+        let last = windows.iter().filter(counts).map(|(one, _)| one.index).max();
+        let next = format!("have {} look at {artifact} again, and register it", self.whom.words());
+        if last.is_none() && windows.is_empty() && self.on_missing == OnMissing::Accept {
+            let detail = "nobody has looked yet, and the policy takes that";
+            draft.not_applicable(self.place(), detail);
+            return;
+        }
+        let mut problems = Vec::new();
+        if last.is_none() && self.on_missing == OnMissing::Deny {
+            let message = format!("no window of monitoring of {artifact} counts");
+            problems.push(Problem::fail(Code::MonitoringMissing, message, next.as_str()));
+        }
+        let mut evidence = Vec::new();
+        let recent =
+            |one: &Attestation| one.index.is_none() || last.is_none_or(|last| one.index >= last);
+        for (one, window) in windows.iter().filter(|(one, _)| recent(one)) {
+            let fail = |code, message| {
+                Problem::fail(code, message, next.as_str()).shown_by([*one]).about([artifact])
+            };
+            if Some(one.index) == last && self.whom.stand_behind(one) {
+                evidence.push(*one);
+                let now = view.question.now;
+                let since = older(until(window), one);
+                let old = too_old("last window of monitoring", since, self.max_age, now, draft);
+                problems.extend(old.map(|why| fail(Code::MonitoringAge, why)));
+                let missing = self.drift.iter().filter(|drift| drift.values(window).is_empty());
+                problems.extend(missing.map(|drift| {
+                    let message = format!("the last window does not measure `{}`", drift.metric);
+                    fail(Code::MonitoringMissing, message)
+                }));
+            }
+            if window.verdict != OK {
+                let message = format!("the monitor says `{}`", window.verdict);
+                problems.push(fail(Code::MonitoringVerdict, message));
+            }
+            for drift in &self.drift {
+                let beyond =
+                    drift.values(window).into_iter().find(|(_, value)| !drift.admits(value));
+                problems.extend(beyond.map(|(feature, value)| {
+                    let message = format!(
+                        "`{}` of `{feature}` is {value}, and must be {}",
+                        drift.metric,
+                        drift.bounds()
+                    );
+                    fail(Code::MonitoringDrift, message)
+                }));
+            }
+        }
+        if !problems.is_empty() {
+            draft.fail(self.place(), problems);
+        } else if evidence.is_empty() {
+            draft.not_applicable(self.place(), "nobody whom the policy names has looked yet");
+        } else {
+            draft.pass(self.place(), bodies(evidence), None);
+        }
+    }
+}
+
+impl Drift {
+    fn words(&self) -> String {
+        format!("{} is {}", self.metric, self.bounds())
+    }
+
+    fn bounds(&self) -> String {
+        match (self.at_least, self.at_most) {
+            (Some(least), Some(most)) => format!("from {least} to {most}"),
+            (Some(least), None) => format!("at least {least}"),
+            (None, Some(most)) => format!("at most {most}"),
+            (None, None) => "a number".into(),
+        }
+    }
+
+    /// The values of the number in a window, each with its feature.
+    fn values(&self, window: &Window) -> Vec<(String, String)> {
+        let all = window.more.get("measurements").and_then(Value::as_array);
+        let named = |one: &&Value| one.get("metric").and_then(Value::as_str) == Some(&self.metric);
+        let text = |value: Option<&Value>| match value {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => "nothing".into(),
+        };
+        let found = all.into_iter().flatten().filter(named);
+        found.map(|one| (text(one.get("feature")), text(one.get("value")))).collect()
+    }
+
+    fn admits(&self, value: &str) -> bool {
+        exact(value).is_some_and(|value| {
+            self.at_least.is_none_or(|least| value >= least)
+                && self.at_most.is_none_or(|most| value <= most)
+        })
+    }
+}
+
+fn window(attestation: &Attestation) -> Option<&Window> {
+    match &attestation.statement().predicate {
+        Predicate::Monitoring(window) => Some(window),
+        _ => None,
+    }
+}
+
+fn until(window: &Window) -> Option<Timestamp> {
+    window.more.get("window")?.get("to")?.as_str()?.parse().ok()
+}

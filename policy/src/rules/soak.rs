@@ -1,0 +1,86 @@
+//! Soak: how long ago the stages before must have been passed, without a failure since.
+//!
+//! The time runs from the first of the verdicts PASSED after which no FAILED stands in the
+//! register: a failure between starts it anew, a second promotion does not. Of the time that the
+//! verifier claims and the one that a clock proves the newer counts.
+
+use super::rule::{Reads, Rule, View, newer};
+use super::stages::{is_passed, verdicts};
+use crate::age::MaxAge;
+use crate::code::Code;
+use crate::draft::{Draft, Problem};
+use crate::model::Model;
+
+/// How long the stages before a stage must have been passed.
+#[derive(Clone, Debug)]
+pub(crate) struct Soak {
+    pub(crate) rule: String,
+    pub(crate) stage: usize,
+    pub(crate) length: MaxAge,
+}
+
+impl Rule for Soak {
+    fn place(&self) -> &str {
+        &self.rule
+    }
+
+    fn asks(&self, model: &Model) -> String {
+        let stage = model.stages.get(self.stage);
+        let earlier = stage.into_iter().flat_map(|stage| &stage.after);
+        let earlier = earlier.filter_map(|index| model.stages.get(*index));
+        let earlier: Vec<&str> = earlier.map(|stage| stage.name.as_str()).collect();
+        format!("{} was passed {} ago, without a failure since", earlier.join(" and "), self.length)
+    }
+
+    fn reads(&self, _: &Model) -> Vec<Reads> {
+        vec![
+            Reads::Type(attest::predicate::VERIFICATION_SUMMARY.into()),
+            Reads::field("/predicate/verificationResult"),
+            Reads::field("/predicate/timeVerified"),
+            Reads::Order,
+            Reads::age(self.length),
+        ]
+    }
+
+    fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
+        let model = view.question.model;
+        let Some(stage) = model.stages.get(self.stage) else { return };
+        if view.stage.is_none_or(|asked| asked.name != stage.name) {
+            return;
+        }
+        let (mut evidence, mut problems) = (Vec::new(), Vec::new());
+        for earlier in stage.after.iter().filter_map(|index| model.stages.get(*index)) {
+            let verdicts = verdicts(view.question, earlier);
+            let run = verdicts.iter().rev().take_while(|(_, summary)| is_passed(summary));
+            let Some((one, summary)) = run.last() else {
+                let detail = format!("`{}` was not passed", earlier.name);
+                draft.follows(&self.rule, detail);
+                return;
+            };
+            let next = format!("ask again {} after `{}` was passed", self.length, earlier.name);
+            let Some(since) = newer(summary.time_verified, one) else {
+                let message = format!("nobody says when `{}` was passed", earlier.name);
+                problems.push(Problem::fail(Code::StageSoak, message, next).shown_by([*one]));
+                continue;
+            };
+            let end = self.length.end(since);
+            if view.question.now >= end {
+                draft.from(end);
+                evidence.push(one.body());
+                continue;
+            }
+            draft.until(end);
+            let message = format!(
+                "`{}` was passed at {since}, and must have been for {}, which is at {end}",
+                earlier.name, self.length
+            );
+            let problem = Problem::fail(Code::StageSoak, message, next).shown_by([*one]);
+            problems.push(problem.about([view.question.artifact]));
+        }
+        if problems.is_empty() {
+            draft.pass(&self.rule, evidence, None);
+        } else {
+            draft.fail(&self.rule, problems);
+        }
+    }
+}

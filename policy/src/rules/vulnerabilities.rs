@@ -1,0 +1,250 @@
+//! Vulnerabilities: what a scan of the artifact found, and what is said of it.
+//!
+//! Of all scans that count the last by position decides, and every believed one that is not older
+//! speaks against the artifact, whoever signed it: nobody can scan until it suits. A vulnerability
+//! that is too bad is let pass where the last word about it, by somebody whom the rule names, is
+//! that it does no harm. A score that nobody understands is worse than every limit.
+
+use std::collections::BTreeMap;
+
+use attest::Timestamp;
+use attest::predicate::vulnerabilities::{FormatError, Scan, Severity, Status, statuses};
+use verify::Attestation;
+
+use super::rule::{Reads, Rule, View, older};
+use crate::age::MaxAge;
+use crate::code::Code;
+use crate::draft::{Draft, Problem, bodies};
+use crate::model::Model;
+use crate::whom::Whom;
+
+/// How many vulnerabilities a message names.
+const MAX_NAMED: usize = 5;
+
+/// How bad the vulnerabilities of the artifact may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Vulnerabilities {
+    pub(crate) most: Severity,
+    pub(crate) whom: Whom,
+    /// How old the scan may be.
+    pub(crate) scan_max_age: MaxAge,
+    /// How old the scanner's knowledge may be.
+    pub(crate) database_max_age: Option<MaxAge>,
+    /// Who may say that a vulnerability does no harm; nobody when `None`.
+    pub(crate) exempt: Option<Whom>,
+}
+
+type Read<'a> = (&'a Attestation, Result<Scan<'a>, FormatError>);
+
+impl Rule for Vulnerabilities {
+    fn place(&self) -> &str {
+        "dependencies.vulnerabilities"
+    }
+
+    fn asks(&self, _: &Model) -> String {
+        let but = match &self.exempt {
+            Some(whom) => format!(", but for what {} exempt", whom.words()),
+            None => String::new(),
+        };
+        format!(
+            "a scan by {}, at most {} old, finds nothing worse than {}{but}",
+            self.whom.words(),
+            self.scan_max_age,
+            self.most.as_str()
+        )
+    }
+
+    fn reads(&self, _: &Model) -> Vec<Reads> {
+        let mut reads = vec![
+            Reads::Type(attest::predicate::VULNERABILITIES.into()),
+            Reads::field("/predicate/scanner/result/*"),
+            Reads::field("/predicate/metadata/scanFinishedOn"),
+            Reads::signers(&self.whom),
+            Reads::Digests,
+            Reads::Order,
+            Reads::age(self.scan_max_age),
+        ];
+        if let Some(age) = self.database_max_age {
+            reads.push(Reads::field("/predicate/scanner/db/lastUpdate"));
+            reads.push(Reads::age(age));
+        }
+        if let Some(whom) = &self.exempt {
+            reads.push(Reads::Type(attest::predicate::OPENVEX.into()));
+            reads.push(Reads::Type(attest::predicate::CYCLONEDX.into()));
+            reads.push(Reads::signers(whom));
+        }
+        reads
+    }
+
+    fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
+        let artifact = view.question.artifact;
+        let scan = |one| read(one);
+        let mut scans: Vec<Read<'_>> = view.about(&artifact, scan);
+        let counts = |(one, _): &&Read<'_>| self.whom.stand_behind(one);
+        let next = format!(
+            "scan {artifact}, have {} sign what was found, and register it",
+            self.whom.words()
+        );
+        let Some(last) = scans.iter().filter(counts).map(|(one, _)| one.index).max() else {
+            let message = format!("no scan of {artifact} counts");
+            let near = scans.iter().map(|(one, _)| *one);
+            let problem = Problem::fail(Code::VulnerabilityUnscanned, message, next);
+            draft.fail(self.place(), vec![problem.shown_by(near).about([artifact])]);
+            return;
+        };
+        scans.extend(view.lapsed(&artifact, scan));
+        let (mut evidence, mut problems) = (Vec::new(), Vec::new());
+        for (one, scan) in scans.iter().filter(|(one, _)| one.index.is_none() || one.index >= last)
+        {
+            let decides = one.index == last && self.whom.stand_behind(one);
+            let scan = match scan {
+                Ok(scan) => scan,
+                Err(error) => {
+                    let message = format!("a scan of {artifact} is unreadable: {error}");
+                    let code = Code::VulnerabilityUnreadable;
+                    problems.push(Problem::error(code, message, next.as_str()).shown_by([*one]));
+                    continue;
+                }
+            };
+            if decides {
+                evidence.push(*one);
+                problems.extend(self.aged(view, one, scan, &next, draft));
+            }
+            problems.extend(self.severe(view, one, scan, &mut evidence));
+        }
+        if problems.is_empty() {
+            draft.pass(self.place(), bodies(evidence), None);
+        } else {
+            draft.fail(self.place(), problems);
+        }
+    }
+}
+
+impl Vulnerabilities {
+    fn aged(
+        &self,
+        view: View<'_, '_>,
+        one: &Attestation,
+        scan: &Scan<'_>,
+        next: &str,
+        draft: &mut Draft,
+    ) -> Vec<Problem> {
+        let mut limits = vec![("scan", older(scan.finished_on, one), self.scan_max_age)];
+        if let Some(age) = self.database_max_age {
+            limits.push(("knowledge of the scanner", scan.database_of, age));
+        }
+        let mut problems = Vec::new();
+        for (what, since, age) in limits {
+            let Some(why) = too_old(what, since, age, view.question.now, draft) else { continue };
+            problems.push(Problem::fail(Code::VulnerabilityAge, why, next).shown_by([one]));
+        }
+        problems
+    }
+
+    fn severe<'a>(
+        &self,
+        view: View<'_, 'a>,
+        one: &'a Attestation,
+        scan: &Scan<'_>,
+        evidence: &mut Vec<&'a Attestation>,
+    ) -> Option<Problem> {
+        let severe = scan.results.iter().filter(|(_, severity)| **severity > self.most);
+        let mut severe: Vec<(&str, Severity)> =
+            severe.map(|(id, severity)| (*id, *severity)).collect();
+        if severe.is_empty() {
+            return None;
+        }
+        if let Some(whom) = &self.exempt {
+            let words = Words::of(view, whom);
+            severe.retain(|(id, _)| match words.last(id) {
+                Some((said, Status::Harmless)) => {
+                    evidence.push(said);
+                    false
+                }
+                _ => true,
+            });
+        }
+        let named: Vec<String> = severe
+            .iter()
+            .take(MAX_NAMED)
+            .map(|(id, severity)| format!("`{id}` ({})", severity.as_str()))
+            .collect();
+        if named.is_empty() {
+            return None;
+        }
+        let more = severe.len().saturating_sub(MAX_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let most = self.most.as_str();
+        let message = format!("the scan finds {}{more}, and lets {most} pass", named.join(", "));
+        let next = match &self.exempt {
+            Some(whom) => format!(
+                "mend it and scan again, or have {} sign an OpenVEX statement about it with the \
+                 status `not_affected` or `fixed`",
+                whom.words()
+            ),
+            None => "mend it, and scan again".into(),
+        };
+        Some(
+            Problem::fail(Code::VulnerabilitySeverity, message, next)
+                .shown_by([one])
+                .about([view.question.artifact]),
+        )
+    }
+}
+
+/// What is said of vulnerabilities of the artifact, in the order of the register.
+struct Words<'a> {
+    said: Vec<(&'a Attestation, BTreeMap<String, Status>)>,
+}
+
+impl<'a> Words<'a> {
+    /// A document that cannot be read says nothing for the artifact.
+    fn of(view: View<'_, 'a>, whom: &Whom) -> Self {
+        let artifact = view.question.artifact;
+        let digest = artifact.digest().map(|digest| digest.hex());
+        let read =
+            |one: &'a Attestation| statuses(&one.statement().predicate, digest.as_deref())?.ok();
+        let mut said = view.about(&artifact, read);
+        // Somebody else's word counts against it alone.
+        for (one, found) in &mut said {
+            if !whom.stand_behind(one) {
+                found.retain(|_, status| *status == Status::Affected);
+            }
+        }
+        for (one, mut found) in view.lapsed(&artifact, read) {
+            found.retain(|_, status| *status == Status::Affected);
+            said.push((one, found));
+        }
+        said.sort_by_key(|(one, _)| one.index.unwrap_or(u64::MAX));
+        Self { said }
+    }
+
+    fn last(&self, id: &str) -> Option<(&'a Attestation, Status)> {
+        let last = self.said.iter().rev();
+        last.filter_map(|(one, found)| Some((*one, *found.get(id)?))).next()
+    }
+}
+
+fn read<'a>(attestation: &'a Attestation) -> Option<Result<Scan<'a>, FormatError>> {
+    Scan::of(&attestation.statement().predicate)
+}
+
+/// Why something is too old, if it is.
+pub(crate) fn too_old(
+    what: &str,
+    since: Option<Timestamp>,
+    age: MaxAge,
+    now: Timestamp,
+    draft: &mut Draft,
+) -> Option<String> {
+    let Some(since) = since else {
+        return Some(format!("nobody says of when the {what} is, and {age} is its limit"));
+    };
+    let end = age.end(since);
+    if now < end {
+        draft.until(end);
+        return None;
+    }
+    draft.from(end);
+    Some(format!("the {what} is of {since}, and was too old after {age}"))
+}

@@ -13,6 +13,7 @@ mod gather;
 mod lines;
 mod nearest;
 mod place;
+mod rego;
 mod shape;
 mod stages;
 mod steps;
@@ -24,7 +25,9 @@ pub(crate) use compile::compile;
 pub use error::{PolicyError, Problem};
 pub(crate) use gather::{Entries, Items};
 pub use place::Place;
-pub(crate) use shape::{Document, Flow, Forbid, Holdout, Metric, Signers, Slices, Step};
+pub use rego::Files;
+pub(crate) use rego::named;
+pub(crate) use shape::{Document, Flow, Forbid, Holdout, Metric, Rego, Signers, Slices, Step};
 
 /// The largest policy document, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;

@@ -11,7 +11,7 @@ use crate::report::MAX_LISTED;
 use crate::rules::chain::Chain;
 use crate::rules::past::Past;
 use crate::rules::{
-    Question, ages, flow, forbidden, history, metrics, required, revoked, stages, steps,
+    Question, ages, flow, forbidden, history, metrics, rego, required, revoked, stages, steps,
 };
 
 /// Judges `artifact` for `stage`.
@@ -105,6 +105,7 @@ fn judge(
     forbidden::judge(question, &chain, &past, draft);
     let read = metrics::judge(question, &chain, draft);
     ages::judge(question, &chain, &past, &read, draft);
+    rego::judge(question, name.as_str(), &chain, draft);
     // No document without a step is read; a verdict would be vacuous all the same.
     if question.model.steps.is_empty() {
         let message = "the policy asks for no step".into();

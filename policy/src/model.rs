@@ -10,6 +10,8 @@ use attest::{Sha256, StageName, StepName};
 use serde::{Deserialize, Serialize};
 
 use crate::age::MaxAge;
+use crate::document::Files;
+use crate::rego::RegoRule;
 use crate::rules::{Flow, Forbidden, Holdout, Metric};
 
 /// All rules of one policy.
@@ -28,6 +30,9 @@ pub(crate) struct Model {
     pub(crate) forbidden: Vec<Forbidden>,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) holdouts: Vec<Holdout>,
+    pub(crate) rego: Vec<RegoRule>,
+    /// The files that the document names, by their names.
+    pub(crate) files: Files,
     /// What each rule asks, in words, by its place.
     pub(crate) asks: BTreeMap<String, String>,
 }

@@ -9,14 +9,15 @@ use attest::{NAMESPACE, Sha256, StepName};
 
 use super::field::{Compiled, completeness, defined, expect, label, uri, value, wrong};
 use super::lines::{flow, holdout, later_first, metric};
+use super::rego::rego;
 use super::stages::stages;
 use super::steps::{step_names, steps};
-use super::{Document, Problem};
+use super::{Document, Files, Problem};
 use crate::asks::asks;
 use crate::model::Model;
 
-/// Makes rules of `document`, whose bytes have `digest`.
-pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
+/// Makes rules of `document`, whose bytes have `digest`, and of the `files` that it names.
+pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Compiled<Model> {
     expect(&document.api_version, "API version", "assay/v1")?;
     expect(&document.kind, "kind of document", "PromotionPolicy")?;
     let name = label::<StepName>(&document.metadata.name)?;
@@ -47,6 +48,8 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         forbidden: Vec::new(),
         metrics: Vec::new(),
         holdouts: Vec::new(),
+        rego: Vec::new(),
+        files: Files::new(),
         asks: BTreeMap::new(),
     };
     for (index, line) in document.flow.0.iter().enumerate() {
@@ -73,6 +76,7 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
             step.max_age = Some(age);
         }
     }
+    (model.rego, model.files) = rego(&document, &names, files)?;
     model.asks = asks(&model);
     Ok(model)
 }

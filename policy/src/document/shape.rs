@@ -21,6 +21,8 @@ pub(crate) struct Document {
     pub(crate) ages: Entries<Text>,
     #[serde(default)]
     pub(crate) completeness: Option<Text>,
+    #[serde(default)]
+    pub(crate) rego: Items<Spanned<Rego>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -141,4 +143,20 @@ pub(crate) struct Holdout {
     pub(crate) not_in: Text,
     #[serde(default)]
     pub(crate) strength: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rego {
+    pub(crate) id: Text,
+    #[serde(default)]
+    pub(crate) effective_on: Option<Text>,
+    #[serde(default)]
+    pub(crate) effective_until: Option<Text>,
+    #[serde(default)]
+    pub(crate) text: Option<Text>,
+    #[serde(default)]
+    pub(crate) file: Option<Text>,
+    #[serde(default)]
+    pub(crate) sha256: Option<Text>,
 }

@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod joint;
 pub(crate) mod metrics;
 pub(crate) mod past;
+pub(crate) mod rego;
 pub(crate) mod required;
 pub(crate) mod revoked;
 pub(crate) mod stages;

@@ -1,0 +1,165 @@
+//! Rules in Rego in a policy document: where their texts may stand, what covers them, and what is
+//! no rule.
+
+use attest::Sha256;
+use policy::{Files, MAX_REGO_RULES, Policy, PolicyError, Problem};
+
+const TEXT: &str = "package assay
+deny contains {\"msg\": \"no\", \"code\": \"no\", \"subject\": input.artifact} if count(input.chain.train) > 1
+";
+
+fn document(lines: &str) -> String {
+    format!(
+        "apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {{name: models, version: 1}}
+stages: {{production: {{mode: enforce}}}}
+steps: {{train: {{predicates: ['https://slsa.dev/provenance/v1'], signers: {{anyOf: [a]}}}}}}
+rego:
+{lines}
+"
+    )
+}
+
+fn in_file(digest: &str) -> String {
+    document(&format!("  - {{id: R-1, file: rules/r1.rego, sha256: \"{digest}\"}}"))
+}
+
+fn files(text: &str) -> Files {
+    [("rules/r1.rego".to_owned(), text.as_bytes().to_vec())].into()
+}
+
+fn inline(text: &str) -> String {
+    let text = text.replace('\n', "\n      ");
+    document(&format!("  - id: R-1\n    text: |\n      {text}"))
+}
+
+fn refused(text: &str, files: &Files) -> PolicyError {
+    match Policy::parse_with(text, files) {
+        Ok(_) => panic!("read: {text}"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_rule_stands_in_the_document_or_in_a_file_that_its_digest_covers() {
+    let digest = Sha256::of(TEXT.as_bytes());
+    for written in [digest.to_string(), digest.hex()] {
+        let text = in_file(&written);
+        assert_eq!(Policy::files_of(&text).unwrap(), ["rules/r1.rego"]);
+        let mut given = files(TEXT);
+        given.insert("rules/other.rego".into(), b"not named".to_vec());
+        let policy = Policy::parse_with(&text, &given).unwrap();
+        assert_eq!(policy.digest(), Sha256::of(text.as_bytes()));
+        assert_eq!(*policy.files(), files(TEXT));
+        assert!(policy.rules().any(|(rule, _)| rule == "rego.R-1"));
+    }
+    let text = inline(TEXT);
+    assert_eq!(Policy::files_of(&text).unwrap(), Vec::<String>::new());
+    assert!(Policy::parse(&text).unwrap().files().is_empty());
+
+    // The least change of the file, and the file under another name.
+    let text = in_file(&digest.to_string());
+    let changed = TEXT.replace("> 1", "> 2");
+    let error = refused(&text, &files(&changed));
+    let found = Sha256::of(changed.as_bytes());
+    let name = "rules/r1.rego".to_owned();
+    assert_eq!(*error.problem(), Problem::FileDigest { name: name.clone(), found });
+    assert_eq!(error.place().map(|place| place.line), Some(7));
+    let elsewhere = [("r1.rego".to_owned(), TEXT.as_bytes().to_vec())].into();
+    assert_eq!(*refused(&text, &elsewhere).problem(), Problem::FileMissing(name));
+}
+
+#[test]
+fn what_is_refused_and_where() {
+    let digest = Sha256::of(TEXT.as_bytes());
+    let quoted = "'package assay\n\n    deny contains {\"msg\": \"a\", \"code\": \"a\", \"subject\": input.artifact} if input.stage == \"a\"'";
+    let line = |fields: &str| document(&format!("  - {{{fields}}}"));
+    let cases = [
+        (
+            "unknown key",
+            line(&format!("id: R-1, texts: {quoted}")),
+            "unknown key `texts`; did you mean `text`?",
+        ),
+        ("no name", line(&format!("text: {quoted}")), "the key `id` is missing"),
+        ("a name with a space", line(&format!("id: 'R 1', text: {quoted}")), "an `id` is letters"),
+        ("nothing to run", line("id: R-1"), "the key `text` is missing"),
+        (
+            "both",
+            line(&format!("id: R-1, file: a.rego, sha256: '{digest}', text: {quoted}")),
+            "not both",
+        ),
+        (
+            "a file without digest",
+            line("id: R-1, file: rules/r1.rego"),
+            "the key `sha256` is missing",
+        ),
+        (
+            "a digest without file",
+            line(&format!("id: R-1, sha256: '{digest}', text: {quoted}")),
+            "`sha256` is that of a `file`",
+        ),
+        ("a short digest", line("id: R-1, file: rules/r1.rego, sha256: '00'"), "sha256"),
+        ("a file above", line(&format!("id: R-1, file: ../r1.rego, sha256: '{digest}'")), "`..`"),
+        (
+            "a file from the root",
+            line(&format!("id: R-1, file: /r1.rego, sha256: '{digest}'")),
+            "/r1.rego",
+        ),
+        (
+            "a time that is none",
+            line(&format!("id: R-1, effectiveOn: tomorrow, text: {quoted}")),
+            "tomorrow",
+        ),
+        (
+            "an end before the beginning",
+            line(&format!(
+                "id: R-1, effectiveOn: 2027-01-01T00:00:00Z, effectiveUntil: 2027-01-01T00:00:00Z, text: {quoted}"
+            )),
+            "never ask anything",
+        ),
+        (
+            "twice",
+            document(&format!("  - {{id: R-1, text: {quoted}}}\n  - {{id: R-1, text: {quoted}}}")),
+            "`R-1` stands twice",
+        ),
+        ("another package", inline(&TEXT.replace("assay", "main")), "write `package assay`"),
+        (
+            "not Rego",
+            inline("package assay\ndeny contains"),
+            "not a rule in Rego: line 3, column 1",
+        ),
+        (
+            "a step that is not there",
+            inline(&TEXT.replace("train", "trian")),
+            "no `input.chain.trian`; known are `train`",
+        ),
+    ];
+    for (name, text, want) in cases {
+        let error = refused(&text, &files(TEXT));
+        assert!(error.to_string().contains(want), "{name}: {error}");
+        assert!(error.place().is_some_and(|place| place.line >= 6), "{name}: {error:?}");
+    }
+    let binary = [("rules/r1.rego".to_owned(), vec![0xff])].into();
+    let text = in_file(&Sha256::of(&[0xff]).to_string());
+    assert!(refused(&text, &binary).to_string().contains("utf-8"));
+}
+
+#[test]
+fn there_are_no_more_rules_than_a_decision_can_run() {
+    let many = |count: usize| {
+        let line = |at| {
+            format!(
+                "  - {{id: R-{at}, file: rules/r1.rego, sha256: \"{}\"}}\n",
+                Sha256::of(TEXT.as_bytes())
+            )
+        };
+        document(&(0..count).map(line).collect::<String>())
+    };
+    let begun = std::time::Instant::now();
+    let policy = Policy::parse_with(&many(MAX_REGO_RULES), &files(TEXT)).unwrap();
+    println!("{MAX_REGO_RULES} rules read in {:?}", begun.elapsed());
+    assert_eq!(policy.files().len(), 1);
+    let error = refused(&many(MAX_REGO_RULES + 1), &files(TEXT));
+    assert!(error.to_string().contains("more than 100 rules in Rego"), "{error}");
+}

@@ -53,6 +53,39 @@ pub(crate) fn measure(report: &mut Report) {
     });
     let each = microseconds(verdicts) / VERDICTS_A_RUN as f64;
     report.figure("policy.evaluate", each, "µs", "probe.20-signatures");
+    rego(report, &recipe, now);
+}
+
+/// The same asked in Rego: one step is left to the policy, which must have one, and a module asks
+/// for the others, who signed them, what flows, the numbers and the ages.
+fn rego(report: &mut Report, recipe: &Recipe, now: Timestamp) {
+    let text = include_str!("judge.rego");
+    let compile = |policy: &serde_json::Value| {
+        let mut policy = policy.clone();
+        for key in ["flow", "ml", "ages"] {
+            policy.as_object_mut().unwrap().remove(key);
+        }
+        let steps = policy["steps"].as_object_mut().unwrap();
+        steps.retain(|step, _| step == "package");
+        policy["rego"] = json!([{"id": "R-1", "text": text}]);
+        policy
+    };
+    let scene = Scene::new(recipe, &compile(&policy()), now).unwrap();
+    let parse = || Policy::parse(&scene.policy).unwrap();
+    let policy = parse();
+    let lineage = lineage(&scene);
+    let evaluate = || policy.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+    let decision = evaluate();
+    assert!(decision.passed(), "{:#?}", decision.findings());
+    let microseconds = |time: std::time::Duration| time.as_secs_f64() * 1e6;
+    let verdicts = median(RUNS, || {
+        std::hint::black_box(evaluate());
+    });
+    report.figure("policy.evaluate-rego", microseconds(verdicts), "µs", "policy.evaluate");
+    let compiled = median(RUNS, || {
+        std::hint::black_box(parse());
+    });
+    report.figure("policy.compile-rego", microseconds(compiled), "µs", "policy.evaluate-rego");
 }
 
 /// The lineage of the scene's artifact, with its log followed.

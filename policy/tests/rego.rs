@@ -1,8 +1,11 @@
 //! Rules in Rego in a policy document: where their texts may stand, what covers them, and what is
 //! no rule.
 
+#![cfg(feature = "rego")]
+
 use attest::Sha256;
 use policy::{Files, MAX_REGO_RULES, Policy, PolicyError, Problem};
+use proptest::prelude::*;
 
 const TEXT: &str = "package assay
 deny contains {\"msg\": \"no\", \"code\": \"no\", \"subject\": input.artifact} if count(input.chain.train) > 1
@@ -162,4 +165,67 @@ fn there_are_no_more_rules_than_a_decision_can_run() {
     assert_eq!(policy.files().len(), 1);
     let error = refused(&many(MAX_REGO_RULES + 1), &files(TEXT));
     assert!(error.to_string().contains("more than 100 rules in Rego"), "{error}");
+}
+
+/// What the fuzzer of rules starts from: one of everything that the language has.
+fn seeds() -> Vec<String> {
+    let subject = "\"subject\": input.artifact";
+    vec![
+        TEXT.into(),
+        format!(
+            "package assay\nimport rego.v1\ndefault limit := 3\ndeny contains {{\"msg\": msg, \"code\": \"a\", {subject}}} if {{\n some i, s in input.statements\n i > limit\n not known(s)\n msg := sprintf(\"%d of %v\", [i, s.body])\n}}\nknown(s) if s.step in {{\"train\"}}\nelse := false\n"
+        ),
+        format!(
+            "package assay\ndeny contains {{\"msg\": \"a\", \"code\": \"a\", {subject}}} if {{\n every s in input.statements {{ s.index - 1 >= 0 }}\n x := [y | some y in numbers.range(1, 9); y % 2 == 0]\n z := {{k: v | some k, v in input.chain}}\n count(x) + count(z) > 1.5e1\n regex.match(`^[a-z]+$`, input.stage)\n}}\n"
+        ),
+    ]
+}
+
+#[test]
+fn every_seed_is_read() {
+    for seed in seeds() {
+        let text = in_file(&Sha256::of(seed.as_bytes()).to_string());
+        Policy::parse_with(&text, &files(&seed)).unwrap();
+    }
+}
+
+/// Not a test of its own: `make fuzz` has it write the seeds, into the folder `ASSAY_CORPUS`.
+#[test]
+#[ignore = "started by `make fuzz`"]
+fn write_seeds() {
+    let corpus = std::path::PathBuf::from(std::env::var_os("ASSAY_CORPUS").unwrap()).join("rego");
+    std::fs::create_dir_all(&corpus).unwrap();
+    for (number, seed) in seeds().iter().enumerate() {
+        std::fs::write(corpus.join(format!("seed-{number}")), seed).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Damage of the smallest kind: a cut, a change of one byte, a piece said again.
+    #[test]
+    fn damaged_rules_are_read_or_refused(
+        seed in 0_usize..3,
+        cut in any::<prop::sample::Index>(),
+        other in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = seeds()[seed].clone().into_bytes();
+        let (cut, other) = (cut.index(bytes.len()), other.index(bytes.len()));
+        match byte % 3 {
+            0 => bytes.truncate(cut),
+            1 => bytes[cut] = byte,
+            _ => {
+                let piece = bytes[cut.min(other)..cut.max(other)].to_vec();
+                bytes.splice(cut..cut, piece);
+            }
+        }
+        let text = in_file(&Sha256::of(&bytes).to_string());
+        let given = [("rules/r1.rego".to_owned(), bytes)].into();
+        if let Err(error) = Policy::parse_with(&text, &given) {
+            prop_assert!(error.place().is_some());
+            prop_assert!(!error.to_string().contains("did not finish"), "{error}");
+        }
+    }
 }

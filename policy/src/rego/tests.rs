@@ -1,8 +1,11 @@
 //! What a rule may say, and what happens to one that asks for more than there is.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fixtures::{LOG_ORIGIN, Scene};
 use regorus::Value;
+use verify::{Direction, Follower, Lineage, Trace, Trust};
 
 use super::builtins::NAMES;
 use super::fence::behind;
@@ -464,5 +467,56 @@ fn a_rule_that_reads_the_time_is_known_to() {
     ];
     for (body, want) in cases {
         assert_eq!(compiled(&rule(body)).unwrap().reads_time(), want, "{body}");
+    }
+}
+
+/// The lineage of the scene's artifact, with its log followed.
+fn lineage(scene: &Scene) -> Lineage {
+    let trust = Trust::parse(&scene.trust).unwrap();
+    let mut follower = Follower::new(LOG_ORIGIN, &trust).unwrap();
+    for (index, (leaf, body)) in (0..).zip(&scene.leaves) {
+        follower.leaf(index, leaf.bytes(), body.as_deref()).unwrap();
+    }
+    let followed = follower.finish(&scene.checkpoint, &trust).unwrap();
+    let negatives = &followed.negatives;
+    let mut trace = Trace::new(scene.artifact, Direction::Up, &trust, negatives, scene.now);
+    while let Some(wanted) = trace.wanted().first().copied() {
+        let about = scene.evidence.iter().filter(|one| one.subjects.contains(&wanted));
+        trace.supply(wanted, about.filter_map(|one| one.registered.clone()).collect(), None);
+    }
+    trace.finish()
+}
+
+#[test]
+fn what_a_rule_is_given_is_as_the_schema_says() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema = std::fs::read(here.join("../schemas/rego/input.v1.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for case in fixtures::load(&here.join("tests/cases")).unwrap() {
+        let Some(row) = case.rows.iter().find(|row| row.registered.is_some()) else { continue };
+        let scene = row.scene(NOW.parse().unwrap()).unwrap();
+        let Ok(policy) = crate::Policy::parse(&scene.policy) else { continue };
+        let lineage = lineage(&scene);
+        let question = crate::rules::Question {
+            model: &policy.model,
+            artifact: scene.artifact,
+            lineage: &lineage,
+            now: scene.now,
+        };
+        let past = crate::rules::past::Past::of(&lineage, scene.artifact);
+        let chain = crate::rules::chain::Chain::of(question, &past);
+        let input = super::input::of(question, scene.stage.as_str(), &chain, scene.now).unwrap();
+        let mut input: serde_json::Value =
+            serde_json::from_str(&input.to_json_str().unwrap()).unwrap();
+        let problems: Vec<String> =
+            validator.iter_errors(&input).map(|error| error.to_string()).collect();
+        assert!(problems.is_empty(), "{}: {problems:?}", case.name);
+        assert_eq!(
+            input["chain"].as_object().map(|chain| chain.len()),
+            Some(policy.model.steps.len())
+        );
+        input["trusted"] = true.into();
+        assert!(!validator.is_valid(&input), "{}", case.name);
     }
 }

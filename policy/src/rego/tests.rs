@@ -171,6 +171,12 @@ fn what_is_no_rule_is_refused() {
             format!("{}\nf(y) if y == 1\nf(y) if y > 0\n", rule("f(1)")),
             "-",
         ),
+        (
+            "another input",
+            rule("x := count(input.statements) with input as {\"statements\": []}; x == 0"),
+            "",
+        ),
+        ("another function", rule("x := count(input.statements) with count as 0; x == 0"), ""),
         ("a long number", rule(&format!("1{} > 0", "0".repeat(100))), "more than 100 digits"),
         ("a number that is written short", rule("1e1000000000 > 0"), "out of range"),
         ("deep", rule(&format!("{}1{}", "[".repeat(200), "]".repeat(200))), "brackets in brackets"),

@@ -2,6 +2,13 @@
 //! no rule.
 
 #![cfg(feature = "rego")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and says how long it took"
+)]
 
 use attest::Sha256;
 use policy::{Files, MAX_REGO_RULES, Policy, PolicyError, Problem};

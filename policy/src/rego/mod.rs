@@ -7,6 +7,11 @@
 //! any of them stands an error, never a verdict. Nothing here lets a rule see a clock, chance, a
 //! file, the network or the machine that it runs on.
 
+#![cfg_attr(
+    not(feature = "rego"),
+    allow(dead_code, reason = "without the engine nothing makes or says these")
+)]
+
 #[cfg(feature = "rego")]
 mod answer;
 #[cfg(feature = "rego")]

@@ -86,7 +86,7 @@ fuzz: tools
 	CARGO_TARGET_DIR=$(abspath target/fuzz) RUSTFLAGS="$(COVERAGE)" \
 	  $(CARGO) build --manifest-path fuzz/Cargo.toml --release --bins --target $(HOST)
 	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p server --lib write_seeds -- --ignored
-	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p policy --test layout write_seeds -- --ignored
+	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p policy --test layout --test rego write_seeds -- --ignored
 	@for target in $$(ls fuzz/corpus); do \
 	  echo "==> $$target"; mkdir -p fuzz/artifacts/$$target; \
 	  target/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \

@@ -235,6 +235,14 @@ pub enum Error {
         /// Why.
         source: Box<PolicyError>,
     },
+    /// A file that a policy names cannot be read.
+    #[error("cannot read `{}`, which the policy names", path.display())]
+    PolicyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ContentError,
+    },
     /// There is no policy to judge by.
     #[error("there is no policy: none was named, and `{}` is not there", .0.display())]
     NoPolicy(PathBuf),

@@ -67,6 +67,8 @@ pub(crate) fn measure(report: &mut Report) {
         std::hint::black_box(evaluate());
     });
     report.figure("policy.evaluate-200", microseconds(verdicts), "µs", "probe.20-signatures");
+    let recipe: Recipe = serde_json::from_value(recipe()).unwrap();
+    rego(report, &recipe, now);
 }
 
 /// The same with as many more parts, each built by itself, as make up [`MANY`] attestations.
@@ -82,6 +84,38 @@ fn wider(mut recipe: Value) -> Value {
     evidence.splice(package..package, made);
     recipe["keys"]["builder"]["artifacts"] = json!(["dist/**"]);
     recipe
+}
+
+/// The same asked in Rego: one step is left to the policy, which must have one, and a module asks
+/// for the others, who signed them, what flows, the numbers and the ages.
+fn rego(report: &mut Report, recipe: &Recipe, now: Timestamp) {
+    let text = include_str!("judge.rego");
+    let compile = |policy: &serde_json::Value| {
+        let mut policy = policy.clone();
+        for key in ["flow", "ml", "ages"] {
+            policy.as_object_mut().unwrap().remove(key);
+        }
+        let steps = policy["steps"].as_object_mut().unwrap();
+        steps.retain(|step, _| step == "package");
+        policy["rego"] = json!([{"id": "R-1", "text": text}]);
+        policy
+    };
+    let scene = Scene::new(recipe, &compile(&policy_document()), now).unwrap();
+    let parse = || Policy::parse(&scene.policy).unwrap();
+    let policy = parse();
+    let lineage = lineage(&scene);
+    let evaluate = || policy.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+    let decision = evaluate();
+    assert!(decision.passed(), "{:#?}", decision.findings());
+    let microseconds = |time: std::time::Duration| time.as_secs_f64() * 1e6;
+    let verdicts = median(RUNS, || {
+        std::hint::black_box(evaluate());
+    });
+    report.figure("policy.evaluate-rego", microseconds(verdicts), "µs", "policy.evaluate");
+    let compiled = median(RUNS, || {
+        std::hint::black_box(parse());
+    });
+    report.figure("policy.compile-rego", microseconds(compiled), "µs", "policy.evaluate-rego");
 }
 
 /// The lineage of the scene's artifact, with its log followed.

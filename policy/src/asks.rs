@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Coverage, Endpoint, LogRule, Model, Step};
+use crate::rego::RegoRule;
 use crate::rules::{Flow, Forbidden, Holdout, Metric};
 
 /// The rules that every policy has.
@@ -55,7 +56,21 @@ pub(crate) fn asks(model: &Model) -> BTreeMap<String, String> {
     for rule in &model.rules {
         asks.insert(rule.place().into(), rule.asks(model));
     }
+    for rule in &model.rego {
+        asks.insert(rule.rule.clone(), of_rego(rule));
+    }
     asks
+}
+
+fn of_rego(rule: &RegoRule) -> String {
+    let mut ask = format!("the rule {} in Rego denies nothing", rule.id);
+    if let Some(from) = rule.effective.from {
+        ask.push_str(&format!(", from {from} on"));
+    }
+    if let Some(until) = rule.effective.until {
+        ask.push_str(&format!(", until {until}"));
+    }
+    ask
 }
 
 fn of_step<'a>(step: &Step, name: impl Fn(usize) -> &'a str) -> String {

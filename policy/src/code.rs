@@ -144,6 +144,10 @@ codes! {
     ClockBehind = "clock.behind",
     /// A stored verdict is past the time for which it holds.
     VerdictExpired = "verdict.expired",
+    /// A rule in Rego denies.
+    RegoDenied = "rego.denied",
+    /// A rule in Rego gives no answer.
+    RegoUndecided = "rego.undecided",
     /// Nobody who is trusted says anything about the artifact.
     ArtifactUnknown = "artifact.unknown",
 }

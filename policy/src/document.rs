@@ -17,6 +17,7 @@ mod ml;
 mod nearest;
 mod place;
 mod policy;
+mod rego;
 mod shape;
 mod stages;
 mod steps;
@@ -31,7 +32,9 @@ pub use error::{PolicyError, Problem};
 pub(crate) use gather::{Entries, Items};
 pub(crate) use ml::{Holdout, Metric, Slices};
 pub use place::Place;
-pub(crate) use shape::{Document, Flow, Forbid, Signers, Step};
+pub use rego::Files;
+pub(crate) use rego::named;
+pub(crate) use shape::{Document, Flow, Forbid, Rego, Signers, Step};
 
 /// The largest policy document, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;

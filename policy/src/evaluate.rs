@@ -12,8 +12,8 @@ use crate::rules::chain::Chain;
 use crate::rules::past::Past;
 use crate::rules::rule::View;
 use crate::rules::{
-    Question, ages, build_level, flow, forbidden, history, metrics, required, revoked, stages,
-    steps,
+    Question, ages, build_level, flow, forbidden, history, metrics, rego, required, revoked,
+    stages, steps,
 };
 
 /// Judges `artifact` for `stage`.
@@ -116,6 +116,7 @@ fn judge(
     for rule in question.model.rules.iter().filter(|rule| !rule.is_of_the_policy()) {
         rule.judge(view, draft);
     }
+    rego::judge(question, name.as_str(), &chain, draft);
     // No document without a step is read; a verdict would be vacuous all the same.
     if question.model.steps.is_empty() {
         let message = "the policy asks for no step".into();

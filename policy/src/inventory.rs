@@ -3,6 +3,7 @@
 use attest::predicate::{EVALUATION, REVOCATION, VERIFICATION_SUMMARY};
 
 use crate::model::{Endpoint, Model, Step};
+use crate::rego::RegoRule;
 use crate::rules::rule::{Reads, RuleView};
 
 /// The rules by their places.
@@ -56,6 +57,9 @@ fn of_the_rest(model: &Model, place: &str) -> Vec<Reads> {
     if let Some(holdout) = model.holdouts.iter().find(|holdout| holdout.rule == place) {
         return step(holdout.step).into_iter().chain([Reads::Digests]).collect();
     }
+    if let Some(rule) = model.rego.iter().find(|rule| rule.rule == place) {
+        return of_rego(model, rule);
+    }
     if model.stages.iter().any(|stage| stage.rule == place) {
         let result = Reads::field("/predicate/verificationResult");
         return vec![Reads::Type(VERIFICATION_SUMMARY.into()), result, Reads::Order];
@@ -65,6 +69,15 @@ fn of_the_rest(model: &Model, place: &str) -> Vec<Reads> {
         "chain" => vec![Reads::Digests],
         _ => Vec::new(),
     }
+}
+
+/// A module may read all that is given to it.
+fn of_rego(model: &Model, rule: &RegoRule) -> Vec<Reads> {
+    let steps = model.steps.iter().map(|step| Reads::Step(step.name.clone()));
+    let moments = [rule.effective.from, rule.effective.until].into_iter().flatten();
+    let all = [Reads::field("/predicate/*"), Reads::Digests, Reads::Names, Reads::Order];
+    let signers = [Reads::Signers(Vec::new())];
+    steps.chain(all).chain(signers).chain(moments.map(Reads::Moment)).collect()
 }
 
 fn of_step(step: &Step) -> Vec<Reads> {

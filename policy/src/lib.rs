@@ -21,6 +21,7 @@ mod licence;
 mod model;
 mod number;
 mod received;
+mod rego;
 mod report;
 mod rules;
 pub mod summary;
@@ -34,9 +35,10 @@ use verify::Lineage;
 pub use age::{AgeError, MaxAge};
 pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
-pub use document::{MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
+pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
+pub use rego::{MAX_REGO_BYTES, MAX_REGO_FILES_BYTES, MAX_REGO_RULES, REGO_INPUT_VERSION};
 pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
     RejectedReport, Report, UnexploredReport,
@@ -52,15 +54,39 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads a policy document.
+    /// Reads a policy document that names no files.
     ///
     /// # Errors
-    /// [`PolicyError`], with line and column: for whatever nothing would read, and for rules
-    /// that could never hold or never fail.
+    /// [`PolicyError`], with line and column: for whatever nothing would read, for rules
+    /// that could never hold or never fail, and for a file that is named.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Self::parse_with(text, &Files::new())
+    }
+
+    /// Reads a policy document with the files that it names, which hold rules in Rego. The
+    /// document carries their digests, so that [`Policy::digest`] covers them. What it does not
+    /// name is not looked at.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`]; also for a file that is not there, or has other bytes.
+    pub fn parse_with(text: &str, files: &Files) -> Result<Self, PolicyError> {
         let document = document::read(text)?;
-        let model = document::compile(document, Sha256::of(text.as_bytes()))?;
+        let model = document::compile(document, Sha256::of(text.as_bytes()), files)?;
         Ok(Self { model })
+    }
+
+    /// The names of the files that a policy document names, for whoever is to give them to
+    /// [`Policy::parse_with`]: each once, relative to the document, with `/` and without `..`.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for what is no document; its rules are not looked at.
+    pub fn files_of(text: &str) -> Result<Vec<String>, PolicyError> {
+        document::named(&document::read(text)?)
+    }
+
+    /// The files that belong to it: what was given to [`Policy::parse_with`] and is named.
+    pub const fn files(&self) -> &Files {
+        &self.model.files
     }
 
     /// Its name.

@@ -11,6 +11,8 @@ use attest::{Sha256, StageName, StepName};
 use serde::{Deserialize, Serialize};
 
 use crate::age::MaxAge;
+use crate::document::Files;
+use crate::rego::RegoRule;
 use crate::rules::{Flow, Forbidden, Holdout, Metric, Rule};
 use crate::whom::{Narrowed, Whom};
 
@@ -36,6 +38,9 @@ pub(crate) struct Model {
     pub(crate) builders: Vec<Builder>,
     /// All other rules.
     pub(crate) rules: Vec<Arc<dyn Rule>>,
+    pub(crate) rego: Vec<RegoRule>,
+    /// The files that the document names, by their names.
+    pub(crate) files: Files,
     /// What each rule asks, in words, by its place.
     pub(crate) asks: BTreeMap<String, String>,
 }

@@ -100,9 +100,15 @@ impl Narrowing {
     fn admits(&self, signer: &Signer) -> bool {
         let keyless = signer.keyless.as_ref();
         let issuer = |wanted: &String| keyless.is_some_and(|found| found.issuer == *wanted);
-        let subject = |wanted: &Pattern| keyless.is_some_and(|one| wanted.matches(&one.subject));
+        let certified = signer.certified.as_ref();
+        let subject = |wanted: &Pattern| {
+            keyless.is_some_and(|one| wanted.matches(&one.subject))
+                || certified.is_some_and(|one| wanted.matches(&one.name))
+        };
         // Whoever has a certificate for each signature has no key that stays.
-        let key = |wanted: &KeyId| keyless.is_none() && signer.key == *wanted;
+        let key = |wanted: &KeyId| {
+            keyless.is_none() && certified.is_none() && signer.key == *wanted
+        };
         self.key.as_ref().is_none_or(key)
             && self.issuer.as_ref().is_none_or(issuer)
             && self.identity.as_ref().is_none_or(subject)

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ::attest::Sha256;
-use ::policy::{Mode, Policy, RuleView};
+use ::attest::content::{self, ContentError};
+use ::attest::hash::read_file;
+use ::attest::root::Root;
+use ::policy::{Files, MAX_REGO_BYTES, Mode, Policy, RuleView};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -50,11 +53,35 @@ pub fn policy(args: &PolicyArgs) -> Result<Box<dyn Answer>, Error> {
     }
 }
 
-/// Reads a policy.
+/// Reads a policy, with the files that it names: they stand below its folder, and no link leads to
+/// them.
 pub fn read(path: &Path) -> Result<Policy, Error> {
     let text = home::read_text(path)?;
-    Policy::parse(&text)
-        .map_err(|source| Error::Policy { path: path.into(), source: Box::new(source) })
+    let refused = |source| Error::Policy { path: path.into(), source: Box::new(source) };
+    let names = Policy::files_of(&text).map_err(refused)?;
+    let files = if names.is_empty() { Files::new() } else { beside(path, names)? };
+    Policy::parse_with(&text, &files).map_err(refused)
+}
+
+/// Reads the files of these names, of which there are at most as many as there can be rules.
+fn beside(policy: &Path, names: Vec<String>) -> Result<Files, Error> {
+    let folder = policy.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let failed = |name: &str, source: ContentError| {
+        let path = folder.join(name);
+        Error::PolicyFile { path, source }
+    };
+    let root = Root::open(folder).map_err(|error| failed("", error.into()))?;
+    let mut files = Files::new();
+    for name in names {
+        let listed = content::list(&root, &name).map_err(|error| failed(&name, error))?;
+        let file = listed.files().first().filter(|_| listed.is_file());
+        let Some(file) = file else { return Err(Error::NotAFile(folder.join(&name))) };
+        let bytes = read_file(&root, file, MAX_REGO_BYTES);
+        let bytes = bytes.map_err(|error| failed(&name, ContentError::Hash(error)))?;
+        files.insert(name, bytes);
+    }
+    Ok(files)
 }
 
 /// The schema, which is JSON for a person as for a program.

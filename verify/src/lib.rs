@@ -34,7 +34,8 @@ pub use lineage::{
     Unexplored, WhyUnexplored,
 };
 pub use model::{
-    Authority, Comparison, KeylessScope, ModelRejection, compare, verify_keyless_model, verify_model,
+    Authority, Comparison, KeylessScope, ModelRejection, compare, verify_keyless_model,
+    verify_model,
 };
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;

@@ -14,15 +14,16 @@ use super::field::{Compiled, age, completeness, defined, expect, label, optional
 use super::lines::{flow, holdout, later_first, metric};
 use super::ml::sections;
 use super::policy::{matching, validity};
+use super::rego::rego;
 use super::stages::{soaks, stages};
 use super::steps::{step_names, steps};
 use super::trust::{levels, narrowed};
-use super::{Document, Problem};
+use super::{Document, Files, Problem};
 use crate::asks::asks;
 use crate::model::Model;
 
-/// Makes rules of `document`, whose bytes have `digest`.
-pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
+/// Makes rules of `document`, whose bytes have `digest`, and of the `files` that it names.
+pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Compiled<Model> {
     expect(&document.api_version, "API version", "assay/v1")?;
     expect(&document.kind, "kind of document", "PromotionPolicy")?;
     let name = label::<StepName>(&document.metadata.name)?;
@@ -59,6 +60,8 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
         narrowed,
         builders: Vec::new(),
         rules: Vec::new(),
+        rego: Vec::new(),
+        files: Files::new(),
         asks: BTreeMap::new(),
     };
     if let Some(fields) = &document.validity {
@@ -105,6 +108,7 @@ pub(crate) fn compile(document: Document, digest: Sha256) -> Compiled<Model> {
     if let Some(fields) = &document.monitoring {
         monitoring(&mut model, fields)?;
     }
+    (model.rego, model.files) = rego(&document, &names, files)?;
     model.asks = asks(&model);
     Ok(model)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use attest::Sha256;
 use serde_saphyr::Error as Yaml;
 
 use super::nearest::nearest;
@@ -81,6 +82,17 @@ pub enum Problem {
     /// Keys that contradict each other, or one that would decide nothing.
     #[error("{0}")]
     Contradiction(&'static str),
+    /// A file that the document names did not come beside it.
+    #[error("the file `{0}` is not there: give it beside the policy, under this name")]
+    FileMissing(String),
+    /// A file has other bytes than the document says.
+    #[error("the file `{name}` has the digest {found}, which is not the one that is written here")]
+    FileDigest {
+        /// The file.
+        name: String,
+        /// The digest of its bytes.
+        found: Sha256,
+    },
     /// More entries than are read.
     #[error("more than {MAX_ENTRIES} entries")]
     TooMany,

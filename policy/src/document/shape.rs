@@ -47,6 +47,9 @@ fields! {
         ages: Entries<Text> = ages(),
         /// How much of the register must have been read; `followed` unless said.
         completeness: Option<Text> = words(Completeness::ALL, Completeness::as_str),
+        /// Rules in Rego, for what no other section can say.
+        #[serde(default)]
+        rego: Items<Spanned<Rego>>,
     }
 
     Metadata {
@@ -129,6 +132,21 @@ fields! {
         select: Option<Text>,
         /// Where it must not arrive.
         to: Text = describe::end(),
+    }
+
+    Rego {
+        /// What the rule is called.
+        id: Text = describe::text("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+        /// The first moment at which it asks anything.
+        effective_on: Option<Text> = describe::moment(),
+        /// The first moment after that.
+        effective_until: Option<Text> = describe::moment(),
+        /// The rule, if it stands here.
+        text: Option<Text>,
+        /// The file with the rule, below the folder of the policy.
+        file: Option<Text>,
+        /// The file's SHA-256 in hex digits.
+        sha256: Option<Text> = describe::text("^(sha256:)?[0-9a-f]{64}$"),
     }
 }
 

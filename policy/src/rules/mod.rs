@@ -23,6 +23,7 @@ pub(crate) mod metrics;
 pub(crate) mod monitoring;
 pub(crate) mod past;
 pub(crate) mod pinned;
+pub(crate) mod rego;
 pub(crate) mod required;
 pub(crate) mod revoked;
 pub(crate) mod rule;

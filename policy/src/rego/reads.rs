@@ -1,0 +1,131 @@
+//! What the text of a rule reads: a rule that asks for what can never be there would pass for
+//! ever, and one that reads the time cannot hold for long.
+//!
+//! The input can only be reached by its name, so the words of the text show every way to it.
+
+use regorus::unstable::{Lexer, TokenKind};
+use regorus::{Source, Value};
+
+use super::ModuleError;
+use super::meter::{is_short_number, is_small};
+use super::module::of_engine;
+
+/// The fields of the input document.
+const FIELDS: [&str; 6] = ["artifact", "chain", "now", "stage", "statements", "version"];
+/// The name of the input document.
+const INPUT: &str = "input";
+/// The field that holds the time.
+const NOW: &str = "now";
+/// The field that has a key for each step.
+const CHAIN: &str = "chain";
+/// The most words of a text.
+const MAX_WORDS: usize = 32 << 10;
+/// How often the engine's parser may come by the words of a text, at most: at each bracket it
+/// tries several things in turn, so that each level of brackets multiplies what is within.
+const MAX_WORK: u64 = 1_000_000;
+/// How many things it tries at most.
+const TRIES: u64 = 3;
+
+/// A word of the text.
+struct Word {
+    kind: TokenKind,
+    text: String,
+}
+
+/// Whether the text reads the time from the input, or may.
+///
+/// # Errors
+/// [`ModuleError::Unknown`] for a field, or a step, that no input has; [`ModuleError::Number`]
+/// before anything makes the number.
+pub(super) fn check(id: &str, text: &str, steps: &[&str]) -> Result<bool, ModuleError> {
+    let words = words(id, text)?;
+    let mut reads_time = false;
+    for (at, word) in words.iter().enumerate() {
+        match word.kind {
+            TokenKind::Number => number(&word.text)?,
+            TokenKind::Ident if word.text == INPUT => {
+                let before = at.checked_sub(1).and_then(|before| words.get(before));
+                // The last part of some other path.
+                if before.is_some_and(|before| before.text == ".") {
+                    continue;
+                }
+                reads_time |= path(words.get(at + 1..).unwrap_or(&[]), steps)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(reads_time)
+}
+
+fn words(id: &str, text: &str) -> Result<Vec<Word>, ModuleError> {
+    let source = Source::from_contents(id.into(), text.into());
+    let source = source.map_err(|error| of_engine(&error))?;
+    let mut lexer = Lexer::new(&source);
+    let mut words = Vec::new();
+    let (mut weight, mut work) = (1_u64, 0_u64);
+    loop {
+        let token = lexer.next_token().map_err(|error| of_engine(&error))?;
+        if token.0 == TokenKind::Eof {
+            return Ok(words);
+        }
+        if words.len() == MAX_WORDS {
+            return Err(ModuleError::TooLong(format!("more than {MAX_WORDS} words")));
+        }
+        if matches!(token.0, TokenKind::Symbol) {
+            match token.1.text() {
+                "[" | "{" | "(" => weight = weight.saturating_mul(TRIES),
+                "]" | "}" | ")" => weight = weight.div_ceil(TRIES),
+                _ => {}
+            }
+        }
+        work = work.saturating_add(weight);
+        if work > MAX_WORK {
+            return Err(ModuleError::TooLong("brackets in brackets, too deep to be read".into()));
+        }
+        words.push(Word { kind: token.0, text: token.1.text().to_owned() });
+    }
+}
+
+/// Whether the path after the name of the input leads to the time; what cannot be seen may.
+fn path(words: &[Word], steps: &[&str]) -> Result<bool, ModuleError> {
+    let Some((name, words)) = part(words) else { return Ok(true) };
+    if !FIELDS.contains(&name) {
+        let (path, known) = (format!("input.{name}"), list(&FIELDS));
+        return Err(ModuleError::Unknown { path, known });
+    }
+    if name == CHAIN
+        && let Some((step, _)) = part(words)
+        && !steps.contains(&step)
+    {
+        let (path, known) = (format!("input.chain.{step}"), list(steps));
+        return Err(ModuleError::Unknown { path, known });
+    }
+    Ok(name == NOW)
+}
+
+/// The next part of a path: `.name` or `["name"]`, and what follows it.
+fn part(words: &[Word]) -> Option<(&str, &[Word])> {
+    match words {
+        [dot, name, rest @ ..] if dot.text == "." && matches!(name.kind, TokenKind::Ident) => {
+            Some((name.text.as_str(), rest))
+        }
+        [open, name, close, rest @ ..]
+            if open.text == "[" && close.text == "]" && matches!(name.kind, TokenKind::String) =>
+        {
+            Some((name.text.trim_matches('"'), rest))
+        }
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Result<(), ModuleError> {
+    let small = || Value::from_numeric_string(text).is_ok_and(|value| is_small(&value));
+    if is_short_number(text) && small() {
+        return Ok(());
+    }
+    Err(ModuleError::Number(text.chars().take(40).collect()))
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

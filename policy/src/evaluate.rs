@@ -11,7 +11,7 @@ use crate::report::MAX_LISTED;
 use crate::rules::chain::Chain;
 use crate::rules::past::Past;
 use crate::rules::{
-    Question, ages, flow, forbidden, history, metrics, required, revoked, stages, steps,
+    Question, ages, flow, forbidden, history, metrics, required, revoked, stages, steps, trust,
 };
 
 /// Judges `artifact` for `stage`.
@@ -81,6 +81,7 @@ fn judge(
         let next = "ask about a stage of the policy";
         draft.fail("stages", vec![Problem::fail(Code::StageUnknown, message, next)]);
     }
+    trust::judge(question, stage.map_or(Mode::Enforce, |stage| stage.mode), draft);
     history::completeness(question, draft);
     let past = Past::of(question.lineage, question.artifact);
     let known = history::is_known(question, &past, draft);

@@ -9,6 +9,7 @@ mod bundle;
 mod contains;
 mod error;
 mod follow;
+mod governing;
 pub mod layout;
 mod lineage;
 pub mod merkle;
@@ -24,6 +25,10 @@ mod verified;
 pub use bundle::verify;
 pub use error::VerifyError;
 pub use follow::{FollowError, Followed, Follower, MAX_NEGATIVES};
+pub use governing::{
+    Activation, Activations, Governing, MAX_VERSIONS, PolicyText, Version, VersionError,
+    read_version,
+};
 pub use lineage::{
     Attestation, Completeness, Contains, Direction, Lineage, Named, Rejected, Rejection, Revoked,
     Unexplored, WhyUnexplored,
@@ -42,9 +47,10 @@ pub use sigstore::{
 };
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    Custody, Demand, Demands, EndedError, FormerKey, Globs, Grant, LastGood, MAX_TRUST_BYTES, May,
-    Names, OpenError, OutOfScope, Place, QuorumError, Reach, Trust, TrustError, TrustedKey,
-    TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window,
-    Witnessed, Witnesses, WitnessesError,
+    Custody, Demand, Demands, Duty, EndedError, FormerKey, Globs, Governance, GovernanceError,
+    Grant, LastGood, MAX_ROLE_ITEMS, MAX_ROLES, MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope,
+    Place, QuorumError, Reach, Role, Trust, TrustError, TrustStanding, TrustedKey, TrustedLog,
+    TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window, Witnessed,
+    Witnesses, WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

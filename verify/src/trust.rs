@@ -9,6 +9,7 @@
 
 mod document;
 mod former;
+mod governance;
 mod keyless;
 mod scope;
 mod witnesses;
@@ -19,6 +20,9 @@ use attest::{
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use former::{EndedError, FormerKey, LastGood, Reach};
+pub use governance::{
+    Duty, Governance, GovernanceError, MAX_ROLE_ITEMS, MAX_ROLES, Role, TrustStanding,
+};
 pub use keyless::{Demand, Demands, TrustedRoot, TrustedSigner, Whom};
 pub use scope::{Globs, May, Names, OutOfScope};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
@@ -33,6 +37,11 @@ pub struct Trust {
     verifiers: Vec<TrustedVerifier>,
     roots: Vec<TrustedRoot>,
     signers: Vec<TrustedSigner>,
+    governance: Option<Governance>,
+    /// Whether this is what a first use makes, for one person alone.
+    local: bool,
+    /// Whether others are answered by it.
+    for_others: bool,
     digest: Sha256,
 }
 
@@ -156,7 +165,8 @@ impl Trust {
         let edges = || {
             let grants = self.keys.iter().flat_map(|key| &key.grants);
             let grants = grants.chain(self.signers.iter().map(TrustedSigner::grant));
-            grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten()
+            let grants = grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten();
+            grants.chain(self.governance.as_ref().map(Governance::expires))
         };
         let grants = Window {
             from: edges().filter(|edge| *edge <= now).max(),

@@ -18,6 +18,7 @@ pub(crate) mod revoked;
 pub(crate) mod stages;
 pub(crate) mod steps;
 pub(crate) mod together;
+pub(crate) mod trust;
 
 pub(crate) use flow::Flow;
 pub(crate) use forbidden::{Forbidden, Holdout};

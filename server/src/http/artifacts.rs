@@ -116,7 +116,7 @@ pub(super) async fn lineage<S: Storage + 'static>(
     app.read(move |app| async move {
         app.require_sound(Purpose::Deciding)?;
         let followed = app.catch_up(now).await?;
-        let (register, trust) = (app.register(), app.trust());
+        let (register, trust) = (app.register(), &*app.trust());
         let negatives = &followed.negatives;
         let lineage =
             judge::lineage(register, artifact, direction.into(), trust, negatives, now).await?;

@@ -122,10 +122,13 @@ impl CheckArgs {
         let report = match &source {
             Source::Folder(folder) => {
                 let trust = cx.trust(self.trust.as_deref())?;
-                let policy = policy(self.policy.as_ref(), cx)?;
                 let followed = source.follow_to_judge(&trust, cx)?;
+                let governing = &followed.governing;
+                crate::governed::remember(&followed.origin, governing.trust(), cx)?;
+                let named = self.policy.as_ref();
+                let policy = crate::rules::for_stage(named, &self.stage, governing, cx)?;
                 let grounds = server::judge::Grounds {
-                    trust: &trust,
+                    trust: governing.trust(),
                     policy: &policy,
                     followed: &followed,
                     now: cx.now,

@@ -17,10 +17,13 @@ mod activation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use attest::envelope::IN_TOTO;
 use attest::predicate::{
     POLICY, POLICY_ACTIVATION, PolicyVersion, REVOCATION, RevocationKind, TRUST, TrustVersion,
 };
-use attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
+use attest::{
+    ArtifactId, Envelope, KeyId, Leaf, Predicate, Sha256, StageName, Statement, Verifier,
+};
 
 use crate::trust::{Duty, Governance, Trust};
 
@@ -149,6 +152,11 @@ impl Governing {
         }
     }
 
+    /// The log.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The document that was begun with.
     pub const fn begun(&self) -> &Arc<Trust> {
         &self.begun
@@ -203,6 +211,21 @@ impl Governing {
             Proposal::Trust(trust) => Some(trust),
             Proposal::Activation(_) => None,
         })
+    }
+
+    /// Takes the leaf at `index` with the pre-authentication encoding that it covers, for whoever has
+    /// not all leaves: those that were handed over, in their order. That none was left out is then
+    /// the word of whoever did so.
+    pub fn leaf(&mut self, index: u64, leaf: &Leaf, pae: &[u8]) {
+        let Verifier::Key(key) = leaf.verifier() else { return };
+        let signed = leaf.covers(pae) && key.verify(pae, leaf.signature()).is_ok();
+        let Ok(envelope) = Envelope::from_pae(pae) else { return };
+        if !signed || envelope.payload_type != IN_TOTO {
+            return;
+        }
+        if let Ok(statement) = Statement::parse(&envelope.payload) {
+            self.take(index, key.id(), Sha256::of(pae), &statement);
+        }
     }
 
     /// Takes the statement with this body, which `key` has signed in the leaf at `index`; says

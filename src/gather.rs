@@ -97,7 +97,7 @@ pub fn from_source(
     let followed = source.follow(trust)?;
     // By the document in force, where the register was read or has shown it.
     let shown = match (&followed, source.url(), trust.governance()) {
-        (None, Some(_), Some(_)) => Some(crate::governed::in_force(source, trust, cx)?),
+        (None, Some(_), Some(_)) => Some(crate::governed::shown(source, trust, cx)?),
         _ => None,
     };
     let governing = followed.as_ref().map(|followed| &followed.governing).or(shown.as_ref());

@@ -24,16 +24,30 @@ pub fn own(cx: &Context<'_>) -> Result<Option<Policy>, Error> {
     if path.exists() { read(&path).map(Some) } else { Ok(None) }
 }
 
-/// The policy that judges for `stage`: the one that was named, as an opinion, else the one that is
+/// The policy that is known before the register is read: the one that was named, as an opinion, or
+/// that of the folder, where nothing that is registered could judge in its stead.
+pub fn beforehand(
+    named: Option<&PathBuf>,
+    trust: &Trust,
+    cx: &Context<'_>,
+) -> Result<Option<Arc<Policy>>, Error> {
+    match named {
+        Some(path) => Ok(Some(Arc::new(read(path)?))),
+        None if trust.governance().is_some() => Ok(None),
+        None => crate::command::check::policy(None, cx).map(|policy| Some(Arc::new(policy))),
+    }
+}
+
+/// The policy that judges for `stage`: the one that was known beforehand, else the one that is
 /// active in the register, else that of the folder.
 pub fn for_stage(
-    named: Option<&PathBuf>,
+    beforehand: Option<Arc<Policy>>,
     stage: &StageName,
     governing: &Governing,
     cx: &Context<'_>,
 ) -> Result<Arc<Policy>, Error> {
-    if let Some(path) = named {
-        return read(path).map(Arc::new);
+    if let Some(policy) = beforehand {
+        return Ok(policy);
     }
     // What the register says needs no file, and a broken file does not stand in its way.
     let registered = Rules::new(None).under(governing.activations());
@@ -62,12 +76,12 @@ pub fn require_active(
     }
 }
 
+/// The policy of each stage for which something judges.
+pub type Judging = Vec<(StageName, Arc<Policy>)>;
+
 /// Whom to believe, and the policy of each stage, as far as is known here: by the register where
 /// the document is governed, by the files where it is not.
-pub fn known(
-    begun: Trust,
-    cx: &Context<'_>,
-) -> Result<(Arc<Trust>, Vec<(StageName, Arc<Policy>)>), Error> {
+pub fn known(begun: Trust, cx: &Context<'_>) -> Result<(Arc<Trust>, Judging), Error> {
     let own = own(cx)?;
     let (trust, rules) = if begun.governance().is_some() {
         let source = Source::open(cx)?;

@@ -36,7 +36,33 @@ const HELD: [u32; 23] =
 /// The tests of rules that no door can be shown as a scene (what a step does while it is recorded,
 /// what the disk or the network does to a register, what two copies of a register come to), and of
 /// the parts of others of which that is so: rule, file, tests.
-const ELSEWHERE: [(u32, &str, &[&str]); 12] = [
+const ELSEWHERE: [(u32, &str, &[&str]); 17] = [
+    (
+        6,
+        "verify/tests/evidence/governing.rs",
+        &[
+            "the_next_version_counts_when_the_owners_of_both_have_signed_it",
+            "versions_come_in_their_order_and_never_back",
+            "a_revoked_owner_counts_no_longer_and_a_revocation_outlives_its_revoker",
+            "nobody_is_answered_by_a_document_that_was_superseded",
+        ],
+    ),
+    (6, "server/src/seen.rs", &["a_trust_document_never_goes_back"]),
+    (
+        6,
+        "tests/governance.rs",
+        &[
+            "nothing_goes_back_behind_a_version_that_was_seen",
+            "another_machine_believes_a_register_by_the_digest_in_a_line_alone",
+            "what_a_first_use_makes_satisfies_no_stage_that_enforces_where_others_are_answered",
+        ],
+    ),
+    (25, "tests/governance.rs", &["what_is_activated_judges_from_then_on_without_a_restart"]),
+    (
+        31,
+        "tests/governance.rs",
+        &["the_owners_of_the_document_consent_to_another_key_of_the_register"],
+    ),
     (
         4,
         "attest/tests/recording.rs",

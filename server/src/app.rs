@@ -30,6 +30,9 @@ use crate::register::{Breakdown, Register, Storage};
 use crate::verdicts::Verdicts;
 use crate::witness::Cosigning;
 
+/// How often what is in force may change while one question is asked.
+const MAX_CHANGES: usize = 8;
+
 /// Who may write to a service.
 #[derive(Clone, Debug)]
 pub enum Writers {
@@ -211,6 +214,25 @@ impl<S: Storage> App<S> {
     pub async fn catch_up(&self, now: Timestamp) -> Result<Arc<Followed>, KeepError> {
         self.accept(now)?;
         self.keeper.catch_up(&self.register, self.keeping(now)).await
+    }
+
+    /// Takes every entry into account, and gives what the register has come to with what is in force
+    /// by exactly that.
+    ///
+    /// # Errors
+    /// As [`App::catch_up`], and while it changes faster than it can be followed.
+    pub(crate) async fn decide_by(
+        &self,
+        now: Timestamp,
+    ) -> Result<(Arc<Followed>, Arc<InForce>), ApiError> {
+        for _ in 0..MAX_CHANGES {
+            let followed = self.catch_up(now).await?;
+            let in_force = self.in_force();
+            if in_force.is_of(&followed) {
+                return Ok((followed, in_force));
+            }
+        }
+        Err(ApiError::NotReady("another trust document or policy is coming into force"))
     }
 
     /// Judges again what time has ended.

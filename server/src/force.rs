@@ -135,6 +135,14 @@ pub struct InForce {
     pub(crate) activations: Activations,
 }
 
+impl InForce {
+    /// Whether this is what a register has come to.
+    pub(crate) fn is_of(&self, followed: &Followed) -> bool {
+        self.trust.digest() == followed.trust().digest()
+            && self.activations == *followed.governing.activations()
+    }
+}
+
 /// What is in force, as far as the register was followed.
 #[derive(Debug)]
 pub(crate) struct Force {
@@ -170,12 +178,12 @@ impl Force {
     /// Follows what a register has come to. Says whether something else is in force now.
     pub(crate) fn follow(&self, followed: &Followed) -> bool {
         let before = self.now();
+        if before.is_of(followed) {
+            return false;
+        }
         let activations = followed.governing.activations();
         // As the service was told: whoever is believed, it answers for others.
         let same = before.trust.digest() == followed.trust().digest();
-        if same && before.activations == *activations {
-            return false;
-        }
         let trust = match same {
             true => Arc::clone(&before.trust),
             false => Arc::new(Trust::clone(followed.trust()).for_others()),

@@ -72,6 +72,14 @@ pub enum JudgeError {
         /// The key.
         key: KeyId,
     },
+    /// The document asks for more owners, or for other keys, to promote to the stage.
+    #[error("the trust document does not let the key {key} alone promote to stage `{stage}`")]
+    NotAlone {
+        /// The key.
+        key: KeyId,
+        /// The stage.
+        stage: StageName,
+    },
     /// The summary cannot be made.
     #[error("the summary cannot be made")]
     Summary(#[from] StatementError),
@@ -183,6 +191,16 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Refuses to sign what would count for nobody.
+    fn require_alone(&self, trust: &Trust, stage: &StageName) -> Result<(), JudgeError> {
+        let key = self.key.public().id();
+        let alone = BTreeSet::from([key]);
+        let may = trust.governance().is_none_or(|one| one.is_gate_quorum(&alone, Some(stage)));
+        if may { Ok(()) } else { Err(JudgeError::NotAlone { key, stage: stage.clone() }) }
+    }
+}
+
 /// What becomes of a promotion that is denied.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IfDenied {
@@ -216,6 +234,7 @@ pub async fn promote<S: Storage>(
     if_denied: IfDenied,
 ) -> Result<Promotion, JudgeError> {
     let verifier = gate.verifier(grounds.trust)?;
+    gate.require_alone(grounds.trust, stage)?;
     let Examined { decision, lineage } = examine(register, artifact, stage, grounds).await?;
     if !decision.passed() && if_denied == IfDenied::SignNothing {
         return Ok(Promotion { decision, registered: None });

@@ -122,11 +122,14 @@ impl CheckArgs {
         let report = match &source {
             Source::Folder(folder) => {
                 let trust = cx.trust(self.trust.as_deref())?;
+                let policy = crate::rules::beforehand(self.policy.as_ref(), &trust, cx)?;
                 let followed = source.follow_to_judge(&trust, cx)?;
                 let governing = &followed.governing;
-                crate::governed::remember(&followed.origin, governing.trust(), cx)?;
-                let named = self.policy.as_ref();
-                let policy = crate::rules::for_stage(named, &self.stage, governing, cx)?;
+                // A trust file that is brought along is an opinion, and leaves no mark.
+                if self.trust.is_none() {
+                    crate::governed::remember(&followed.origin, governing.trust(), cx)?;
+                }
+                let policy = crate::rules::for_stage(policy, &self.stage, governing, cx)?;
                 let grounds = server::judge::Grounds {
                     trust: governing.trust(),
                     policy: &policy,

@@ -56,11 +56,11 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
     let Promoted { report, entry } = match &source {
         Source::Folder(folder) => {
             let trust = cx.trust(args.trust.as_deref())?;
+            let policy = rules::beforehand(args.policy.as_ref(), &trust, cx)?;
             let followed = source.follow_to_judge(&trust, cx)?;
             let governing = &followed.governing;
             governed::remember(&followed.origin, governing.trust(), cx)?;
-            let named = args.policy.as_ref();
-            let policy = rules::for_stage(named, &args.stage, governing, cx)?;
+            let policy = rules::for_stage(policy, &args.stage, governing, cx)?;
             rules::require_active(&policy, &args.stage, governing)?;
             let trust = governing.trust();
             let gate = args.gate(trust, cx)?;

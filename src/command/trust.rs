@@ -315,7 +315,11 @@ impl AddArgs {
 /// The folder's own file is not changed once the document has owners: they decide about the next
 /// version. A copy of it can be, to be proposed.
 fn require_ungoverned(trust: &Trust, path: &Path, cx: &Context<'_>) -> Result<(), Error> {
-    let own = cx.found_home()?.is_some_and(|home| home.trust() == *path);
+    let same = |own: PathBuf| match (own.canonicalize(), path.canonicalize()) {
+        (Ok(own), Ok(path)) => own == path,
+        _ => own == *path,
+    };
+    let own = cx.found_home()?.is_some_and(|home| same(home.trust()));
     if own && trust.governance().is_some() {
         return Err(Error::Governed(path.into()));
     }

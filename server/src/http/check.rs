@@ -43,8 +43,7 @@ pub(super) async fn check<S: Storage + 'static>(
         if opinion.is_none() {
             app.require_policy()?;
         }
-        let followed = app.catch_up(now).await?;
-        let in_force = app.in_force();
+        let (followed, in_force) = app.decide_by(now).await?;
         let registered;
         let policy = match &opinion {
             Some(opinion) => opinion,

@@ -40,8 +40,7 @@ pub(super) async fn promote<S: Storage + 'static>(
         app.require_policy()?;
         let gate = app.gate().ok_or(ApiError::NoGate)?;
         app.require_sound(Purpose::Deciding)?;
-        let followed = app.catch_up(now).await?;
-        let in_force = app.in_force();
+        let (followed, in_force) = app.decide_by(now).await?;
         let policy = in_force.rules.policy(&stage).map_err(rules)?;
         let grounds = Grounds { trust: &in_force.trust, policy: &policy, followed: &followed, now };
         let denied = IfDenied::SignNothing;

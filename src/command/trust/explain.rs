@@ -9,7 +9,6 @@ use std::path::Path;
 
 use ::attest::predicate::{REVOCATION, TOMBSTONE, VERIFICATION_SUMMARY};
 use ::attest::{KeyId, StageName};
-use ::policy::Policy;
 use ::verify::{Trust, TrustedKey};
 use clap::Args;
 use serde::Serialize;
@@ -19,7 +18,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
-use crate::rules;
+use crate::rules::{self, Judging};
 
 /// Say what one key could make allowed, with nobody else
 #[derive(Args, Debug)]
@@ -78,11 +77,7 @@ struct StepRow {
 }
 
 impl Explained {
-    fn of(
-        key: &TrustedKey,
-        trust: &Trust,
-        policies: &[(StageName, std::sync::Arc<Policy>)],
-    ) -> Self {
+    fn of(key: &TrustedKey, trust: &Trust, policies: &Judging) -> Self {
         let id = key.id();
         let names: Vec<String> = key.grants().iter().map(|one| one.name().to_owned()).collect();
         let may = |predicate: &str| {

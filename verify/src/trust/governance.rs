@@ -13,6 +13,7 @@ use std::fmt;
 use attest::{KeyId, Sha256, StageName, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::document::MAX_NAME_BYTES;
 use super::{Globs, Names, Trust};
 
 /// How many roles a trust document may have.
@@ -439,6 +440,16 @@ impl Role {
             stages.iter().find(|stage| *stage != "*" && stage.parse::<StageName>().is_err())
         {
             return Err(GovernanceError::Stage { duty, stage: stage.clone() });
+        }
+        let unreadable = |text: &&String| {
+            text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control)
+        };
+        if let Some(pattern) = policies.iter().find(unreadable) {
+            let message = format!(
+                "it must have 1 to {MAX_NAME_BYTES} bytes, none of them control characters"
+            );
+            let pattern = pattern.chars().take(64).collect();
+            return Err(GovernanceError::Pattern { pattern, message });
         }
         let policies = Globs::parse(policies).map_err(|error| GovernanceError::Pattern {
             pattern: error.glob().unwrap_or_default().into(),

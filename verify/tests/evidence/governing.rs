@@ -174,7 +174,7 @@ fn the_next_version_counts_when_the_owners_of_both_have_signed_it() {
     let mixed = document(2, Some(&one), &Says { owners: &["ben", "dee"], ..TWO });
     let same_person = document(1, None, &Says { owners: &["ana", "ana2", "ben"], ..TWO });
     let after_same = document(2, Some(&same_person), &TWO);
-    let cases: [(&str, &Trust, &Trust, &[&str], u64); 13] = [
+    let cases: [(&str, &Trust, &Trust, &[&str], u64); 14] = [
         ("by the threshold", &one, &two, &["ana", "ben"], 2),
         ("in any order", &one, &two, &["cem", "ana"], 2),
         ("by more", &one, &two, &["ana", "ben", "cem"], 2),
@@ -185,6 +185,7 @@ fn the_next_version_counts_when_the_owners_of_both_have_signed_it() {
         ("by nobody of the next one", &one, &theirs, &["ana", "ben"], 1),
         ("by nobody of this one", &one, &theirs, &["dee", "eva"], 1),
         ("by both", &one, &theirs, &["ana", "ben", "dee", "eva"], 2),
+        ("by a new owner before any other has", &one, &theirs, &["dee", "ana", "ben", "eva"], 1),
         ("by one who owns both and one of each", &one, &mixed, &["ben", "ana", "dee"], 2),
         ("by one person with two keys", &same_person, &after_same, &["ana", "ana2"], 1),
         ("by that one and another", &same_person, &after_same, &["ana", "ana2", "ben"], 2),
@@ -369,5 +370,68 @@ fn policies_judge_by_activations_with_rising_numbers() {
         let followed = lenient.follow(&begun);
         let stage: StageName = name.parse().unwrap();
         assert_eq!(followed.governing.activations().counts(&stage, &digest(b), 9), want, "{name}");
+    }
+}
+
+/// A trust file with this section.
+fn governed(section: &str) -> Result<Trust, String> {
+    let spki = |name: &str| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(key(name).public().der())
+    };
+    let text = format!(
+        "apiVersion: assay/v1\nkind: Trust\ngovernance: {section}\nkeys:\n  - {{id: ana, spki: {}, owner: \
+         ana}}\n  - {{id: ana2, spki: {}, owner: ana}}\n  - {{id: ben, spki: {}, owner: ben}}\n",
+        spki("ana"),
+        spki("ana2"),
+        spki("ben"),
+    );
+    Trust::parse(&text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_a_document_says_of_itself_must_make_sense() {
+    let trust = "{role: trust, keys: [ana, ben], threshold: 2}";
+    let good = format!("{{version: 1, expires: 2027-01-01T00:00:00Z, roles: [{trust}]}}");
+    let found = governed(&good).unwrap();
+    assert_eq!(Trust::parse(&found.to_yaml()).unwrap().to_yaml(), found.to_yaml());
+    let with = |role: &str| good.replace(trust, &format!("{trust}, {role}"));
+    for role in [
+        "{role: policy, keys: [ana], threshold: 1, stages: ['*'], policies: ['*']}",
+        "{role: policy, keys: [ana], threshold: 1, stages: [production], policies: [models, 'b*']}",
+        "{role: gate, keys: [ana, ben], threshold: 2, stages: [production]}",
+    ] {
+        assert!(governed(&with(role)).is_ok(), "{role}: {:?}", governed(&with(role)).err());
+    }
+    let digest = Sha256::of(b"before").to_string();
+    let later = good.replace("version: 1", &format!("version: 2, previous: '{digest}'"));
+    assert!(governed(&later).is_ok());
+    let wrong = [
+        (good.replace("version: 1", "version: 0"), "the first version is 1"),
+        (good.replace("version: 1", "version: 2"), "it is missing"),
+        (later.replace("version: 2", "version: 1"), "version 1 has none"),
+        (good.replace("expires: 2027-01-01T00:00:00Z, ", ""), "missing field"),
+        (good.replace("role: trust", "role: king"), "unknown variant"),
+        (good.replace("threshold: 2", "threshold: 0"), "threshold of the role `trust` is 0"),
+        (good.replace("threshold: 2", "threshold: 3"), "its keys have 2 owners"),
+        (good.replace("[ana, ben]", "[ana, ana2]"), "its keys have 1 owners"),
+        (good.replace("[ana, ben]", "[ana, zoe]"), "names the key `zoe`"),
+        (good.replace(trust, ""), "no role is for `trust`"),
+        (good.replace("threshold: 2", "threshold: 2, stages: [x]"), "for the whole document"),
+        (with("{role: policy, keys: [ana], threshold: 1, stages: ['*']}"), "needs `stages` and"),
+        (with("{role: gate, keys: [ana], threshold: 1}"), "needs `stages`"),
+        (
+            with("{role: gate, keys: [ana], threshold: 1, stages: [Production]}"),
+            "no name of a stage",
+        ),
+        (
+            with("{role: policy, keys: [ana], threshold: 1, stages: ['*'], policies: ['[']}"),
+            "pattern `[`",
+        ),
+        (good.replace("roles:", "rolls:"), "unknown field `rolls`"),
+    ];
+    for (section, says) in wrong {
+        let found = governed(&section).err().unwrap_or_default();
+        assert!(found.contains(says), "{section}: `{says}` is not in: {found}");
     }
 }

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use server::register::{Query, Search, Term};
+use server::seen::{Seen, SeenError, TrustMark};
 use verify::merkle::{leaf_hash, verify_inclusion};
 use verify::{Governance, Governing, Trust};
 
@@ -59,7 +60,39 @@ pub fn remember(origin: &str, trust: &Trust, cx: &Context<'_>) -> Result<(), Err
     let Some(home) = cx.found_home()? else { return Ok(()) };
     let path = home.seen();
     let accepted = server::seen::accept_trust(&path, origin, trust);
-    accepted.map_err(|source| Error::Seen { path, source: Box::new(source) })
+    accepted.map_err(|source| Error::Seen { path, source: Box::new(source) })?;
+    // For whoever asks no register. Its digest is beside it, among what was seen.
+    let text = trust.to_yaml();
+    let kept = std::fs::read(home.in_force()).is_ok_and(|bytes| bytes == text.as_bytes());
+    if trust.governance().is_none() || kept || Sha256::of(text.as_bytes()) != trust.digest() {
+        return Ok(());
+    }
+    home::write(&home.in_force(), text.as_bytes(), Readers::All, Existing::Replaced)
+}
+
+/// The newest version of `trust` that was seen to be in force.
+pub fn last_seen(trust: Trust, cx: &Context<'_>) -> Result<Trust, Error> {
+    let Some(home) = cx.found_home()? else { return Ok(trust) };
+    let path = home.seen();
+    let failed = |source| Error::Seen { path: path.clone(), source: Box::new(source) };
+    let seen = Seen::load(&path).map_err(failed)?;
+    let found = trust.governance().map_or(0, Governance::version);
+    for log in trust.logs() {
+        let Some(TrustMark { version, digest }) = seen.trust_mark(log.origin()) else { continue };
+        if version == found && digest == trust.digest() {
+            continue;
+        }
+        let newest = home::read_text(&home.in_force()).ok();
+        let newest = newest.and_then(|text| Trust::parse(&text).ok());
+        match newest.filter(|newest| newest.digest() == digest && version > found) {
+            Some(newest) => return Ok(newest),
+            None => {
+                let (origin, seen) = (log.origin().to_owned(), version);
+                return Err(failed(SeenError::OlderTrust { origin, found, seen }));
+            }
+        }
+    }
+    Ok(trust)
 }
 
 /// What a service shows of it. Signatures, and places under the newest checkpoint, are checked

@@ -315,6 +315,11 @@ impl Seen {
         self.logs.get(origin).copied()
     }
 
+    /// The newest trust document that was in force in the register `origin`.
+    pub fn trust_mark(&self, origin: &str) -> Option<TrustMark> {
+        self.trust.get(origin).copied()
+    }
+
     /// Remembers a checkpoint that was accepted at `now`: signed by its register, and not at odds
     /// with what was seen.
     ///

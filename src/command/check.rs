@@ -97,7 +97,7 @@ impl CheckArgs {
     fn by_bundles(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
         #[cfg(feature = "server")]
         crate::source::require_clock(cx)?;
-        let trust = cx.trust(self.trust.as_deref())?;
+        let trust = cx.believed(self.trust.as_deref())?;
         let policy = policy(self.policy.as_ref(), cx)?;
         let artifact = self.artifact.resolve(cx.printer, |_| Ok(Vec::new()))?;
         let bundles = gather::read_bundles(&self.bundles)?;

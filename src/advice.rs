@@ -79,6 +79,48 @@ impl Error {
             Self::NoPolicy(_) => {
                 "name one with `--policy FILE`, or put the register's own there".into()
             }
+            Self::Governed(_) => {
+                "change a copy: `assay trust show --document > next.yaml`, `assay trust add … --trust next.yaml`, then `assay trust propose next.yaml`"
+                    .into()
+            }
+            #[cfg(feature = "server")]
+            Self::Ungoverned(_) => "make it version 1 with `assay trust init`".into(),
+            #[cfg(feature = "server")]
+            Self::Governance(_) => "name keys that the trust document has, and a threshold that their owners can meet".into(),
+            #[cfg(feature = "server")]
+            Self::Version(_) => "correct the file and propose it again: `assay trust propose`".into(),
+            #[cfg(feature = "server")]
+            Self::Draft { .. } | Self::NoDraft | Self::OtherDraft(_) => "name what `assay trust propose` or `assay policy propose` wrote".into(),
+            #[cfg(feature = "server")]
+            Self::Signature(_) => "choose another key with `--key`".into(),
+            #[cfg(feature = "server")]
+            Self::TooManySigners(_) => "the owners' signatures alone are needed".into(),
+            #[cfg(feature = "server")]
+            Self::NotNext(_) => "see `assay trust show`; if another version came first, propose it again".into(),
+            #[cfg(feature = "server")]
+            Self::NotInForce(_) => "see `assay trust history` and `assay policy history`; if something else came first, propose it again".into(),
+            #[cfg(feature = "server")]
+            Self::NoOwner(_) => "choose an owner's key with `--key`; `assay trust show` lists the roles".into(),
+            #[cfg(feature = "server")]
+            Self::NoSuchKey(_) => "`assay trust list` shows the names".into(),
+            #[cfg(feature = "server")]
+            Self::NoJoinUrl => "name the service with `--server URL`".into(),
+            #[cfg(feature = "server")]
+            Self::NoSuchDocument { .. } | Self::NotOfRegister { .. } => "get the line again from somebody whom you know, and believe nothing until it fits".into(),
+            #[cfg(feature = "server")]
+            Self::OtherTrust(_) => "join in another folder (`--dir DIR`), or move the file away if you no longer believe what it says".into(),
+            #[cfg(feature = "server")]
+            Self::NotShown { .. } => "believe nothing that it says; ask its operator".into(),
+            #[cfg(feature = "server")]
+            Self::Rules(_) => "nothing was decided; activate a policy that can be read: `assay policy propose`".into(),
+            #[cfg(feature = "server")]
+            Self::NotActive { .. } => "leave `--policy` out, or have its owners activate it: `assay policy propose`; `assay check --policy` gives an opinion".into(),
+            #[cfg(feature = "server")]
+            Self::NotPublished(_) => "register it first: `assay policy publish FILE --key NAME`".into(),
+            #[cfg(feature = "server")]
+            Self::NoSuchStage { .. } => "name one of its stages: `assay policy check FILE` lists them".into(),
+            #[cfg(feature = "server")]
+            Self::OldActivation(_) => "propose it again: `assay policy propose`".into(),
             #[cfg(feature = "server")]
             Self::Record(source) => return for_record(source),
             #[cfg(feature = "server")]

@@ -61,6 +61,17 @@ impl Context<'_> {
         target.resolve(self.printer, |_| Ok(Vec::new()))
     }
 
+    /// The trust file named, else the document that was last seen to be in force, where no register
+    /// is asked: one that is known to be older decides nothing.
+    pub fn believed(&self, named: Option<&Path>) -> Result<Trust, Error> {
+        let trust = self.trust(named)?;
+        #[cfg(feature = "server")]
+        if named.is_none() {
+            return crate::governed::last_seen(trust, self);
+        }
+        Ok(trust)
+    }
+
     /// The trust file named, else that of the folder.
     pub fn trust(&self, named: Option<&Path>) -> Result<Trust, Error> {
         let path = match named {

@@ -246,6 +246,129 @@ pub enum Error {
     /// There is no policy to judge by.
     #[error("there is no policy: none was named, and `{}` is not there", .0.display())]
     NoPolicy(PathBuf),
+    /// The trust file says who owns it.
+    #[error("`{}` is a version of a registered document, which its owners change", .0.display())]
+    Governed(PathBuf),
+    /// The trust file is only its keeper's.
+    #[cfg(feature = "server")]
+    #[error("`{}` is no version of a registered document", .0.display())]
+    Ungoverned(PathBuf),
+    /// The section of a trust document about itself.
+    #[cfg(feature = "server")]
+    #[error("the trust document cannot be governed so")]
+    Governance(#[source] verify::GovernanceError),
+    /// A statement of a version that could not count.
+    #[cfg(feature = "server")]
+    #[error("it is no version of a trust document")]
+    Version(#[source] Box<verify::VersionError>),
+    /// A file with a draft.
+    #[cfg(feature = "server")]
+    #[error("cannot use the draft `{}`: {why}", path.display())]
+    Draft {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No draft was named.
+    #[cfg(feature = "server")]
+    #[error("no draft was named")]
+    NoDraft,
+    /// A draft of something else.
+    #[cfg(feature = "server")]
+    #[error("the draft is not {0}")]
+    OtherDraft(&'static str),
+    /// The key does not sign.
+    #[cfg(feature = "server")]
+    #[error("the draft cannot be signed")]
+    Signature(#[source] attest::KeyError),
+    /// More signatures than an envelope has.
+    #[cfg(feature = "server")]
+    #[error("the draft has {0} signatures already, which is the most that count")]
+    TooManySigners(usize),
+    /// A version that does not come after the one in force.
+    #[cfg(feature = "server")]
+    #[error("the version with the digest {0} does not follow the one that is in force")]
+    NotNext(attest::Sha256),
+    /// What was registered does not count.
+    #[cfg(feature = "server")]
+    #[error("entry {0} is registered, but something else is in force")]
+    NotInForce(u64),
+    /// A key that decides nothing here.
+    #[cfg(feature = "server")]
+    #[error("the key `{0}` is no owner's who decides about this")]
+    NoOwner(String),
+    /// A name or an id that the trust document does not have.
+    #[cfg(feature = "server")]
+    #[error("the trust document has no key `{0}`")]
+    NoSuchKey(String),
+    /// Nobody says where the register is.
+    #[cfg(feature = "server")]
+    #[error("the line does not say where the register is")]
+    NoJoinUrl,
+    /// The register has no such document.
+    #[cfg(feature = "server")]
+    #[error("the register at `{origin}` shows no trust document with the digest {digest}")]
+    NoSuchDocument {
+        /// The register.
+        origin: String,
+        /// The digest in the line.
+        digest: attest::Sha256,
+    },
+    /// The document is another register's, or has no owners.
+    #[cfg(feature = "server")]
+    #[error("the document with the digest {digest} does not speak of `{origin}`, or has no owners")]
+    NotOfRegister {
+        /// The register in the line.
+        origin: String,
+        /// The digest in the line.
+        digest: attest::Sha256,
+    },
+    /// The folder believes something else.
+    #[cfg(feature = "server")]
+    #[error("`{}` says otherwise whom to believe", .0.display())]
+    OtherTrust(PathBuf),
+    /// A service does not prove what it shows.
+    #[cfg(feature = "server")]
+    #[error("`{origin}` does not prove that entry {index} is what it shows")]
+    NotShown {
+        /// The register.
+        origin: String,
+        /// The position.
+        index: u64,
+    },
+    /// Nothing judges, or what does cannot be read.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Rules(server::force::RulesError),
+    /// A policy that is not the one that judges.
+    #[cfg(feature = "server")]
+    #[error("for stage `{stage}` the register says that {active} judges, not {named}")]
+    NotActive {
+        /// The stage.
+        stage: attest::StageName,
+        /// The policy that does.
+        active: attest::Sha256,
+        /// The policy that was named.
+        named: attest::Sha256,
+    },
+    /// A policy that is not registered.
+    #[cfg(feature = "server")]
+    #[error("no policy owner has registered the policy {0}")]
+    NotPublished(attest::Sha256),
+    /// A stage that the policy does not have.
+    #[cfg(feature = "server")]
+    #[error("the policy `{policy}` has no stage `{stage}`")]
+    NoSuchStage {
+        /// The policy.
+        policy: String,
+        /// The stage.
+        stage: attest::StageName,
+    },
+    /// An activation that comes too late.
+    #[cfg(feature = "server")]
+    #[error("a later activation than number {0} was registered meanwhile")]
+    OldActivation(u64),
     /// A step cannot be recorded.
     #[cfg(feature = "server")]
     #[error("cannot record the step")]

@@ -95,6 +95,13 @@ pub fn from_source(
 ) -> Result<Lineage, Error> {
     source.accept(cx)?;
     let followed = source.follow(trust)?;
+    // By the document in force, where the register was read or has shown it.
+    let shown = match (&followed, source.url(), trust.governance()) {
+        (None, Some(_), Some(_)) => Some(crate::governed::shown(source, trust, cx)?),
+        _ => None,
+    };
+    let governing = followed.as_ref().map(|followed| &followed.governing).or(shown.as_ref());
+    let trust = governing.map_or(trust, |governing| governing.trust());
     let none = Negatives::none();
     let negatives = followed.as_ref().map_or(&none, |followed| &followed.negatives);
     let mut trace = Trace::new(root, direction, trust, negatives, cx.now);

@@ -114,6 +114,12 @@ impl Home {
         self.path.join("trust.yaml")
     }
 
+    /// The trust document that was last seen to be in force, where it has owners.
+    #[cfg(feature = "server")]
+    pub fn in_force(&self) -> PathBuf {
+        self.path.join("trust-in-force.yaml")
+    }
+
     /// The register's own policy, if it has one.
     pub fn policy(&self) -> PathBuf {
         self.path.join("policy.yaml")

@@ -12,6 +12,8 @@ mod context;
 mod error;
 mod exit;
 mod gather;
+#[cfg(feature = "server")]
+mod governed;
 mod home;
 #[cfg(feature = "server")]
 mod http;
@@ -24,6 +26,8 @@ mod predicate_name;
 mod progress;
 mod publish;
 mod render;
+#[cfg(feature = "server")]
+mod rules;
 mod setup;
 #[cfg(feature = "server")]
 mod source;

@@ -20,7 +20,7 @@ const WORDS: [(&str, &str); 9] = [
 ];
 
 /// Words for Assay's own types.
-const OWN: [&str; 8] = [
+const OWN: [&str; 11] = [
     "evaluation",
     "deployment",
     "monitoring",
@@ -29,6 +29,9 @@ const OWN: [&str; 8] = [
     "revocation",
     "tombstone",
     "key-rotation",
+    "trust",
+    "policy",
+    "policy-activation",
 ];
 
 /// The version of Assay's own types.

@@ -2,7 +2,7 @@
 //!
 //! Nothing that is there is replaced. The trust file that is made believes the key `local` about
 //! everything, which is right for one person alone with the folder and for nobody else: it says
-//! so in its first lines, and `assay trust` narrows it. A service is never trusted by being used.
+//! so in its first lines and by the mark `local`, and `assay trust` narrows it. A service is never trusted by being used.
 
 use std::path::Path;
 
@@ -66,6 +66,11 @@ pub fn trust(home: &Home, made: Option<&VerifierKey>, cx: &Context<'_>) -> Resul
     };
     if !exists {
         trust_local(&mut trust, home, &path)?;
+        trust.set_local(true);
+    }
+    // What has owners is changed by them.
+    if trust.governance().is_some() {
+        return Ok(());
     }
     if let Some(log) = made
         && trust.log(log.name()).is_none()

@@ -24,6 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::command::log::known_trust;
 use crate::context::Context;
 use crate::error::{Action, Error};
+use crate::governed;
 use crate::home::Home;
 use crate::http::Service;
 use crate::render::Printer;
@@ -457,10 +458,15 @@ impl Source {
             }
             Self::Service(service) => {
                 require_clock(cx)?;
-                if !home.trust().exists() {
-                    return Ok(None);
+                let Some(trust) = known_trust(cx)? else { return Ok(None) };
+                let note = service.text("/checkpoint")?;
+                let origin = Checkpoint::claimed_origin(&note).unwrap_or_default();
+                // By whose keys the checkpoint counts, the document in force says.
+                if trust.governance().is_some() && trust.log(origin).is_some() {
+                    let governing = governed::in_force(self, &trust, cx)?;
+                    return self.accept_shown_by(note, governing.trust(), cx);
                 }
-                return self.accept_shown(service.text("/checkpoint")?, cx);
+                return self.accept_shown(note, cx);
             }
         };
         seen.map_err(|source| Error::Seen { path, source: Box::new(source) })
@@ -475,9 +481,20 @@ impl Source {
         note: String,
         cx: &Context<'_>,
     ) -> Result<Option<Checkpoint>, Error> {
-        let (Some(home), Some(trust)) = (cx.found_home()?, known_trust(cx)?) else {
-            return Ok(None);
-        };
+        match known_trust(cx)? {
+            Some(trust) => self.accept_shown_by(note, &trust, cx),
+            None => Ok(None),
+        }
+    }
+
+    /// The same by a trust document that is known to be in force.
+    pub fn accept_shown_by(
+        &self,
+        note: String,
+        trust: &Trust,
+        cx: &Context<'_>,
+    ) -> Result<Option<Checkpoint>, Error> {
+        let Some(home) = cx.found_home()? else { return Ok(None) };
         let Some(log) = trust.log(Checkpoint::claimed_origin(&note).unwrap_or_default()) else {
             return Ok(None);
         };

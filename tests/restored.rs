@@ -104,6 +104,9 @@ fn folder() -> tempfile::TempDir {
     fs::write(at.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
     assay(at, REVIEW, 0, "entry 0");
     fs::write(at.join(".assay/policy.yaml"), POLICY).unwrap();
+    // Others are answered by it: it is not one person's alone.
+    let trust = fs::read_to_string(at.join(".assay/trust.yaml")).unwrap();
+    fs::write(at.join(".assay/trust.yaml"), trust.replace("local: true\n", "")).unwrap();
     folder
 }
 

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use attest::hash::Silent;
 use attest::predicate::{
-    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, PROVENANCE, REVOCATION,
-    TOMBSTONE, WAIVER,
+    APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, POLICY,
+    POLICY_ACTIVATION, PROVENANCE, REVOCATION, TOMBSTONE, TRUST, WAIVER,
 };
 use attest::record::{Material, Plan, Recorder};
 use attest::statement::STATEMENT_V1;
@@ -25,8 +25,19 @@ use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
 
 /// The predicates of Assay's own.
-const OWN: [&str; 8] =
-    [EVALUATION, APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION, DEPLOYMENT, MONITORING];
+const OWN: [&str; 11] = [
+    EVALUATION,
+    APPROVAL,
+    WAIVER,
+    REVOCATION,
+    TOMBSTONE,
+    KEY_ROTATION,
+    TRUST,
+    POLICY,
+    POLICY_ACTIVATION,
+    DEPLOYMENT,
+    MONITORING,
+];
 /// What the others refer to.
 const SHARED: [&str; 2] = ["build-type/parameters/v1", "attestation/shared/v0.1"];
 
@@ -181,6 +192,18 @@ fn good(of: &str) -> Value {
             "origin": "assay.local/0", "from": "assay.local/0+33d7b496+AeHTu4Q=",
             "to": "assay.local/0+d7b49633+AeHTu4Q=", "size": 12,
             "root": policy, "rotatedOn": from,
+        }),
+        TRUST => json!({
+            "version": 2, "expiresOn": to, "previous": policy,
+            "document": {"digest": policy, "text": "kind: Trust"}, "proposedOn": from,
+        }),
+        POLICY => json!({
+            "name": "models", "version": 3,
+            "document": {"digest": policy, "text": "kind: PromotionPolicy"}, "proposedOn": from,
+        }),
+        POLICY_ACTIVATION => json!({
+            "policy": policy, "stages": ["production"], "sequence": 4, "acceptPrevious": 1,
+            "activatedOn": from,
         }),
         DEPLOYMENT => json!({
             "deployer": party, "event": "rollout", "environment": "production",
@@ -351,6 +374,25 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
         (KEY_ROTATION, "/size", some("12".into()), Refuses),
         (KEY_ROTATION, "/root", some("sha256:00".into()), Refuses),
         (KEY_ROTATION, "/rotatedOn", none.clone(), Reads),
+        (TRUST, "/version", none.clone(), Refuses),
+        (TRUST, "/version", some(0.into()), Reads),
+        (TRUST, "/expiresOn", none.clone(), Refuses),
+        (TRUST, "/previous", some("sha256:00".into()), Refuses),
+        (TRUST, "/document", none.clone(), Refuses),
+        (TRUST, "/document/text", none.clone(), Refuses),
+        (TRUST, "/document/digest", some("00".into()), Refuses),
+        (TRUST, "/proposedOn", none.clone(), Reads),
+        (POLICY, "/name", none.clone(), Refuses),
+        (POLICY, "/name", some("".into()), Reads),
+        (POLICY, "/version", some("3".into()), Refuses),
+        (POLICY, "/document/text", some(1.into()), Refuses),
+        (POLICY_ACTIVATION, "/policy", none.clone(), Refuses),
+        (POLICY_ACTIVATION, "/stages", none.clone(), Refuses),
+        (POLICY_ACTIVATION, "/stages", some(json!([])), Reads),
+        (POLICY_ACTIVATION, "/stages/0", some("Production".into()), Reads),
+        (POLICY_ACTIVATION, "/sequence", none.clone(), Refuses),
+        (POLICY_ACTIVATION, "/acceptPrevious", none.clone(), Reads),
+        (POLICY_ACTIVATION, "/acceptPrevious", some((-1).into()), Refuses),
         (DEPLOYMENT, "/event", none.clone(), Refuses),
         (DEPLOYMENT, "/event", some("promotion".into()), Reads),
         (DEPLOYMENT, "/environment", none.clone(), Refuses),

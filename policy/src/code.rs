@@ -68,6 +68,10 @@ codes! {
     StageSoak = "stage.soak",
     /// The policy has no such stage.
     StageUnknown = "stage.unknown",
+    /// The trust document is one person's alone, and others are answered by it.
+    TrustLocal = "trust.local",
+    /// The trust document has run out.
+    TrustExpired = "trust.expired",
     /// The artifact, or something that it rests on, is revoked.
     RevokedArtifact = "revoked.artifact",
     /// The statement of a required step is revoked.

@@ -13,7 +13,7 @@ use crate::rules::past::Past;
 use crate::rules::rule::View;
 use crate::rules::{
     Question, ages, build_level, flow, forbidden, history, metrics, rego, required, revoked,
-    stages, steps,
+    stages, steps, trust,
 };
 
 /// Judges `artifact` for `stage`.
@@ -85,6 +85,7 @@ fn judge(
         let next = "ask about a stage of the policy";
         draft.fail("stages", vec![Problem::fail(Code::StageUnknown, message, next)]);
     }
+    trust::judge(question, stage.map_or(Mode::Enforce, |stage| stage.mode), draft);
     history::completeness(question, draft);
     let past = Past::of(question.lineage, question.artifact);
     let known = history::is_known(question, &past, draft);

@@ -8,6 +8,7 @@
 //! it, what matches nothing fails, and what cannot be decided denies.
 
 mod age;
+mod alone;
 mod asks;
 mod code;
 mod decision;

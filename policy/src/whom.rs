@@ -106,9 +106,8 @@ impl Narrowing {
                 || certified.is_some_and(|one| wanted.matches(&one.name))
         };
         // Whoever has a certificate for each signature has no key that stays.
-        let key = |wanted: &KeyId| {
-            keyless.is_none() && certified.is_none() && signer.key == *wanted
-        };
+        let key =
+            |wanted: &KeyId| keyless.is_none() && certified.is_none() && signer.key == *wanted;
         self.key.as_ref().is_none_or(key)
             && self.issuer.as_ref().is_none_or(issuer)
             && self.identity.as_ref().is_none_or(subject)

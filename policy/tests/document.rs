@@ -252,6 +252,18 @@ fn what_is_refused_and_where() {
             "is no step",
         ),
         (
+            "a trust document is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, trust/v0.1]",
+            "is no step",
+        ),
+        (
+            "an activation is no step",
+            "[evaluation/v0.1]",
+            "[evaluation/v0.1, policy-activation/v0.1]",
+            "is no step",
+        ),
+        (
             "a tombstone is no step",
             "[evaluation/v0.1]",
             "[evaluation/v0.1, tombstone/v0.1]",

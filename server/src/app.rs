@@ -22,12 +22,16 @@ pub use self::jobs::{MAX_READING, MAX_SUBMITTING, MAX_WRITING};
 pub(crate) use self::standing::Purpose;
 use crate::admission::{NamespaceError, Namespaces};
 use crate::clock::{Clock, ClockBehind, Watch};
-use crate::http::{Requests, Token};
-use crate::judge::{Gate, Grounds};
+use crate::force::{Force, InForce};
+use crate::http::{ApiError, Requests, Token};
+use crate::judge::Gate;
 use crate::keeper::{KeepError, Keeper, Keeping};
 use crate::register::{Breakdown, Register, Storage};
 use crate::verdicts::Verdicts;
 use crate::witness::Cosigning;
+
+/// How often what is in force may change while one question is asked.
+const MAX_CHANGES: usize = 8;
 
 /// Who may write to a service.
 #[derive(Clone, Debug)]
@@ -73,10 +77,8 @@ pub struct Parts<S> {
 /// A service that can be asked.
 pub struct App<S> {
     register: Register<S>,
-    trust: Trust,
-    policy: Option<Policy>,
+    force: Force,
     gate: Option<Gate>,
-    namespaces: Option<Namespaces>,
     keeper: Keeper,
     verdicts: Verdicts,
     writers: Writers,
@@ -107,14 +109,23 @@ pub enum AppError {
 }
 
 impl<S> App<S> {
-    /// Whom the service believes.
-    pub const fn trust(&self) -> &Trust {
-        &self.trust
+    /// What is in force, as far as the register was followed.
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.force.now()
     }
 
-    /// What the service judges by.
-    pub const fn policy(&self) -> Option<&Policy> {
-        self.policy.as_ref()
+    /// Whom the service believes.
+    pub fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.in_force().trust)
+    }
+
+    /// Refuses to decide where nothing judges, and nothing that is registered could.
+    pub(crate) fn require_policy(&self) -> Result<(), ApiError> {
+        let governed = self.force.begun().governance().is_some();
+        if governed || !self.in_force().rules.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::NoPolicy)
     }
 
     /// The verdicts that are ready.
@@ -124,10 +135,6 @@ impl<S> App<S> {
 
     pub(crate) const fn gate(&self) -> Option<&Gate> {
         self.gate.as_ref()
-    }
-
-    pub(crate) const fn namespaces(&self) -> Option<&Namespaces> {
-        self.namespaces.as_ref()
     }
 
     pub(crate) const fn writers(&self) -> &Writers {
@@ -169,18 +176,18 @@ impl<S: Storage> App<S> {
     /// [`AppError`].
     pub fn new(parts: Parts<S>) -> Result<Self, AppError> {
         let Parts { register, trust, policy, gate, namespaces, writers, readers, clock } = parts;
+        let trust = trust.for_others();
         let keeper = Keeper::new(register.origin(), &trust)?;
-        let namespaces = match &policy {
-            Some(policy) => Some(Namespaces::new(namespaces, policy)?),
-            None if namespaces.is_empty() => None,
+        match &policy {
+            Some(policy) => drop(Namespaces::new(namespaces.clone(), policy)?),
+            // What judges may stand in the register.
+            None if namespaces.is_empty() || trust.governance().is_some() => {}
             None => return Err(AppError::NoPolicy),
-        };
+        }
         Ok(Self {
             register,
-            trust,
-            policy,
+            force: Force::new(trust, policy, namespaces),
             gate,
-            namespaces,
             keeper,
             verdicts: Verdicts::default(),
             writers,
@@ -209,6 +216,25 @@ impl<S: Storage> App<S> {
         self.keeper.catch_up(&self.register, self.keeping(now)).await
     }
 
+    /// Takes every entry into account, and gives what the register has come to with what is in force
+    /// by exactly that.
+    ///
+    /// # Errors
+    /// As [`App::catch_up`], and while it changes faster than it can be followed.
+    pub(crate) async fn decide_by(
+        &self,
+        now: Timestamp,
+    ) -> Result<(Arc<Followed>, Arc<InForce>), ApiError> {
+        for _ in 0..MAX_CHANGES {
+            let followed = self.catch_up(now).await?;
+            let in_force = self.in_force();
+            if in_force.is_of(&followed) {
+                return Ok((followed, in_force));
+            }
+        }
+        Err(ApiError::NotReady("another trust document or policy is coming into force"))
+    }
+
     /// Judges again what time has ended.
     ///
     /// # Errors
@@ -219,16 +245,6 @@ impl<S: Storage> App<S> {
     }
 
     const fn keeping(&self, now: Timestamp) -> Keeping<'_> {
-        let policy = self.policy.as_ref();
-        Keeping { trust: &self.trust, policy, verdicts: &self.verdicts, now }
-    }
-
-    pub(crate) const fn grounds<'a>(
-        &'a self,
-        policy: &'a Policy,
-        followed: &'a Followed,
-        now: Timestamp,
-    ) -> Grounds<'a> {
-        Grounds { trust: &self.trust, policy, followed, now }
+        Keeping { force: &self.force, verdicts: &self.verdicts, now }
     }
 }

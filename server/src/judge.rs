@@ -72,6 +72,14 @@ pub enum JudgeError {
         /// The key.
         key: KeyId,
     },
+    /// The document asks for more owners, or for other keys, to promote to the stage.
+    #[error("the trust document does not let the key {key} alone promote to stage `{stage}`")]
+    NotAlone {
+        /// The key.
+        key: KeyId,
+        /// The stage.
+        stage: StageName,
+    },
     /// The summary cannot be made.
     #[error("the summary cannot be made")]
     Summary(#[from] StatementError),
@@ -156,24 +164,40 @@ pub(crate) async fn examine<S: Storage>(
 #[derive(Debug)]
 pub struct Gate {
     key: SigningKey,
-    verifier: String,
 }
 
 impl Gate {
     /// The gate with `key`.
     ///
     /// # Errors
-    /// [`JudgeError::NoVerifier`] when nobody who trusts `trust` would believe its summaries.
+    /// [`JudgeError::NoVerifier`] when nobody who trusts `trust` would believe its summaries, and
+    /// no later version of the document could say otherwise.
     pub fn new(key: SigningKey, trust: &Trust) -> Result<Self, JudgeError> {
-        let id = key.public().id();
-        let verifier = trust.verifiers().iter().find(|verifier| verifier.key() == id);
-        let verifier = verifier.ok_or(JudgeError::NoVerifier { key: id })?.id().to_owned();
-        Ok(Self { key, verifier })
+        let gate = Self { key };
+        match gate.verifier(trust) {
+            Err(error) if trust.governance().is_none() => Err(error),
+            _ => Ok(gate),
+        }
     }
 
-    /// What the summaries call the verifier.
-    pub fn verifier(&self) -> &str {
-        &self.verifier
+    /// What the summaries call the verifier for whoever trusts `trust`.
+    ///
+    /// # Errors
+    /// [`JudgeError::NoVerifier`].
+    pub fn verifier<'t>(&self, trust: &'t Trust) -> Result<&'t str, JudgeError> {
+        let id = self.key.public().id();
+        let verifier = trust.verifiers().iter().find(|verifier| verifier.key() == id);
+        Ok(verifier.ok_or(JudgeError::NoVerifier { key: id })?.id())
+    }
+}
+
+impl Gate {
+    /// Refuses to sign what would count for nobody.
+    fn require_alone(&self, trust: &Trust, stage: &StageName) -> Result<(), JudgeError> {
+        let key = self.key.public().id();
+        let alone = BTreeSet::from([key]);
+        let may = trust.governance().is_none_or(|one| one.is_gate_quorum(&alone, Some(stage)));
+        if may { Ok(()) } else { Err(JudgeError::NotAlone { key, stage: stage.clone() }) }
     }
 }
 
@@ -209,6 +233,8 @@ pub async fn promote<S: Storage>(
     gate: &Gate,
     if_denied: IfDenied,
 ) -> Result<Promotion, JudgeError> {
+    let verifier = gate.verifier(grounds.trust)?;
+    gate.require_alone(grounds.trust, stage)?;
     let Examined { decision, lineage } = examine(register, artifact, stage, grounds).await?;
     if !decision.passed() && if_denied == IfDenied::SignNothing {
         return Ok(Promotion { decision, registered: None });
@@ -218,7 +244,7 @@ pub async fn promote<S: Storage>(
         name => name.to_owned(),
     };
     let now = grounds.now;
-    let statement = summary::statement(&decision, &gate.verifier, &name, now)?;
+    let statement = summary::statement(&decision, verifier, &name, now)?;
     let envelope = Envelope::sign(IN_TOTO, statement.to_json()?, &[&gate.key])?;
     let verifiers = [gate.key.public().clone()];
     let receipts = register.submit(&envelope, &verifiers, now).await?;

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use attest::predicate::{
     RevocationKind, VERIFICATION_SUMMARY, VerificationResult, VerificationSummary,
 };
-use attest::{ArtifactId, Kind, Predicate, Sha256, Statement, Timestamp, Verifier};
-use policy::{Mode, Policy};
-use verify::{Attestation, FollowError, Followed, Follower, Lineage, Trust};
+use attest::{ArtifactId, Kind, Predicate, Sha256, StageName, Statement, Timestamp, Verifier};
+use policy::Mode;
+use verify::{Activations, Attestation, FollowError, Followed, Follower, Lineage, Trust};
 
 use crate::clock::ClockBehind;
+use crate::force::{Force, InForce};
 use crate::judge::{self, Examined, Grounds, JudgeError};
 use crate::register::{
     Entry, MAX_PAGE, Query, ReadError, Register, RegisterFollowError, Storage, StorageError, Term,
@@ -70,8 +71,7 @@ struct State {
 /// What the keeper judges by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeping<'a> {
-    pub(crate) trust: &'a Trust,
-    pub(crate) policy: Option<&'a Policy>,
+    pub(crate) force: &'a Force,
     pub(crate) verdicts: &'a Verdicts,
     pub(crate) now: Timestamp,
 }
@@ -168,25 +168,41 @@ impl State {
         size: u64,
         keeping: Keeping<'_>,
     ) -> Result<Arc<Followed>, KeepError> {
-        let followed = self.follow(register, size, keeping.trust).await?;
-        let Some(policy) = keeping.policy else {
+        let followed = self.follow(register, size, keeping.force.begun()).await?;
+        if keeping.force.follow(&followed) {
+            tracing::info!("another trust document or policy is in force");
+            // Nothing that was judged by what was in force before counts until it is judged again.
+            keeping.verdicts.set_currency(Currency::Behind);
+            self.scanned = None;
+            self.pending.extend(keeping.verdicts.subjects());
+        }
+        let in_force = keeping.force.now();
+        if in_force.rules.is_empty() {
             self.scanned = Some(followed.size);
             return Ok(followed);
-        };
+        }
         if self.scanned != Some(followed.size) {
             match self.scanned {
                 None => {
-                    let promoted = promoted(register, keeping.trust, policy).await?;
+                    let promoted = promoted(register, &in_force).await?;
                     self.pending.extend(promoted);
                 }
-                Some(from) => self.scan(register, from, &followed, policy, keeping).await?,
+                Some(from) => self.scan(register, from, &followed, &in_force, keeping).await?,
             }
             self.scanned = Some(followed.size);
         }
-        let Keeping { trust, verdicts, now, .. } = keeping;
-        let grounds = Grounds { trust, policy, followed: &followed, now };
+        let Keeping { verdicts, now, .. } = keeping;
         // Each is judged once; nothing is added meanwhile.
         while let Some(subject) = self.pending.first().cloned() {
+            // Where another policy judges now, or one that cannot be read, nobody asks for it.
+            let policy = in_force.rules.policy(&subject.stage);
+            let policy = policy.ok().filter(|policy| policy.digest() == subject.policy);
+            let Some(policy) = policy else {
+                self.pending.remove(&subject);
+                continue;
+            };
+            let trust = &in_force.trust;
+            let grounds = Grounds { trust, policy: &policy, followed: &followed, now };
             let (verdict, lineage) = judge(register, &subject, &grounds).await?;
             if !verdicts.keep(subject.clone(), verdict, lineage) {
                 tracing::warn!(artifact = %subject.artifact, "no room for more than {MAX_VERDICTS} verdicts");
@@ -218,10 +234,10 @@ impl State {
         register: &Register<S>,
         from: u64,
         followed: &Followed,
-        policy: &Policy,
+        in_force: &InForce,
         keeping: Keeping<'_>,
     ) -> Result<(), KeepError> {
-        let Keeping { trust, verdicts, now, .. } = keeping;
+        let Keeping { verdicts, now, .. } = keeping;
         let revocations = followed.negatives.revocations().iter();
         let revoking: BTreeSet<u64> =
             revocations.map(|revocation| revocation.index).filter(|index| *index >= from).collect();
@@ -235,7 +251,7 @@ impl State {
                 self.pending.extend(verdicts.subjects());
             }
             changed.extend(spoken_of(&statement));
-            self.pending.extend(promotion(&entry, &statement, trust, policy));
+            self.pending.extend(promotion(&entry, &statement, in_force));
         }
         self.pending.extend(verdicts.touched(&changed));
         Ok(())
@@ -277,11 +293,10 @@ fn spoken_of(statement: &Statement) -> BTreeSet<ArtifactId> {
     subjects.chain(materials.into_iter().filter_map(|one| one.artifact().ok())).collect()
 }
 
-/// What the entries of the register promote under `policy`.
+/// What the entries of the register promote under what is in force.
 async fn promoted<S: Storage>(
     register: &Register<S>,
-    trust: &Trust,
-    policy: &Policy,
+    in_force: &InForce,
 ) -> Result<BTreeSet<Subject>, KeepError> {
     let terms = vec![Term::Type(VERIFICATION_SUMMARY.into())];
     let mut query = Query { terms, limit: MAX_PAGE, ..Query::default() };
@@ -290,7 +305,7 @@ async fn promoted<S: Storage>(
         let page = register.find(&query).await?;
         for entry in &page.entries {
             if let Some(statement) = statement_of(entry) {
-                all.extend(promotion(entry, &statement, trust, policy));
+                all.extend(promotion(entry, &statement, in_force));
             }
         }
         match page.next {
@@ -307,27 +322,36 @@ async fn promoted<S: Storage>(
     }
 }
 
-/// What an entry promotes under `policy`, if it is by a verifier of the trust file. Whether it
-/// counts is judged later.
-fn promotion(
-    entry: &Entry,
-    statement: &Statement,
-    trust: &Trust,
-    policy: &Policy,
-) -> Option<Subject> {
+/// What an entry promotes under what is in force, if it is by a verifier of the trust file. Whether
+/// it counts is judged later.
+fn promotion(entry: &Entry, statement: &Statement, in_force: &InForce) -> Option<Subject> {
     let Verifier::Key(key) = entry.leaf.verifier() else { return None };
     let key = key.id();
-    trust.verifiers().iter().find(|verifier| verifier.key() == key)?;
+    in_force.trust.verifiers().iter().find(|verifier| verifier.key() == key)?;
     let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
-    let policy = names(summary, policy.digest())?;
+    let stage = summary.stage()?;
+    let policy = in_force.rules.digest(&stage)?;
+    if !counts(summary, &stage, policy, entry.index, &in_force.activations) {
+        return None;
+    }
     let (artifact, _) = statement.subjects().ok()?.into_iter().next()?;
-    Some(Subject { artifact, stage: summary.stage()?, policy })
+    Some(Subject { artifact, stage, policy })
 }
 
-/// The digest, if the summary is about the policy with it.
-fn names(summary: &VerificationSummary, policy: Sha256) -> Option<Sha256> {
-    let named = summary.policy.digest.get("sha256")?;
-    (*named == policy.hex()).then_some(policy)
+/// Whether a summary in the entry `index` counts where `policy` judges for `stage`: it is by that
+/// policy, or by one that was active when it was registered and is still accepted.
+fn counts(
+    summary: &VerificationSummary,
+    stage: &StageName,
+    policy: Sha256,
+    index: u64,
+    activations: &Activations,
+) -> bool {
+    let named = summary.policy.digest.get("sha256");
+    let Some(named) = named.and_then(|hex| format!("sha256:{hex}").parse().ok()) else {
+        return false;
+    };
+    activations.counts(stage, &named, index).unwrap_or(named == policy)
 }
 
 /// Judges a subject: its verdict, and every artifact that it depends on.
@@ -378,8 +402,9 @@ fn latest(lineage: &Lineage, subject: &Subject, policy: Sha256) -> Option<Verifi
         Predicate::VerificationSummary(summary)
             if one.verifier.is_some() && summary.stage().as_ref() == Some(&subject.stage) =>
         {
-            names(summary, policy)?;
-            Some((one.index?, summary.verification_result))
+            let index = one.index?;
+            counts(summary, &subject.stage, policy, index, lineage.activations())
+                .then_some((index, summary.verification_result))
         }
         _ => None,
     };

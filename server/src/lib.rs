@@ -9,6 +9,7 @@ pub mod admission;
 pub mod app;
 pub mod clock;
 pub mod family;
+pub mod force;
 pub mod http;
 pub mod judge;
 pub mod keeper;

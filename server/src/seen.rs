@@ -15,6 +15,8 @@ use attest::json::{self, JsonError};
 use attest::{Checkpoint, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use verify::Trust;
+
 use crate::clock::ClockBehind;
 use crate::monitor::Split;
 use crate::notes::Notes;
@@ -37,6 +39,19 @@ pub struct Seen {
     /// The largest tree of each register, by origin.
     #[serde(default)]
     logs: BTreeMap<String, Mark>,
+    /// The newest trust document that was in force in each register, by origin.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    trust: BTreeMap<String, TrustMark>,
+}
+
+/// A version of a trust document that was in force.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustMark {
+    /// Which version.
+    pub version: u64,
+    /// Its digest.
+    pub digest: Sha256,
 }
 
 /// The largest tree seen of a register.
@@ -88,6 +103,32 @@ pub enum SeenError {
         seen: Sha256,
         /// The root now.
         root: Sha256,
+    },
+    /// A trust document that is older than one that was in force, or none at all.
+    #[error(
+        "version {found} of the trust document is in force in `{origin}`, but version {seen} was before; get the newer one from the register: `assay trust join`"
+    )]
+    OlderTrust {
+        /// The register.
+        origin: String,
+        /// Which is in force now; 0 for a file that is only its keeper's.
+        found: u64,
+        /// Which was.
+        seen: u64,
+    },
+    /// Another document of the version that was in force.
+    #[error(
+        "version {version} of the trust document of `{origin}` was {seen}, and is {found} now: somebody was shown another history"
+    )]
+    OtherTrust {
+        /// The register.
+        origin: String,
+        /// The version.
+        version: u64,
+        /// The digest that was seen.
+        seen: Sha256,
+        /// The digest now.
+        found: Sha256,
     },
     /// More than [`MAX_LOGS`].
     #[error("more than {MAX_LOGS} registers were seen; remove those that are gone from the file")]
@@ -189,6 +230,42 @@ pub fn remember(path: &Path, checkpoint: &Checkpoint, now: Timestamp) -> Result<
     if after.is_worth_writing(&before) { after.save(path) } else { Ok(()) }
 }
 
+/// Holds the trust document that is in force in a register against the one that was, and remembers
+/// it. A file that is only its keeper's is held against nothing, unless there was a version before.
+///
+/// # Errors
+/// [`SeenError::OlderTrust`], [`SeenError::OtherTrust`]: nobody may be told "allowed" then.
+pub fn accept_trust(path: &Path, origin: &str, trust: &Trust) -> Result<(), SeenError> {
+    let before = Seen::load(path)?;
+    let found = trust.governance().map_or(0, |governance| governance.version());
+    match before.trust.get(origin) {
+        Some(seen) if found < seen.version => {
+            let (origin, seen) = (origin.to_owned(), seen.version);
+            return Err(SeenError::OlderTrust { origin, found, seen });
+        }
+        Some(seen) if found == seen.version && trust.digest() != seen.digest => {
+            let (origin, seen) = (origin.to_owned(), seen.digest);
+            let (version, found) = (found, trust.digest());
+            return Err(SeenError::OtherTrust { origin, version, seen, found });
+        }
+        Some(seen) if found == seen.version => return Ok(()),
+        None if found == 0 => return Ok(()),
+        Some(_) | None => {}
+    }
+    let _held = hold(path)?;
+    // Another process may have seen a newer one meanwhile.
+    let mut after = Seen::load(path)?;
+    if after.trust.get(origin).is_some_and(|seen| seen.version >= found) {
+        drop(_held);
+        return Ok(());
+    }
+    if after.trust.len() >= MAX_LOGS {
+        return Err(SeenError::TooManyLogs);
+    }
+    after.trust.insert(origin.into(), TrustMark { version: found, digest: trust.digest() });
+    after.save(path)
+}
+
 /// Keeps others from changing the file between reading and writing it, until this is dropped.
 fn hold(path: &Path) -> Result<File, SeenError> {
     let broken = |source| SeenError::Io { path: path.into(), source };
@@ -236,6 +313,11 @@ impl Seen {
     /// The largest tree seen of the register `origin`.
     pub fn mark(&self, origin: &str) -> Option<Mark> {
         self.logs.get(origin).copied()
+    }
+
+    /// The newest trust document that was in force in the register `origin`.
+    pub fn trust_mark(&self, origin: &str) -> Option<TrustMark> {
+        self.trust.get(origin).copied()
     }
 
     /// Remembers a checkpoint that was accepted at `now`: signed by its register, and not at odds
@@ -363,6 +445,44 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
         fs::write(&path, "{").unwrap();
         assert!(matches!(Seen::load(&path), Err(SeenError::Json { .. })));
+    }
+
+    #[test]
+    fn a_trust_document_never_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seen.json");
+        let governed = |version: u64, expires: &str| {
+            let previous = match version {
+                1 => String::new(),
+                _ => format!("  previous: {}\n", Sha256::of(b"before")),
+            };
+            let key = attest::SigningKey::from_ed25519_seed(&[1; 32]).unwrap();
+            let spki = base64::Engine::encode(
+                &base64::engine::general_purpose::STANDARD,
+                key.public().der(),
+            );
+            let text = format!(
+                "apiVersion: assay/v1\nkind: Trust\ngovernance:\n  version: {version}\n  expires: {expires}\n\
+                 {previous}  roles: [{{role: trust, keys: [ana], threshold: 1}}]\n\
+                 keys: [{{id: ana, spki: {spki}, owner: ana}}]\n"
+            );
+            Trust::parse(&text).unwrap()
+        };
+        let accept = |trust: &Trust| accept_trust(&path, "assay.local/0", trust);
+        let soon = "2027-01-01T00:00:00Z";
+        assert!(accept(&Trust::empty()).is_ok(), "there was none before");
+        let (one, two, three) = (governed(1, soon), governed(2, soon), governed(3, soon));
+        for trust in [&one, &two, &two, &three] {
+            assert!(accept(trust).is_ok());
+        }
+        let older = accept(&two);
+        assert!(matches!(older, Err(SeenError::OlderTrust { found: 2, seen: 3, .. })));
+        let none = accept(&Trust::empty());
+        assert!(matches!(none, Err(SeenError::OlderTrust { found: 0, .. })));
+        let other = accept(&governed(3, "2028-01-01T00:00:00Z"));
+        assert!(matches!(other, Err(SeenError::OtherTrust { version: 3, .. })));
+        assert!(accept(&three).is_ok());
+        assert!(accept_trust(&path, "elsewhere", &one).is_ok(), "each register has its own");
     }
 
     #[test]

@@ -312,9 +312,12 @@ async fn keep(app: Arc<App<Embedded>>, seen: PathBuf, ready: impl FnOnce() + Sen
     // The register holds itself against its witnesses before anybody is told anything.
     ask_witnesses(&app).await;
     app.compared();
+    let marks = seen.clone();
     let first = Arc::clone(&app).write(app.newest(), |app| async move {
         app.catch_up(app.now()?).await?;
-        Ok(())
+        let trusted = seen::accept_trust(&marks, app.register().origin(), &app.trust());
+        app.suspend(Cause::Seen, trusted.is_err());
+        trusted.map_err(ApiError::undecided)
     });
     log(first.await);
     ready();
@@ -349,6 +352,10 @@ async fn look(app: Arc<App<Embedded>>, watched: Vec<Watched>) {
 async fn mark<S: Storage>(app: &App<S>, seen: &Path) -> Result<(), SeenError> {
     let accepted = seen::accept(seen, app.register(), app.newest()).await?;
     app.accept(accepted)?;
+    // Nothing is remembered of what was not followed to its end.
+    if app.verdicts().currency() == Currency::Current {
+        seen::accept_trust(seen, app.register().origin(), &app.trust())?;
+    }
     Ok(())
 }
 

@@ -48,9 +48,9 @@ async fn the_report_is_the_one_that_the_library_gives() {
     let scene = staged();
     let service = Service::of(&scene).await;
     let followed = service.app.catch_up(scene.now).await.unwrap();
-    let policy = service.app.policy().unwrap();
-    let grounds =
-        Grounds { trust: service.app.trust(), policy, followed: &followed, now: scene.now };
+    let in_force = service.app.in_force();
+    let policy = &in_force.rules.policy(&scene.stage).unwrap();
+    let grounds = Grounds { trust: &in_force.trust, policy, followed: &followed, now: scene.now };
     let register = service.app.register();
     let decision = judge::check(register, &scene.artifact, &scene.stage, &grounds).await.unwrap();
     assert_eq!(service.check(&scene).await, serde_json::to_value(decision.report()).unwrap());
@@ -117,12 +117,12 @@ async fn a_failure_is_registered_only_when_asked_for() {
     let service = Service::new(&scene, Setup::default()).await;
     service.submit_all(&scene, |id| id != "evaluate").await;
     let app = &service.app;
-    let trust = app.trust();
+    let trust = &app.trust();
     let gate = judge::Gate::new(fixtures::signing_key("gate").unwrap(), trust).unwrap();
     let size = service.size().await;
     for (if_denied, more) in [(IfDenied::SignNothing, 0), (IfDenied::RegisterFailure, 1)] {
         let followed = app.catch_up(scene.now).await.unwrap();
-        let policy = app.policy().unwrap();
+        let policy = &app.in_force().rules.policy(&scene.stage).unwrap();
         let grounds = Grounds { trust, policy, followed: &followed, now: scene.now };
         let register = app.register();
         let promotion =
@@ -187,12 +187,12 @@ async fn heaps_by_a_stranger_use_up_nothing() {
     let register = service.app.register();
     register.submit_all(&heap, scene.now).await.unwrap();
 
-    let (trust, up) = (service.app.trust(), Direction::Up);
+    let (trust, up) = (&service.app.trust(), Direction::Up);
     let followed = service.app.catch_up(scene.now).await.unwrap();
     let negatives = &followed.negatives;
     let lineage = judge::lineage(register, scene.artifact, up, trust, negatives, scene.now).await;
     let lineage = lineage.unwrap();
     assert_eq!(lineage.rejected().len(), judge::MAX_STRANGERS);
-    let policy = service.app.policy().unwrap();
+    let policy = service.app.in_force().rules.policy(&scene.stage).unwrap();
     assert!(policy.evaluate(&scene.artifact, &scene.stage, &lineage, scene.now).passed());
 }

@@ -97,7 +97,7 @@ impl CheckArgs {
     fn by_bundles(&self, cx: &Context<'_>) -> Result<(Report, Names), Error> {
         #[cfg(feature = "server")]
         crate::source::require_clock(cx)?;
-        let trust = cx.trust(self.trust.as_deref())?;
+        let trust = cx.believed(self.trust.as_deref())?;
         let policy = policy(self.policy.as_ref(), cx)?;
         let artifact = self.artifact.resolve(cx.printer, |_| Ok(Vec::new()))?;
         let bundles = gather::read_bundles(&self.bundles)?;
@@ -122,10 +122,16 @@ impl CheckArgs {
         let report = match &source {
             Source::Folder(folder) => {
                 let trust = cx.trust(self.trust.as_deref())?;
-                let policy = policy(self.policy.as_ref(), cx)?;
+                let policy = crate::rules::beforehand(self.policy.as_ref(), &trust, cx)?;
                 let followed = source.follow_to_judge(&trust, cx)?;
+                let governing = &followed.governing;
+                // A trust file that is brought along is an opinion, and leaves no mark.
+                if self.trust.is_none() {
+                    crate::governed::remember(&followed.origin, governing.trust(), cx)?;
+                }
+                let policy = crate::rules::for_stage(policy, &self.stage, governing, cx)?;
                 let grounds = server::judge::Grounds {
-                    trust: &trust,
+                    trust: governing.trust(),
                     policy: &policy,
                     followed: &followed,
                     now: cx.now,

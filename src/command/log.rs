@@ -455,10 +455,13 @@ impl Answer for Proof<Consistency> {
     }
 }
 
-/// The folder's trust file, if there is one: it gives names to keys.
+/// The folder's trust file, if there is one: it gives names to keys. Where it has owners, what they
+/// were last seen to have made of it, as far as that is known here.
 pub fn known_trust(cx: &Context<'_>) -> Result<Option<Trust>, Error> {
     match cx.found_home()? {
-        Some(home) if home.trust().exists() => Ok(Some(cx.trust(None)?)),
+        Some(home) if home.trust().exists() => {
+            cx.believed(None).or_else(|_| cx.trust(None)).map(Some)
+        }
         Some(_) | None => Ok(None),
     }
 }

@@ -66,7 +66,7 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         Command::Monitor(args) => monitor::monitor(args, cx),
         #[cfg(feature = "server")]
         Command::Witness(args) => witness::witness(args, cx),
-        Command::Policy(args) => policy::policy(args),
+        Command::Policy(args) => policy::policy(args, cx),
         Command::Layout(args) => layout::layout(args, cx),
         #[cfg(feature = "server")]
         Command::Run(args) => run::run(args, cx),

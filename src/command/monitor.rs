@@ -91,7 +91,7 @@ impl MonitorArgs {
         let failed = |source| Error::Monitor(Box::new(source));
         let trust = match &self.key {
             Some(_) => None,
-            None => Some(cx.trust(self.trust.as_deref())?),
+            None => Some(cx.believed(self.trust.as_deref())?),
         };
         let believed = match (&self.key, &trust) {
             (Some(key), _) => Believed::Key(key),

@@ -1,4 +1,8 @@
-//! `assay policy`: looks at a policy by itself, before anything is judged by it.
+//! `assay policy`: looks at a policy by itself, before anything is judged by it, and has its owners
+//! say for which stages it judges.
+
+#[cfg(feature = "server")]
+mod govern;
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +14,13 @@ use ::policy::{Files, MAX_REGO_BYTES, Mode, Policy, RuleView};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::home;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
-/// Look at a policy
+/// Look at a policy, or have it judge
 #[derive(Args, Debug)]
 #[command(arg_required_else_help = true)]
 pub struct PolicyArgs {
@@ -27,6 +32,16 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Check(CheckArgs),
     Schema(SchemaArgs),
+    #[cfg(feature = "server")]
+    Publish(govern::PublishArgs),
+    #[cfg(feature = "server")]
+    Propose(govern::ProposeArgs),
+    #[cfg(feature = "server")]
+    Sign(govern::SignArgs),
+    #[cfg(feature = "server")]
+    Activate(govern::ActivateArgs),
+    #[cfg(feature = "server")]
+    History(govern::HistoryArgs),
 }
 
 /// Write the JSON Schema of policies, for editors
@@ -46,11 +61,23 @@ struct CheckArgs {
     file: PathBuf,
 }
 
-pub fn policy(args: &PolicyArgs) -> Result<Box<dyn Answer>, Error> {
-    match &args.command {
-        PolicyCommand::Check(args) => Ok(Box::new(Summary::of(&read(&args.file)?))),
-        PolicyCommand::Schema(SchemaArgs {}) => Ok(Box::new(Schema(Policy::schema()))),
-    }
+pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    #[cfg(not(feature = "server"))]
+    let _ = cx;
+    Ok(match &args.command {
+        PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
+        PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
+        #[cfg(feature = "server")]
+        PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),
+        #[cfg(feature = "server")]
+        PolicyCommand::Propose(propose) => Box::new(propose.run(cx)?),
+        #[cfg(feature = "server")]
+        PolicyCommand::Sign(sign) => Box::new(sign.run(cx)?),
+        #[cfg(feature = "server")]
+        PolicyCommand::Activate(activate) => Box::new(activate.run(cx)?),
+        #[cfg(feature = "server")]
+        PolicyCommand::History(history) => Box::new(history.run(cx)?),
+    })
 }
 
 /// Reads a policy, with the files that it names: they stand below its folder, and no link leads to

@@ -11,13 +11,15 @@ use serde::Serialize;
 use server::judge::{self, Gate, Grounds, IfDenied};
 use server::wire::{Promoted, PromotionRequest, ReceiptDocument};
 
-use super::check::{names, policy, require_tree};
+use super::check::{names, require_tree};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::governed;
 use crate::keys::{self, KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
+use crate::rules;
 use crate::source::Source;
 use crate::target::Target;
 use crate::verdict::{self, Names};
@@ -54,11 +56,15 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
     let Promoted { report, entry } = match &source {
         Source::Folder(folder) => {
             let trust = cx.trust(args.trust.as_deref())?;
-            let policy = policy(args.policy.as_ref(), cx)?;
+            let policy = rules::beforehand(args.policy.as_ref(), &trust, cx)?;
             let followed = source.follow_to_judge(&trust, cx)?;
-            let gate = args.gate(&trust, cx)?;
-            let grounds =
-                Grounds { trust: &trust, policy: &policy, followed: &followed, now: cx.now };
+            let governing = &followed.governing;
+            governed::remember(&followed.origin, governing.trust(), cx)?;
+            let policy = rules::for_stage(policy, &args.stage, governing, cx)?;
+            rules::require_active(&policy, &args.stage, governing)?;
+            let trust = governing.trust();
+            let gate = args.gate(trust, cx)?;
+            let grounds = Grounds { trust, policy: &policy, followed: &followed, now: cx.now };
             let promotion = folder
                 .wait(judge::promote(
                     folder.register(),
@@ -80,9 +86,10 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         Source::Service(service) => {
             let shown = source.accept(cx)?;
             let question = PromotionRequest { artifact, stage: args.stage.clone() };
-            let trust = super::log::known_trust(cx)?;
+            let trust = governed::known(&source, cx)?;
             let promoted: Promoted = service.post("/v1/promote", &question)?;
-            let answered = require_promotion(&promoted, &artifact, &args.stage, trust.as_ref(), cx);
+            let answered =
+                require_promotion(&promoted, &artifact, &args.stage, trust.as_deref(), cx);
             answered.map_err(|why| service.unreadable(why))?;
             require_tree(&promoted.report, shown.as_ref(), cx)?
                 .map_err(|why| service.unreadable(why))?;

@@ -2,10 +2,22 @@
 
 mod certified;
 #[cfg(feature = "server")]
+mod difference;
+#[cfg(feature = "server")]
+mod explain;
+#[cfg(feature = "server")]
 mod export;
+#[cfg(feature = "server")]
+mod init;
+#[cfg(feature = "server")]
+mod join;
 mod keyless;
+#[cfg(feature = "server")]
+mod propose;
 mod retire;
 mod rotate;
+#[cfg(feature = "server")]
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +36,11 @@ use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
 use crate::render::{Answer, to_json};
+
+#[cfg(feature = "server")]
+pub use self::init::open_key;
+#[cfg(feature = "server")]
+pub use self::propose::begun;
 
 /// Say whom to believe about what, or show it
 #[derive(Args, Debug)]
@@ -45,6 +62,22 @@ enum TrustCommand {
     Retire(retire::RetireArgs),
     #[cfg(feature = "server")]
     Export(export::ExportArgs),
+    #[cfg(feature = "server")]
+    Init(init::InitArgs),
+    #[cfg(feature = "server")]
+    Show(show::ShowArgs),
+    #[cfg(feature = "server")]
+    Propose(propose::ProposeArgs),
+    #[cfg(feature = "server")]
+    Sign(propose::SignArgs),
+    #[cfg(feature = "server")]
+    Activate(propose::ActivateArgs),
+    #[cfg(feature = "server")]
+    History(show::HistoryArgs),
+    #[cfg(feature = "server")]
+    Join(join::JoinArgs),
+    #[cfg(feature = "server")]
+    Explain(explain::ExplainArgs),
 }
 
 /// Trust a key, a log, or a key's verdicts
@@ -152,12 +185,36 @@ pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
         TrustCommand::Add(add) => Ok(Box::new(add.run(args.trust.clone(), cx)?)),
         TrustCommand::List(ListArgs {}) => {
             let trust = cx.trust(args.trust.as_deref())?;
+            // The file of a document that has owners is where belief began; a named one is shown.
+            #[cfg(feature = "server")]
+            if args.trust.is_none() && trust.governance().is_some() {
+                let (_, governing) = propose::begun(None, cx)?;
+                return Ok(Box::new(Listing::of(governing.trust(), cx.now)));
+            }
             Ok(Box::new(Listing::of(&trust, cx.now)))
         }
         TrustCommand::Rotate(rotate) => Ok(Box::new(rotate.run(args.trust.as_deref(), cx)?)),
         TrustCommand::Retire(retire) => Ok(Box::new(retire.run(args.trust.as_deref(), cx)?)),
         #[cfg(feature = "server")]
         TrustCommand::Export(export) => Ok(Box::new(export.run(args.trust.as_deref(), cx)?)),
+        #[cfg(feature = "server")]
+        TrustCommand::Init(init) => Ok(Box::new(init.run(args.trust.as_deref(), cx)?)),
+        #[cfg(feature = "server")]
+        TrustCommand::Show(show) => show.run(args.trust.as_deref(), cx),
+        #[cfg(feature = "server")]
+        TrustCommand::Propose(propose) => Ok(Box::new(propose.run(args.trust.as_deref(), cx)?)),
+        #[cfg(feature = "server")]
+        TrustCommand::Sign(sign) => {
+            Ok(Box::new(propose::Signed(sign.run(args.trust.as_deref(), cx)?)))
+        }
+        #[cfg(feature = "server")]
+        TrustCommand::Activate(activate) => Ok(Box::new(activate.run(args.trust.as_deref(), cx)?)),
+        #[cfg(feature = "server")]
+        TrustCommand::History(history) => Ok(Box::new(history.run(args.trust.as_deref(), cx)?)),
+        #[cfg(feature = "server")]
+        TrustCommand::Join(join) => Ok(Box::new(join.run(cx)?)),
+        #[cfg(feature = "server")]
+        TrustCommand::Explain(explain) => Ok(Box::new(explain.run(args.trust.as_deref(), cx)?)),
     }
 }
 
@@ -173,6 +230,7 @@ impl AddArgs {
         } else {
             Trust::empty()
         };
+        require_ungoverned(&trust, &path, cx)?;
         let refused = |source| Error::NotAdded { path: path.clone(), source };
         let added = match (&self.log, &self.verifier, &self.key, &self.public) {
             (Some(log), ..) => {
@@ -291,6 +349,20 @@ impl AddArgs {
         }
         keys::read_public(public.as_ref())
     }
+}
+
+/// The folder's own file is not changed once the document has owners: they decide about the next
+/// version. A copy of it can be, to be proposed.
+fn require_ungoverned(trust: &Trust, path: &Path, cx: &Context<'_>) -> Result<(), Error> {
+    let same = |own: PathBuf| match (own.canonicalize(), path.canonicalize()) {
+        (Ok(own), Ok(path)) => own == path,
+        _ => own == *path,
+    };
+    let own = cx.found_home()?.is_some_and(|home| same(home.trust()));
+    if own && trust.governance().is_some() {
+        return Err(Error::Governed(path.into()));
+    }
+    Ok(())
 }
 
 /// A running service judges by the trust file that it was started with, and by no other.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use attest::{ArtifactId, Bundle, Checkpoint, Statement, Timestamp};
 use fixtures::{LOG_ORIGIN, Scene, log_signer};
 use policy::Policy;
-use verify::{Direction, Follower, Negatives, Trace, Trust};
+use verify::{Direction, FollowError, Followed, Follower, Negatives, Trace, Trust};
 
 use super::Answer;
 
@@ -20,21 +20,35 @@ pub(crate) enum Evidence {
     Presented,
 }
 
-/// Judges the scene at `at`, which need not be the time of the scene.
-pub(crate) fn answer(scene: &Scene, evidence: Evidence, at: Timestamp) -> Answer {
-    match judge(scene, evidence, at) {
-        Ok(answer) => answer,
-        Err(why) => Answer::Undecided(why),
-    }
+/// Judges the scene at `at` as whoever answers for others does.
+#[cfg(feature = "server")]
+pub(crate) fn answer_for_others(scene: &Scene, evidence: Evidence, at: Timestamp) -> Answer {
+    judge(scene, evidence, at, Trust::for_others).unwrap_or_else(Answer::Undecided)
 }
 
-fn judge(scene: &Scene, evidence: Evidence, at: Timestamp) -> Result<Answer, String> {
+/// Judges the scene at `at`, which need not be the time of the scene.
+pub(crate) fn answer(scene: &Scene, evidence: Evidence, at: Timestamp) -> Answer {
+    judge(scene, evidence, at, |trust| trust).unwrap_or_else(Answer::Undecided)
+}
+
+fn judge(
+    scene: &Scene,
+    evidence: Evidence,
+    at: Timestamp,
+    used: fn(Trust) -> Trust,
+) -> Result<Answer, String> {
     let trust = Trust::parse(&scene.trust).unwrap();
-    let policy = Policy::parse(&scene.policy).unwrap();
-    let negatives = match evidence {
-        Evidence::Registered => follow(scene, &trust)?,
-        Evidence::Claimed | Evidence::Presented => Negatives::none(),
+    let (trust, negatives) = match evidence {
+        Evidence::Registered => {
+            let followed = follow(scene, &trust)?;
+            (used(Trust::clone(followed.trust())), followed.negatives)
+        }
+        Evidence::Claimed | Evidence::Presented => (used(trust), Negatives::none()),
     };
+    // The register says what judges, where its policy owners have said so.
+    let active = negatives.activations().active(&scene.stage);
+    let policy = active.map_or(scene.policy.as_str(), |(_, policy)| policy.text.as_str());
+    let policy = Policy::parse(policy).map_err(|error| error.to_string())?;
     let bundles: Vec<(Vec<ArtifactId>, Bundle)> = scene
         .evidence
         .iter()
@@ -66,13 +80,19 @@ fn judge(scene: &Scene, evidence: Evidence, at: Timestamp) -> Result<Answer, Str
     Ok(Answer::Report(Box::new(decision.report())))
 }
 
-fn follow(scene: &Scene, trust: &Trust) -> Result<Negatives, String> {
-    let mut follower = Follower::new(LOG_ORIGIN, trust).map_err(|error| error.to_string())?;
-    for (index, (leaf, body)) in (0..).zip(&scene.leaves) {
-        follower.leaf(index, leaf.bytes(), body.as_deref()).map_err(|error| error.to_string())?;
-    }
-    let followed = follower.finish(&scene.checkpoint, trust).map_err(|error| error.to_string())?;
-    Ok(followed.negatives)
+fn follow(scene: &Scene, trust: &Trust) -> Result<Followed, String> {
+    let read = |mut follower: Follower| {
+        for (index, (leaf, body)) in (0..).zip(&scene.leaves) {
+            follower.leaf(index, leaf.bytes(), body.as_deref())?;
+        }
+        let ended = follower.finish(&scene.checkpoint, trust);
+        Ok::<_, FollowError>((follower, ended))
+    };
+    let follow = || match read(Follower::new(LOG_ORIGIN, trust)?)? {
+        (follower, Err(FollowError::Superseded { .. })) => read(follower.again()?)?.1,
+        (_, ended) => ended,
+    };
+    follow().map_err(|error| error.to_string())
 }
 
 /// What a bundle claims to be about; it decides where the bundle is looked at, and nothing else.

@@ -116,6 +116,7 @@ impl Service {
     /// Registers that the gate promoted the artifact, as if it once had.
     pub(crate) fn say_promoted(&self, scene: &Scene) {
         let key = signing_key("gate").unwrap();
+        let policy = self.app.in_force().rules.digest(&scene.stage);
         let statement = json!({
             "_type": attest::statement::STATEMENT_V1,
             "subject": [attest::ResourceDescriptor::of("image", &scene.artifact)],
@@ -124,7 +125,7 @@ impl Service {
                 "verifier": {"id": "https://gate.example"},
                 "timeVerified": scene.now.to_string(),
                 "resourceUri": "https://example.test/artifact",
-                "policy": {"digest": {"sha256": attest::Sha256::of(scene.policy.as_bytes()).hex()}},
+                "policy": {"digest": {"sha256": policy.map(|policy| policy.hex())}},
                 "verificationResult": "PASSED",
                 "verifiedLevels": [scene.stage.level()],
             },

@@ -8,6 +8,9 @@ fn commands_go_through_the_service_of_the_folder() {
     let folder = folder.path();
     policy(folder);
     fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+    // Others are answered by it: it is not one person's alone.
+    let trust = fs::read_to_string(folder.join(".assay/trust.yaml")).unwrap();
+    fs::write(folder.join(".assay/trust.yaml"), trust.replace("local: true\n", "")).unwrap();
     let mut service = command(folder, "serve --listen 127.0.0.1:0 --key local")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

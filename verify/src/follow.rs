@@ -10,6 +10,8 @@
 //! what is new.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
@@ -21,9 +23,10 @@ use attest::{
     Verifier,
 };
 
+use crate::governing::{GOVERNING_TYPES, Governing};
 use crate::merkle::{Frontier, leaf_hash};
 use crate::negatives::Negatives;
-use crate::trust::{EndedError, LastGood, OpenError, Trust};
+use crate::trust::{EndedError, LastGood, OpenError, Trust, TrustedKey};
 use crate::verified::Signer;
 
 /// How many negative facts a follower keeps. Only trusted signers can add to them.
@@ -44,7 +47,10 @@ const NEGATIVE_TYPES: [&str; 6] =
 #[derive(Clone, Debug)]
 pub struct Follower {
     origin: String,
-    trust: Sha256,
+    /// By which the leaves are read: the document that this began with, or the one that an earlier
+    /// reading of the same leaves came to.
+    trust: Arc<Trust>,
+    governing: Governing,
     frontier: Frontier,
     last_good: Vec<LastGood>,
     /// The first last good tree that the leaves do not make.
@@ -65,8 +71,24 @@ pub struct Follower {
 struct Watched {
     key: PublicKey,
     signer: Signer,
-    revokes: bool,
-    buries: bool,
+    revokes: Right,
+    buries: Right,
+    speaks: bool,
+}
+
+/// Where what a key says counts: everywhere, because the document by which the leaves are read says
+/// so; or where an earlier one did that was in force there. What was revoked validly stays so when
+/// whoever revoked it is no longer asked.
+#[derive(Clone, Debug, Default)]
+struct Right {
+    everywhere: bool,
+    within: Vec<Range<u64>>,
+}
+
+impl Right {
+    fn holds(&self, index: u64) -> bool {
+        self.everywhere || self.within.iter().any(|range| range.contains(&index))
+    }
 }
 
 /// A log read to the end, under a checkpoint that it signed.
@@ -80,6 +102,15 @@ pub struct Followed {
     pub root: Sha256,
     /// What stands against artifacts, keys and attestations.
     pub negatives: Negatives,
+    /// Whom to believe and what judges, as the leaves say.
+    pub governing: Governing,
+}
+
+impl Followed {
+    /// The trust document in force: the one that was begun with, where none came after it.
+    pub fn trust(&self) -> &Arc<Trust> {
+        self.governing.trust()
+    }
 }
 
 /// Why a log cannot be followed, or not to this checkpoint.
@@ -115,6 +146,15 @@ pub enum FollowError {
     /// The trust file has changed since the follower was made: follow again from the first leaf.
     #[error("the trust file has changed since leaf 0 was followed")]
     TrustChanged,
+    /// The log has a newer trust document than the leaves were read by: read them again
+    /// ([`Follower::again`]).
+    #[error(
+        "the register has version {version} of the trust document; follow it again by that one"
+    )]
+    Superseded {
+        /// Its version.
+        version: u64,
+    },
     /// Nobody signed the checkpoint whom the trust file names.
     #[error("the checkpoint of `{0}` is signed by no key of it that the trust file names")]
     OtherKey(
@@ -172,32 +212,98 @@ impl Follower {
     /// # Errors
     /// [`FollowError::UnknownLog`] when `trust` does not name the log.
     pub fn new(origin: &str, trust: &Trust) -> Result<Self, FollowError> {
+        let trust = Arc::new(trust.clone());
+        Self::by(Governing::new(origin, Arc::clone(&trust)), trust, origin)
+    }
+
+    /// Starts at the first leaf again, by the trust document that these leaves came to: what keys
+    /// may say that it names for the first time, they may have said before.
+    ///
+    /// # Errors
+    /// As [`Follower::new`].
+    pub fn again(&self) -> Result<Self, FollowError> {
+        let begun = Arc::clone(self.governing.begun());
+        let mut again = Self::by(
+            Governing::new(&self.origin, begun),
+            Arc::clone(self.governing.trust()),
+            &self.origin,
+        )?;
+        for (trust, from, until) in self.governing.periods() {
+            again.watch_period(trust, from..until);
+        }
+        Ok(again)
+    }
+
+    fn by(governing: Governing, trust: Arc<Trust>, origin: &str) -> Result<Self, FollowError> {
         let log = trust.log(origin).ok_or_else(|| FollowError::UnknownLog(origin.into()))?;
         let watched = trust.keys().iter().filter_map(|key| {
-            let may = |predicate: &str| {
-                key.grants().iter().any(|grant| grant.may().predicates.has(predicate))
-            };
-            let watched = NEGATIVE_TYPES.iter().any(|predicate| may(predicate)) || may(TOMBSTONE);
-            watched.then(|| {
+            let speaks = NEGATIVE_TYPES.iter().any(|predicate| may(key, predicate));
+            (speaks || may(key, TOMBSTONE)).then(|| {
+                let everywhere =
+                    |predicate| Right { everywhere: may(key, predicate), within: Vec::new() };
                 let signer = Signer::of(key, key.name());
-                let (revokes, buries) = (may(REVOCATION), may(TOMBSTONE));
-                (key.id(), Watched { key: key.key().clone(), signer, revokes, buries })
+                let (revokes, buries) = (everywhere(REVOCATION), everywhere(TOMBSTONE));
+                (key.id(), Watched { key: key.key().clone(), signer, revokes, buries, speaks })
             })
         });
-        Ok(Self {
+        let mut follower = Self {
             origin: origin.into(),
-            trust: trust.digest(),
             frontier: Frontier::new(),
             last_good: log.last_good().collect(),
             forked: None,
             watched: watched.collect(),
+            trust,
+            governing,
             negatives: Negatives::none(),
             missing: Vec::new(),
             missing_count: 0,
             awaited: BTreeMap::new(),
             awaited_count: 0,
             unreadable: 0,
-        })
+        };
+        follower.watch_governing();
+        Ok(follower)
+    }
+
+    /// Looks out for whoever may decide about trust and policies from here on.
+    fn watch_governing(&mut self) {
+        for id in self.governing.watched() {
+            let documents = [Some(self.governing.trust()), Some(&self.trust)];
+            let proposed = self.governing.proposals();
+            let mut documents = documents.into_iter().flatten().chain(proposed);
+            let Some(key) = documents.find_map(|trust| trust.key(&id)) else { continue };
+            self.watched.entry(id).or_insert_with(|| Watched::nothing(key));
+        }
+    }
+
+    /// Heeds what keys said that a document let revoke and bury while it was in force.
+    fn watch_period(&mut self, trust: &Trust, within: Range<u64>) {
+        for key in trust.keys() {
+            let (revokes, buries) = (may(key, REVOCATION), may(key, TOMBSTONE));
+            let decides = trust.governance().is_some_and(|governance| {
+                governance.deciding().any(|deciding| deciding == key.id())
+            });
+            if !revokes && !buries && !decides {
+                continue;
+            }
+            let watched = self.watched.entry(key.id()).or_insert_with(|| Watched::nothing(key));
+            if revokes {
+                watched.revokes.within.push(within.clone());
+            }
+            if buries {
+                watched.buries.within.push(within.clone());
+            }
+        }
+    }
+
+    /// Whom to believe and what judges, as the leaves say so far.
+    pub const fn governing(&self) -> &Governing {
+        &self.governing
+    }
+
+    /// The document by which the leaves are read.
+    pub const fn trust(&self) -> &Arc<Trust> {
+        &self.trust
     }
 
     /// The log.
@@ -258,16 +364,23 @@ impl Follower {
 
     /// Ends at a checkpoint that the log signed and its witnesses cosigned, as many as the trust
     /// file demands, whose size and root must be those of the leaves
-    /// read. The follower can go on from there.
+    /// read. The follower can go on from there. `trust` is the document that was begun with.
     ///
     /// # Errors
     /// [`FollowError`]; with any of them nobody may be told "allowed".
     pub fn finish(&self, note: &str, trust: &Trust) -> Result<Followed, FollowError> {
-        if trust.digest() != self.trust {
+        if trust.digest() != self.governing.begun().digest() {
             return Err(FollowError::TrustChanged);
         }
-        let log =
-            trust.log(&self.origin).ok_or_else(|| FollowError::UnknownLog(self.origin.clone()))?;
+        if let Some(newest) = self.governing.versions().last()
+            && newest.trust.digest() != self.trust.digest()
+        {
+            return Err(FollowError::Superseded { version: newest.version });
+        }
+        let log = self
+            .trust
+            .log(&self.origin)
+            .ok_or_else(|| FollowError::UnknownLog(self.origin.clone()))?;
         let origin = || self.origin.clone();
         let (head, _) = log.open(note).map_err(|error| match error {
             OpenError::Checkpoint(CheckpointError::Note(NoteError::Unsigned(_))) => {
@@ -302,7 +415,8 @@ impl Follower {
             origin: head.origin.clone(),
             size: head.size,
             root: head.root,
-            negatives: self.negatives.clone().at(head),
+            negatives: self.negatives.clone().at(head, self.governing.activations()),
+            governing: self.governing.clone(),
         })
     }
 
@@ -310,7 +424,8 @@ impl Follower {
         let Verifier::Key(key) = leaf.verifier() else { return };
         let Some(watched) = self.watched.get(&key.id()) else { return };
         // What a key says after its revocation is void, and so is what it revokes.
-        if self.negatives.of_key(&key.id()).is_some() {
+        let void = self.negatives.of_key(&key.id()).is_some();
+        if void && !self.governing.heeds(&key.id()) {
             return;
         }
         let Some(pae) = body.filter(|body| leaf.covers(body)) else {
@@ -318,8 +433,10 @@ impl Follower {
         };
         // The bytes are there and are no envelope's: whatever they say, it is no statement.
         let Ok(envelope) = Envelope::from_pae(pae) else { return };
-        let says = may_be(&NEGATIVE_TYPES, &envelope.payload)
-            || watched.buries && may_be(&[TOMBSTONE], &envelope.payload);
+        let governs = may_be(&GOVERNING_TYPES, &envelope.payload);
+        let says = governs
+            || may_be(&NEGATIVE_TYPES, &envelope.payload)
+            || watched.buries.holds(index) && may_be(&[TOMBSTONE], &envelope.payload);
         if envelope.payload_type != IN_TOTO || !says {
             return;
         }
@@ -329,9 +446,22 @@ impl Follower {
             return;
         }
         match Statement::parse(&envelope.payload) {
-            Ok(statement) => self.note(index, Sha256::of(pae), &watched, &statement),
+            Ok(statement) => {
+                let body = Sha256::of(pae);
+                // Whose word counts for documents is a matter of what was in force here.
+                if self.governing.take(index, key.id(), body, &statement) {
+                    self.watch_governing();
+                }
+                if !void {
+                    self.note(index, body, &watched, &statement);
+                }
+            }
             // Signed by somebody who may revoke, and nobody can tell what it revokes.
-            Err(_) if watched.revokes && may_be(&[REVOCATION], &envelope.payload) => {
+            Err(_)
+                if !void
+                    && watched.revokes.holds(index)
+                    && may_be(&[REVOCATION], &envelope.payload) =>
+            {
                 self.miss(index);
             }
             // Nothing else that does not parse is evidence of anything, here or elsewhere.
@@ -345,18 +475,20 @@ impl Follower {
             Err(_) => return self.miss(index),
         };
         match &statement.predicate {
-            Predicate::Tombstone(said) if watched.buries && is_erasable(&said.predicate_type) => {
+            Predicate::Tombstone(said)
+                if watched.buries.holds(index) && is_erasable(&said.predicate_type) =>
+            {
                 let digests = statement.subject.iter().flat_map(|subject| subject.digest.values());
                 for digest in digests.filter_map(|hex| attest::digest::from_hex(hex)) {
                     self.bury(&digest);
                 }
             }
-            Predicate::Revocation(_) if !watched.revokes => {}
+            Predicate::Revocation(_) if !watched.revokes.holds(index) => {}
             Predicate::Revocation(said) => {
                 let by = watched.signer.clone();
                 self.negatives.take(index, body, by, said, &artifacts);
             }
-            _ if NEGATIVE_TYPES.contains(&statement.predicate_type()) => {
+            _ if watched.speaks && NEGATIVE_TYPES.contains(&statement.predicate_type()) => {
                 for artifact in artifacts {
                     self.negatives.owe(artifact, body, index, watched.key.id());
                 }
@@ -387,6 +519,20 @@ impl Follower {
             self.missing.push(index);
         }
     }
+}
+
+impl Watched {
+    /// A key that is looked at, and whose word counts for nothing by itself.
+    fn nothing(key: &TrustedKey) -> Self {
+        let signer = Signer::of(key, key.name());
+        let (revokes, buries) = (Right::default(), Right::default());
+        Self { key: key.key().clone(), signer, revokes, buries, speaks: false }
+    }
+}
+
+/// Whether an entry of the trust file lets the key sign this type.
+fn may(key: &TrustedKey, predicate: &str) -> bool {
+    key.grants().iter().any(|grant| grant.may().predicates.has(predicate))
 }
 
 /// Whether the payload can be a statement of one of `types`; a cheap look before the parse. A

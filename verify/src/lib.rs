@@ -10,6 +10,7 @@ mod bundle;
 mod contains;
 mod error;
 mod follow;
+mod governing;
 pub mod layout;
 mod lineage;
 pub mod merkle;
@@ -29,6 +30,10 @@ pub use authority::{
 pub use bundle::verify;
 pub use error::VerifyError;
 pub use follow::{FollowError, Followed, Follower, MAX_NEGATIVES};
+pub use governing::{
+    Activation, Activations, Governing, MAX_VERSIONS, PolicyText, Version, VersionError,
+    read_version,
+};
 pub use lineage::{
     Attestation, Completeness, Contains, Direction, Lineage, Named, Rejected, Rejection, Revoked,
     Unexplored, WhyUnexplored,
@@ -48,9 +53,10 @@ pub use sigstore::{
 };
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
-    CertifiedSigner, Custody, Demand, Demands, EndedError, FormerKey, Globs, Grant, LastGood,
-    MAX_TRUST_BYTES, May, Names, OpenError, OutOfScope, Place, QuorumError, Reach, StillCounts,
-    Trust, TrustError, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog, TrustedRoot,
+    CertifiedSigner, Custody, Demand, Demands, Duty, EndedError, FormerKey, Globs, Governance,
+    GovernanceError, Grant, LastGood, MAX_ROLE_ITEMS, MAX_ROLES, MAX_TRUST_BYTES, May, Names,
+    OpenError, OutOfScope, Place, QuorumError, Reach, Role, StillCounts, Trust, TrustError,
+    TrustStanding, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog, TrustedRoot,
     TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window, Witnessed, Witnesses,
     WitnessesError,
 };

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use attest::{ArtifactId, KeyId, Predicate, Sha256, Statement, StepName};
 
 use crate::error::VerifyError;
+use crate::governing::Activations;
 use crate::negatives::Revocation;
-use crate::trust::{OutOfScope, Window};
+use crate::trust::{OutOfScope, TrustStanding, Window};
 use crate::verified::{Signer, Verified};
 
 /// Which way a lineage runs.
@@ -39,6 +40,8 @@ pub struct Lineage {
     pub(crate) completeness: Completeness,
     pub(crate) holds: Window,
     pub(crate) trust: Sha256,
+    pub(crate) standing: TrustStanding,
+    pub(crate) activations: Activations,
     by_subject: BTreeMap<ArtifactId, Vec<usize>>,
     by_material: BTreeMap<ArtifactId, Vec<usize>>,
 }
@@ -261,6 +264,8 @@ impl Lineage {
             completeness: Completeness::None,
             holds: Window::default(),
             trust,
+            standing: TrustStanding::default(),
+            activations: Activations::default(),
             by_subject: BTreeMap::new(),
             by_material: BTreeMap::new(),
         }
@@ -384,6 +389,16 @@ impl Lineage {
     /// The stretch around `now` in which no signer's validity changes by time alone.
     pub const fn holds(&self) -> Window {
         self.holds
+    }
+
+    /// What a decision must know of the trust document itself.
+    pub const fn trust_standing(&self) -> TrustStanding {
+        self.standing
+    }
+
+    /// Which policies judged where, as the followed log says.
+    pub const fn activations(&self) -> &Activations {
+        &self.activations
     }
 
     /// The digest of the trust file by which it was believed.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use attest::predicate::{Revocation as Said, RevocationEffect, RevocationKind};
 use attest::{ArtifactId, Checkpoint, KeyId, Sha256};
 
+use crate::governing::Activations;
 use crate::verified::Signer;
 
 /// The negative facts of one log, up to a size.
@@ -23,6 +24,8 @@ pub struct Negatives {
     first: BTreeMap<(Sha256, KeyId), u64>,
     /// How many facts there are, each artifact of a statement counted.
     count: usize,
+    /// Which policies judged where.
+    activations: Activations,
 }
 
 /// A registered revocation by an authorised revoker.
@@ -99,6 +102,11 @@ impl Negatives {
         self.keys.get(&key.digest()).and_then(|place| self.revocations.get(*place))
     }
 
+    /// Which policies judged for which stages, and from which entries on.
+    pub const fn activations(&self) -> &Activations {
+        &self.activations
+    }
+
     /// The statements about this artifact that an answer must not leave out.
     pub fn owed(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Owed> {
         self.owed.get(artifact).into_iter().flat_map(BTreeMap::values)
@@ -108,8 +116,9 @@ impl Negatives {
         self.owed.get(artifact).is_some_and(|owed| owed.contains_key(body))
     }
 
-    pub(crate) fn at(mut self, head: Checkpoint) -> Self {
+    pub(crate) fn at(mut self, head: Checkpoint, activations: &Activations) -> Self {
         self.head = Some(head);
+        self.activations = activations.clone();
         self
     }
 

@@ -227,6 +227,8 @@ impl<'t> Trace<'t> {
         let mut lineage = Lineage::empty(self.root, self.direction, self.trust.digest());
         lineage.completeness = self.completeness();
         lineage.holds = self.trust.window(self.now).and(self.certificates);
+        lineage.standing = self.trust.standing();
+        lineage.activations = self.negatives.activations().clone();
         lineage.contains = self.contains.into_iter().collect();
         lineage.revoked = revoked::spread(negatives, &self.known, &attestations, &lineage.contains);
         lineage.artifacts = self.supplied;

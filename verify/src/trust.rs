@@ -10,6 +10,7 @@
 mod authority;
 mod document;
 mod former;
+mod governance;
 mod keyless;
 mod scope;
 mod witnesses;
@@ -23,6 +24,9 @@ pub use authority::{CertifiedSigner, TrustedAuthority, TrustedClock};
 
 pub use document::{MAX_TRUST_BYTES, Place, TrustError};
 pub use former::{EndedError, FormerKey, LastGood, Reach};
+pub use governance::{
+    Duty, Governance, GovernanceError, MAX_ROLE_ITEMS, MAX_ROLES, Role, TrustStanding,
+};
 pub use keyless::{Demand, Demands, TrustedRoot, TrustedSigner, Whom};
 pub use scope::{Globs, May, Names, OutOfScope};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
@@ -40,6 +44,11 @@ pub struct Trust {
     clocks: Vec<TrustedClock>,
     authorities: Vec<TrustedAuthority>,
     certified: Vec<CertifiedSigner>,
+    governance: Option<Governance>,
+    /// Whether this is what a first use makes, for one person alone.
+    local: bool,
+    /// Whether others are answered by it.
+    for_others: bool,
     digest: Sha256,
 }
 
@@ -188,7 +197,8 @@ impl Trust {
             let grants = self.keys.iter().flat_map(|key| &key.grants);
             let grants = grants.chain(self.signers.iter().map(TrustedSigner::grant));
             let grants = grants.chain(self.certified.iter().map(CertifiedSigner::grant));
-            grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten()
+            let grants = grants.flat_map(|grant| [grant.valid_from, grant.valid_until]).flatten();
+            grants.chain(self.governance.as_ref().map(Governance::expires))
         };
         let grants = Window {
             from: edges().filter(|edge| *edge <= now).max(),

@@ -196,8 +196,16 @@ pub struct KeyRotation {
 
 /// The own types, without their version, whose statements cannot be erased: what they say may
 /// speak against somebody.
-const KEPT: [&str; 7] =
-    ["revocation", "trust", "policy", "activation", "waiver", "tombstone", "key-rotation"];
+const KEPT: [&str; 8] = [
+    "revocation",
+    "trust",
+    "policy",
+    "policy-activation",
+    "activation",
+    "waiver",
+    "tombstone",
+    "key-rotation",
+];
 
 /// Whether statements of this type, in any version, may be erased from a register.
 pub fn is_erasable(predicate_type: &str) -> bool {
@@ -219,6 +227,8 @@ mod tests {
             ("revocation/v0.1", false),
             ("revocation/v2", false),
             ("trust/v1", false),
+            ("policy/v0.1", false),
+            ("policy-activation/v0.1", false),
             ("tombstone/v0.1", false),
             ("key-rotation/v0.1", false),
             ("evaluation/v0.1", true),

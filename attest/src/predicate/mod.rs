@@ -9,6 +9,7 @@ pub mod bom;
 mod decisions;
 mod earlier;
 mod evaluation;
+mod governance;
 mod operations;
 mod provenance;
 mod summary;
@@ -20,6 +21,9 @@ pub use decisions::{
 };
 pub use earlier::{EarlierMetadata, EarlierProvenance};
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
+pub use governance::{
+    Document, MAX_DOCUMENT_BYTES, MAX_STAGES, PolicyActivation, PolicyVersion, TrustVersion,
+};
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
 pub use summary::{PolicyReference, VerificationResult, VerificationSummary, Verifier};
@@ -68,6 +72,12 @@ pub const REVOCATION: &str = "https://assay.example/attestation/revocation/v0.1"
 pub const TOMBSTONE: &str = "https://assay.example/attestation/tombstone/v0.1";
 /// That the register gets another key.
 pub const KEY_ROTATION: &str = "https://assay.example/attestation/key-rotation/v0.1";
+/// A version of the trust document.
+pub const TRUST: &str = "https://assay.example/attestation/trust/v0.1";
+/// A policy.
+pub const POLICY: &str = "https://assay.example/attestation/policy/v0.1";
+/// That a policy is active for stages.
+pub const POLICY_ACTIVATION: &str = "https://assay.example/attestation/policy-activation/v0.1";
 
 /// Whether statements of this type say how their subjects were made, and from what.
 pub fn is_provenance(predicate_type: &str) -> bool {
@@ -103,6 +113,12 @@ pub enum Predicate {
     Tombstone(Tombstone),
     /// Which key the register gets.
     KeyRotation(KeyRotation),
+    /// Whom to believe from now on.
+    TrustVersion(Box<TrustVersion>),
+    /// What must hold, where it is activated.
+    PolicyVersion(Box<PolicyVersion>),
+    /// Which policy judges from now on.
+    PolicyActivation(PolicyActivation),
     /// Anything else.
     Other {
         /// Its type, as it stands in the statement.
@@ -129,6 +145,9 @@ impl Predicate {
             Self::Revocation(_) => REVOCATION,
             Self::Tombstone(_) => TOMBSTONE,
             Self::KeyRotation(_) => KEY_ROTATION,
+            Self::TrustVersion(_) => TRUST,
+            Self::PolicyVersion(_) => POLICY,
+            Self::PolicyActivation(_) => POLICY_ACTIVATION,
             Self::Other { predicate_type, .. } => predicate_type,
         }
     }
@@ -144,7 +163,10 @@ impl Predicate {
             | Self::Approval(_)
             | Self::Waiver(_)
             | Self::Tombstone(_)
-            | Self::KeyRotation(_) => true,
+            | Self::KeyRotation(_)
+            | Self::TrustVersion(_)
+            | Self::PolicyVersion(_)
+            | Self::PolicyActivation(_) => true,
             Self::Provenance(_)
             | Self::EarlierProvenance(_)
             | Self::TestResult(_)
@@ -196,6 +218,9 @@ impl Predicate {
             REVOCATION => Self::Revocation(typed(value)?),
             TOMBSTONE => Self::Tombstone(typed(value)?),
             KEY_ROTATION => Self::KeyRotation(typed(value)?),
+            TRUST => Self::TrustVersion(typed(value)?),
+            POLICY => Self::PolicyVersion(typed(value)?),
+            POLICY_ACTIVATION => Self::PolicyActivation(typed(value)?),
             other => Self::Other { predicate_type: other.into(), value },
         })
     }
@@ -222,6 +247,9 @@ impl Predicate {
             Self::Revocation(typed) => value(typed),
             Self::Tombstone(typed) => value(typed),
             Self::KeyRotation(typed) => value(typed),
+            Self::TrustVersion(typed) => value(typed),
+            Self::PolicyVersion(typed) => value(typed),
+            Self::PolicyActivation(typed) => value(typed),
             Self::Other { value, .. } => Ok(value.clone()),
         }
     }
@@ -234,6 +262,7 @@ mod tests {
     #[test]
     fn own_types_start_with_the_namespace() {
         let decisions = [APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION];
+        let decisions = decisions.into_iter().chain([TRUST, POLICY, POLICY_ACTIVATION]);
         for own in [EVALUATION, DEPLOYMENT, MONITORING].into_iter().chain(decisions) {
             assert!(own.starts_with(&format!("{NAMESPACE}attestation/")), "{own}");
         }

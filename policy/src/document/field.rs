@@ -1,8 +1,8 @@
 //! Single values of a document, and the errors with their places.
 
 use attest::predicate::{
-    APPROVAL, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, REVOCATION, TOMBSTONE,
-    VERIFICATION_SUMMARY, WAIVER,
+    APPROVAL, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, POLICY, POLICY_ACTIVATION,
+    REVOCATION, TOMBSTONE, TRUST, VERIFICATION_SUMMARY, WAIVER,
 };
 use attest::{ArtifactId, Decimal, NAMESPACE, Sha256, Timestamp};
 use serde_saphyr::Spanned;
@@ -16,10 +16,21 @@ use crate::number::exact;
 /// The most characters of a name that a person chose: a metric, a data set, a product.
 const MAX_TEXT: usize = 1024;
 /// The own types that may be written short.
-const OWN: [&str; 8] =
-    [EVALUATION, DEPLOYMENT, MONITORING, APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION];
+const OWN: [&str; 11] = [
+    EVALUATION,
+    DEPLOYMENT,
+    MONITORING,
+    APPROVAL,
+    WAIVER,
+    REVOCATION,
+    TOMBSTONE,
+    KEY_ROTATION,
+    TRUST,
+    POLICY,
+    POLICY_ACTIVATION,
+];
 /// The types that are no step: each has its own rule, or will have one.
-const NO_STEP: [&str; 8] = [
+const NO_STEP: [&str; 11] = [
     VERIFICATION_SUMMARY,
     APPROVAL,
     WAIVER,
@@ -28,6 +39,9 @@ const NO_STEP: [&str; 8] = [
     DEPLOYMENT,
     TOMBSTONE,
     KEY_ROTATION,
+    TRUST,
+    POLICY,
+    POLICY_ACTIVATION,
 ];
 
 pub(super) type Compiled<T> = Result<T, PolicyError>;
@@ -51,7 +65,7 @@ pub(super) fn predicate(text: &Text) -> Compiled<String> {
     };
     if NO_STEP.contains(&full.as_str()) {
         let problem = "a summary, approval, waiver, revocation, deployment, tombstone, key \
-                       rotation or window of monitoring is no step: its mere presence would \
+                       rotation, trust document, policy, activation or window of monitoring is no step: its mere presence would \
                        count, whatever it says";
         return Err(wrong(text, Problem::Contradiction(problem)));
     }

@@ -32,6 +32,7 @@ pub(crate) mod source_level;
 pub(crate) mod stages;
 pub(crate) mod steps;
 pub(crate) mod together;
+pub(crate) mod trust;
 pub(crate) mod two_persons;
 pub(crate) mod validity;
 pub(crate) mod vulnerabilities;

@@ -2,7 +2,9 @@
 //!
 //! A stage was passed when the last verification summary for it says PASSED. A summary counts
 //! when it is about this very artifact, signed by the key of the verifier that it names, in the
-//! register, for exactly that stage and for exactly this policy. One whose signer's time has run
+//! register, for exactly that stage and for exactly this policy; where the register says which
+//! policy is active, for the one that was active for that stage when the summary was registered,
+//! as far as the activation that now counts accepts it. One whose signer's time has run
 //! out since counts only if it says FAILED.
 
 use attest::predicate::{VerificationResult, VerificationSummary};
@@ -40,7 +42,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                 } else {
                     format!(
                         "{} verdicts are by no trusted verifier, in no register or by another \
-                         policy",
+                         policy than counts",
                         near.len()
                     )
                 };
@@ -62,9 +64,8 @@ pub(super) fn verdicts<'a>(
     question: Question<'a>,
     stage: &Stage,
 ) -> Vec<(&'a Attestation, &'a VerificationSummary)> {
-    let model = question.model;
     let believed = |one: &Attestation| {
-        model.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits_verifier(one))
+        question.model.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits_verifier(one))
     };
     let about = question.lineage.about(&question.artifact);
     let about = about
@@ -77,7 +78,7 @@ pub(super) fn verdicts<'a>(
         .filter(|(_, summary)| !is_passed(summary));
     let mut counting: Vec<(&Attestation, &VerificationSummary)> = about
         .chain(lapsed)
-        .filter(|(one, summary)| counts(one, summary, &stage.name, &model.digest))
+        .filter(|(one, summary)| counts(one, summary, &stage.name, question))
         .collect();
     counting.sort_by_key(|(one, _)| one.index);
     counting
@@ -92,13 +93,20 @@ fn counts(
     one: &Attestation,
     summary: &VerificationSummary,
     stage: &StageName,
-    policy: &Sha256,
+    question: Question<'_>,
 ) -> bool {
+    let Some(policy) = named(summary) else { return false };
+    let active = |index| question.lineage.activations().counts(stage, &policy, index);
     one.verifier.is_some()
         && one.index.is_some()
         && summary.stage().as_ref() == Some(stage)
         && one.subjects.len() == 1
-        && summary.policy.digest.get("sha256").is_some_and(|found| *found == policy.hex())
+        && one.index.and_then(active).unwrap_or(policy == question.model.digest)
+}
+
+/// The policy that a summary names.
+fn named(summary: &VerificationSummary) -> Option<Sha256> {
+    format!("sha256:{}", summary.policy.digest.get("sha256")?).parse().ok()
 }
 
 fn summary(attestation: &Attestation) -> Option<&VerificationSummary> {

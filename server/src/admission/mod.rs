@@ -92,9 +92,11 @@ pub fn decide(
         Answer::denied(uid, shown(against).join("; "))
     };
     let digests: Vec<String> = digests.iter().map(ToString::to_string).collect();
-    let answer = answer
-        .annotated("stage", stage.to_string())
-        .annotated("policy", namespaces.policy().to_string());
+    let answer = answer.annotated("stage", stage.to_string());
+    let answer = match namespaces.policy(stage) {
+        Some(policy) => answer.annotated("policy", policy.to_string()),
+        None => answer,
+    };
     if digests.is_empty() { answer } else { answer.annotated("artifacts", digests.join(" ")) }
 }
 
@@ -122,7 +124,9 @@ fn judge(
     verdicts: &Verdicts,
     now: Timestamp,
 ) -> Ruling {
-    let policy = namespaces.policy();
+    let Some(policy) = namespaces.policy(stage) else {
+        return Ruling::Refused(format!("no policy judges for stage `{stage}`"));
+    };
     let reference = match what {
         Runs::Image(text) => text.as_str(),
         Runs::Location(uri) => match uri.strip_prefix("oci://") {

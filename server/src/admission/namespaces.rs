@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use attest::{Sha256, StageName};
 use policy::{Mode, Policy};
 
+use crate::force::Rules;
+
 /// How many namespaces may be mapped.
 pub const MAX_NAMESPACES: usize = 10_000;
 
-/// The stages of namespaces, under one policy.
+/// The stages of namespaces, under the policies that judge for them.
 ///
 /// A namespace that is not mapped, and an object outside all namespaces, get the strictest stage:
 /// of those with the strictest mode, the one that most others must be passed before; of several,
@@ -19,7 +21,8 @@ pub struct Namespaces {
     strictest: StageName,
     /// The stages that do not enforce.
     lenient: BTreeSet<StageName>,
-    policy: Sha256,
+    /// The digests of the policies whose verdicts count.
+    policies: BTreeMap<StageName, Sha256>,
 }
 
 /// Why a map of namespaces is not accepted.
@@ -60,17 +63,25 @@ impl Namespaces {
                 return Err(NamespaceError::Stage { namespace, stage });
             }
         }
+        Self::under(stages, &Rules::new(Some(policy.clone()))).ok_or(NamespaceError::NoStage)
+    }
+
+    /// Maps namespaces to stages for which policies judge; `None` where none does. What is mapped to
+    /// another stage is refused, as every policy refuses it.
+    pub fn under(stages: BTreeMap<String, StageName>, rules: &Rules) -> Option<Self> {
+        let known = rules.stages();
+        let mode = |stage: &StageName| {
+            // What cannot be read enforces, and nothing passes it.
+            rules.policy(stage).ok().and_then(|policy| policy.mode(stage)).unwrap_or(Mode::Enforce)
+        };
+        let before =
+            |stage: &StageName| rules.policy(stage).map_or(0, |policy| policy.stages_before(stage));
         // Of equals, `max_by_key` gives the last.
-        let strictest =
-            policy.stages().max_by_key(|(stage, mode)| (*mode, policy.stages_before(stage)));
-        let (strictest, _) = strictest.ok_or(NamespaceError::NoStage)?;
-        let lenient = policy.stages().filter(|(_, mode)| *mode != Mode::Enforce);
-        Ok(Self {
-            strictest: strictest.clone(),
-            lenient: lenient.map(|(stage, _)| stage.clone()).collect(),
-            stages,
-            policy: policy.digest(),
-        })
+        let strictest = known.iter().max_by_key(|stage| (mode(stage), before(stage)))?.clone();
+        let lenient = known.iter().filter(|stage| mode(stage) != Mode::Enforce).cloned().collect();
+        let named = known.iter().chain(stages.values());
+        let policies = named.filter_map(|stage| Some((stage.clone(), rules.digest(stage)?)));
+        Some(Self { policies: policies.collect(), lenient, strictest, stages })
     }
 
     /// The stage of a namespace.
@@ -83,9 +94,9 @@ impl Namespaces {
         self.lenient.contains(stage)
     }
 
-    /// The digest of the policy whose verdicts count.
-    pub const fn policy(&self) -> Sha256 {
-        self.policy
+    /// The digest of the policy whose verdicts count for a stage.
+    pub fn policy(&self, stage: &StageName) -> Option<Sha256> {
+        self.policies.get(stage).copied()
     }
 }
 

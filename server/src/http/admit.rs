@@ -40,7 +40,8 @@ pub(super) async fn admit<S: Storage + 'static>(
 ) -> Result<Json<admission::Answer>, ApiError> {
     let bytes = json_bytes(request, &app, MAX_REVIEW).await?;
     let review = Review::parse(&bytes).map_err(|error| ApiError::Body(error.to_string()))?;
-    Ok(Json(match (app.now(), app.namespaces()) {
+    let in_force = app.in_force();
+    Ok(Json(match (app.now(), &in_force.namespaces) {
         (Ok(now), Some(namespaces)) => admission::decide(&review, namespaces, app.verdicts(), now),
         (Err(behind), _) => admission::refuse(&review, format!("clock.behind: {behind}")),
         (_, None) => {

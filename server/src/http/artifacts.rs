@@ -115,8 +115,8 @@ pub(super) async fn lineage<S: Storage + 'static>(
 ) -> Result<Json<Family>, ApiError> {
     app.read(move |app| async move {
         app.require_sound(Purpose::Deciding)?;
-        let followed = app.catch_up(now).await?;
-        let (register, trust) = (app.register(), app.trust());
+        let (followed, in_force) = app.decide_by(now).await?;
+        let (register, trust) = (app.register(), &*in_force.trust);
         let negatives = &followed.negatives;
         let lineage =
             judge::lineage(register, artifact, direction.into(), trust, negatives, now).await?;

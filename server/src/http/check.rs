@@ -10,7 +10,8 @@ use super::extract::{Body, MAX_QUESTION, Now, Posted};
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
 use crate::app::{App, Purpose};
-use crate::judge;
+use crate::force::RulesError;
+use crate::judge::{self, Grounds};
 use crate::register::Storage;
 use crate::wire::Question;
 
@@ -39,13 +40,31 @@ pub(super) async fn check<S: Storage + 'static>(
     let opinion = opinion.map_err(|error| ApiError::Policy(error.to_string()))?;
     app.read(move |app| async move {
         app.require_sound(Purpose::Deciding)?;
-        let policy = opinion.as_ref().or(app.policy()).ok_or(ApiError::NoPolicy)?;
-        let followed = app.catch_up(now).await?;
-        let grounds = app.grounds(policy, &followed, now);
+        if opinion.is_none() {
+            app.require_policy()?;
+        }
+        let (followed, in_force) = app.decide_by(now).await?;
+        let registered;
+        let policy = match &opinion {
+            Some(opinion) => opinion,
+            None => {
+                registered = in_force.rules.policy(&stage).map_err(rules)?;
+                &*registered
+            }
+        };
+        let grounds = Grounds { trust: &in_force.trust, policy, followed: &followed, now };
         let decision = judge::check(app.register(), &artifact, &stage, &grounds).await?;
         let mut report = decision.report();
         report.advisory = opinion.is_some();
         Ok(Json(report))
     })
     .await
+}
+
+/// Where nothing judges, nothing is decided.
+pub(super) fn rules(error: RulesError) -> ApiError {
+    match error {
+        RulesError::None => ApiError::NoPolicy,
+        error => ApiError::undecided(error),
+    }
 }

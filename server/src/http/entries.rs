@@ -45,7 +45,7 @@ pub(super) async fn submit<S: Storage + 'static>(
     let bytes = submission.envelope.to_string().into_bytes();
     let envelope = Envelope::parse(&bytes).map_err(|error| refused(&error))?;
     app.submit(now, move |app| async move {
-        let verifiers = verifiers(&submission.verifiers, &envelope, app.trust())?;
+        let verifiers = verifiers(&submission.verifiers, &envelope, &app.trust())?;
         let mut receipts = app.register().submit(&envelope, &verifiers, now).await?;
         app.require_witnesses(&mut receipts).await?;
         Ok(Json(Receipts { entries: receipts.into_iter().map(ReceiptDocument::from).collect() }))

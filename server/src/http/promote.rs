@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
+use super::check::rules;
 use super::extract::{Body, MAX_QUESTION, MayWrite, Now, Posted};
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
 use crate::app::{App, Purpose};
-use crate::judge::{self, IfDenied, Promotion};
+use crate::judge::{self, Grounds, IfDenied, Promotion};
 use crate::register::Storage;
 use crate::wire::{Promoted, PromotionRequest};
 
@@ -36,11 +37,12 @@ pub(super) async fn promote<S: Storage + 'static>(
     Body(PromotionRequest { artifact, stage }): Body<PromotionRequest>,
 ) -> Result<Json<Promoted>, ApiError> {
     app.write(now, move |app| async move {
-        let policy = app.policy().ok_or(ApiError::NoPolicy)?;
+        app.require_policy()?;
         let gate = app.gate().ok_or(ApiError::NoGate)?;
         app.require_sound(Purpose::Deciding)?;
-        let followed = app.catch_up(now).await?;
-        let grounds = app.grounds(policy, &followed, now);
+        let (followed, in_force) = app.decide_by(now).await?;
+        let policy = in_force.rules.policy(&stage).map_err(rules)?;
+        let grounds = Grounds { trust: &in_force.trust, policy: &policy, followed: &followed, now };
         let denied = IfDenied::SignNothing;
         let Promotion { decision, mut registered } =
             judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied).await?;

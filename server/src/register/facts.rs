@@ -216,6 +216,9 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
         | Predicate::Revocation(_)
         | Predicate::Tombstone(_)
         | Predicate::KeyRotation(_)
+        | Predicate::TrustVersion(_)
+        | Predicate::PolicyVersion(_)
+        | Predicate::PolicyActivation(_)
         | Predicate::Other { .. } => {}
     }
 }

@@ -17,6 +17,10 @@ pub enum RegisterFollowError {
     Follow(#[from] FollowError),
 }
 
+/// How often the register is read again because it says that another trust document is in force:
+/// once, unless one more is registered meanwhile.
+const MAX_AGAIN: usize = 8;
+
 impl<S: Storage> Register<S> {
     /// Reads every entry, looking out for what the signers of `trust` may say.
     ///
@@ -27,7 +31,9 @@ impl<S: Storage> Register<S> {
         self.follow_on(&mut follower, trust).await
     }
 
-    /// Reads the entries that `follower` has not read yet.
+    /// Reads the entries that `follower` has not read yet; all of them again, where they say that
+    /// another trust document is in force than they were read by. `trust` is the one that was begun
+    /// with.
     ///
     /// # Errors
     /// [`RegisterFollowError`]. What was read stays read: the follower can be used again.
@@ -36,11 +42,19 @@ impl<S: Storage> Register<S> {
         follower: &mut Follower,
         trust: &Trust,
     ) -> Result<Followed, RegisterFollowError> {
-        let mut leaves = self.leaves(follower.size()).await?;
-        while let Some(entry) = leaves.next().await? {
-            follower.leaf(entry.index, entry.leaf.bytes(), entry.pae().as_deref())?;
+        for _ in 0..MAX_AGAIN {
+            let mut leaves = self.leaves(follower.size()).await?;
+            while let Some(entry) = leaves.next().await? {
+                follower.leaf(entry.index, entry.leaf.bytes(), entry.pae().as_deref())?;
+            }
+            match follower.finish(&leaves.signed().note, trust) {
+                Err(FollowError::Superseded { .. }) => *follower = follower.again()?,
+                ended => return Ok(ended?),
+            }
         }
-        Ok(follower.finish(&leaves.signed().note, trust)?)
+        let newest = follower.governing().versions().last();
+        let version = newest.map_or(0, |version| version.version);
+        Err(FollowError::Superseded { version }.into())
     }
 }
 

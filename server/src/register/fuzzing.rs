@@ -46,7 +46,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 43] = [
+pub const TARGETS: [Target; 44] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -66,6 +66,7 @@ pub const TARGETS: [Target; 43] = [
     target("witnesses", kept::witnesses, kept::witness_lists),
     target("seen", kept::seen, kept::seen_files),
     target("trust", kept::trust, kept::trust_files),
+    target("trust-version", kept::trust_version, kept::trust_versions),
     // What a log shows.
     target("leaf", log::leaf, log::leaves),
     target("certificate", log::certificate_claims, log::certificates),

@@ -176,7 +176,7 @@ fn believed(
         let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>()?;
         return Ok(verify_model(bundle, Authority::Keys(&keys), cx.now));
     }
-    let trust = cx.trust(args.trust.as_deref())?;
+    let trust = cx.believed(args.trust.as_deref())?;
     Ok(verify_model(bundle, Authority::Trust(&trust), cx.now))
 }
 

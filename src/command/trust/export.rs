@@ -134,7 +134,7 @@ fn trusted_log(
 ) -> Result<(TrustedLog, u64), Error> {
     let note = source.checkpoint()?;
     let origin = Checkpoint::claimed_origin(&note).unwrap_or_default();
-    let trust = cx.trust(trust)?;
+    let trust = cx.believed(trust)?;
     let log = trust.log(origin).ok_or_else(|| match source.verifier() {
         Some(key) => Error::UntrustedLog { origin: origin.into(), key: key.to_string() },
         None => Error::UnnamedRegister(origin.into()),

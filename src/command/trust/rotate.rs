@@ -60,6 +60,7 @@ impl RotateArgs {
         };
         let broken = |source| Error::Trust { path: path.clone(), source };
         let mut trust = Trust::parse(&home::read_text(&path)?).map_err(broken)?;
+        super::require_ungoverned(&trust, &path, cx)?;
         let refused = |source| Error::NotAdded { path: path.clone(), source };
         let reach = self.reach()?;
         let key = match (&self.statement, &self.key, &self.former) {

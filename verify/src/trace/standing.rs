@@ -1,6 +1,8 @@
 //! What an authentic statement counts for: which of its signers may say it, and where in the
 //! order of events it stands.
 
+use std::collections::BTreeSet;
+
 use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
 use crate::lineage::{Attestation, Named, Rejection};
@@ -186,7 +188,14 @@ impl<'t> Standing<'t> {
         let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
         let id = &summary.verifier.id;
         let pair = |signer: &Signer| self.trust.is_verifier(id, &signer.key);
-        signers.iter().any(pair).then(|| id.clone())
+        // Where the document has roles of gates, as many owners must agree as they say.
+        let signed: BTreeSet<KeyId> = signers.iter().map(|signer| signer.key).collect();
+        let stage = summary.stage();
+        let agreed = self
+            .trust
+            .governance()
+            .is_none_or(|governance| governance.is_gate_quorum(&signed, stage.as_ref()));
+        (agreed && signers.iter().any(pair)).then(|| id.clone())
     }
 }
 

@@ -26,6 +26,7 @@ use authorities::{
     written_certified, written_clock,
 };
 
+use super::governance::{Governance, GovernanceEntry, GovernanceError, is_not};
 use super::{
     Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, StillCounts,
     Trust, TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness,
@@ -395,6 +396,14 @@ pub enum TrustError {
         /// The name.
         name: String,
     },
+    /// The section about the document itself.
+    #[error("{}`governance`: {source}", at(place))]
+    Governance {
+        /// Where.
+        place: Place,
+        /// What is wrong with it.
+        source: GovernanceError,
+    },
     /// The document cannot be written.
     #[error("the trust file cannot be written: {0}")]
     Write(
@@ -419,6 +428,10 @@ impl fmt::Display for Place {
 struct Document {
     api_version: Spanned<String>,
     kind: Spanned<String>,
+    #[serde(default)]
+    local: bool,
+    #[serde(default, deserialize_with = "given")]
+    governance: Option<Spanned<GovernanceEntry>>,
     #[serde(default)]
     keys: Vec<KeyEntry>,
     #[serde(default)]
@@ -590,6 +603,10 @@ struct VerifierEntry {
 struct Written<'a> {
     api_version: &'static str,
     kind: &'static str,
+    #[serde(skip_serializing_if = "is_not")]
+    local: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    governance: Option<GovernanceEntry>,
     keys: Vec<WrittenKey<'a>>,
     logs: Vec<WrittenLog<'a>>,
     verifiers: Vec<WrittenVerifier<'a>>,
@@ -717,6 +734,9 @@ impl Trust {
             clocks: Vec::new(),
             authorities: Vec::new(),
             certified: Vec::new(),
+            governance: None,
+            local: false,
+            for_others: false,
             digest: Sha256::of(b""),
         };
         trust.seal();
@@ -769,6 +789,13 @@ impl Trust {
                 trust.enter_signer(signer)?;
             }
         }
+        trust.local = document.local;
+        if let Some(entry) = document.governance {
+            let place = Place { line: entry.referenced.line(), column: entry.referenced.column() };
+            let governance = Governance::of(entry.value, &trust);
+            trust.governance =
+                Some(governance.map_err(|source| TrustError::Governance { place, source })?);
+        }
         trust.digest = Sha256::of(text.as_bytes());
         Ok(trust)
     }
@@ -780,6 +807,8 @@ impl Trust {
         let written = Written {
             api_version: API_VERSION,
             kind: KIND,
+            local: self.local,
+            governance: self.governance.as_ref().map(Governance::entry),
             keys: keys.map(|(key, grant)| written_key(key, grant)).collect(),
             logs: self.logs.iter().map(written_log).collect(),
             verifiers: self
@@ -999,7 +1028,7 @@ impl Trust {
         Ok(())
     }
 
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         self.digest = Sha256::of(self.to_yaml().as_bytes());
     }
 

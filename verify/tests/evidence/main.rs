@@ -6,6 +6,7 @@
 mod bundle;
 mod flips;
 mod follow;
+mod governing;
 mod log_keys;
 mod retired;
 mod scope;

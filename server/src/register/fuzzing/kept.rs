@@ -1,10 +1,11 @@
 //! What is kept beside a register, and copies of one: exports, the list of witnesses, what was seen,
 //! trust files.
 
-use attest::{Sha256, Timestamp, json};
+use attest::predicate::{Document, TrustVersion};
+use attest::{ArtifactId, Predicate, ResourceDescriptor, Sha256, Statement, Timestamp, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use verify::Trust;
+use verify::{Trust, read_version};
 
 use super::key;
 use super::log::{cosigner_keys, leaves, verifier_keys};
@@ -61,6 +62,34 @@ pub(super) fn trust(bytes: &[u8]) -> bool {
     true
 }
 
+/// A statement of a version of a trust document. What is read of it says what its document does.
+pub(super) fn trust_version(bytes: &[u8]) -> bool {
+    let Ok(statement) = Statement::parse(bytes) else { return false };
+    let Ok(trust) = read_version(&statement, "assay.local/0") else { return false };
+    assert!(trust.governance().is_some());
+    assert_eq!(statement.subjects().ok().map(|subjects| subjects.len()), Some(1));
+    true
+}
+
+pub(super) fn trust_versions() -> Vec<Vec<u8>> {
+    let make = || {
+        let text = String::from_utf8(trust_files().pop()?).ok()?;
+        let trust = Trust::parse(&text).ok()?;
+        let governance = trust.governance()?;
+        let said = TrustVersion {
+            version: governance.version(),
+            expires_on: governance.expires(),
+            previous: governance.previous(),
+            document: Document::new(text),
+            proposed_on: None,
+        };
+        let subject = vec![ResourceDescriptor::of("trust.yaml", &ArtifactId::file(trust.digest()))];
+        let predicate = Predicate::TrustVersion(Box::new(said));
+        Statement { subject, predicate }.to_json().ok()
+    };
+    make().into_iter().collect()
+}
+
 fn joined(leaves: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for leaf in leaves {
@@ -93,14 +122,16 @@ pub(super) fn witness_lists() -> Vec<Vec<u8>> {
 
 pub(super) fn trust_files() -> Vec<Vec<u8>> {
     let text = |mut texts: Vec<Vec<u8>>| String::from_utf8(texts.pop()?).ok();
-    let make = || {
+    let governance = "local: true\ngovernance:\n  version: 2\n  expires: 2027-01-01T00:00:00Z\n  previous: sha256:0000000000000000000000000000000000000000000000000000000000000000\n  roles:\n    - {role: trust, keys: [ci], threshold: 1}\n    - {role: policy, keys: [ci], threshold: 1, stages: ['*'], policies: ['m*']}\n    - {role: gate, keys: [ci], threshold: 1, stages: [production]}\n";
+    let make = |governance: &str| {
         let (log, witness) = (text(verifier_keys())?, text(cosigner_keys())?);
         let spki = STANDARD.encode(key()?.public().der());
         Some(format!(
-            "apiVersion: assay/v1\nkind: Trust\nkeys:\n  - id: ci\n    spki: {spki}\n    owner: team\n    validFrom: 2026-01-01T00:00:00Z\n    custody: separate\n    may:\n      steps: [train]\n      predicates: [provenance]\n      artifacts: ['model/*']\n      stages: [production]\nlogs:\n  - origin: assay.local/0\n    key: {log}\n    quorum: 1\n    witnesses:\n      - key: {witness}\n        owner: somebody\nverifiers:\n  - id: https://gate.example\n    key: ci\n"
+            "apiVersion: assay/v1\nkind: Trust\n{governance}keys:\n  - id: ci\n    spki: {spki}\n    owner: team\n    validFrom: 2026-01-01T00:00:00Z\n    custody: separate\n    may:\n      steps: [train]\n      predicates: [provenance]\n      artifacts: ['model/*']\n      stages: [production]\nlogs:\n  - origin: assay.local/0\n    key: {log}\n    quorum: 1\n    witnesses:\n      - key: {witness}\n        owner: somebody\nverifiers:\n  - id: https://gate.example\n    key: ci\n"
         ))
     };
-    make().into_iter().map(String::into_bytes).collect()
+    let files = ["", governance].into_iter().filter_map(make);
+    files.map(String::into_bytes).collect()
 }
 
 pub(super) fn seen_files() -> Vec<Vec<u8>> {
@@ -108,5 +139,7 @@ pub(super) fn seen_files() -> Vec<Vec<u8>> {
     let file = format!(
         r#"{{"accepted":"2027-01-01T00:00:00Z","logs":{{"assay.local/0":{{"size":7,"root":"{root}"}}}}}}"#
     );
-    vec![file.into_bytes()]
+    let trust =
+        format!(r#"{{"logs":{{}},"trust":{{"assay.local/0":{{"version":2,"digest":"{root}"}}}}}}"#);
+    vec![file.into_bytes(), trust.into_bytes()]
 }

@@ -1,0 +1,162 @@
+//! What one trust document says otherwise than another, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::attest::predicate::REVOCATION;
+use ::verify::{Duty, Governance, Grant, Role, Trust, TrustedKey};
+
+use crate::predicate_name;
+
+/// What `after` says that `before` did not, and what it no longer says; a line each, without the
+/// number and the end of the versions.
+pub(super) fn difference(before: &Trust, after: &Trust) -> Vec<String> {
+    let mut lines = Vec::new();
+    if before.is_local() != after.is_local() {
+        let verb = if after.is_local() { "marks" } else { "no longer marks" };
+        lines.push(format!("{verb} the document as local"));
+    }
+    compare(&keys(before), &keys(after), "key", &mut lines);
+    for name in lost_revokers(before, after) {
+        lines.push(format!(
+            "warning: key {name} may no longer revoke; whoever joins later does not know its \
+             revocations: keep it with an end (`validUntil`) instead"
+        ));
+    }
+    let signers = |trust: &Trust| -> BTreeMap<String, String> {
+        let signers = trust.signers().iter();
+        signers.map(|one| (one.grant().name().into(), scope(one.grant()))).collect()
+    };
+    compare(&signers(before), &signers(after), "signer", &mut lines);
+    let logs = |trust: &Trust| -> BTreeMap<String, String> {
+        let logs = trust.logs().iter().map(|log| {
+            let former: Vec<String> =
+                log.former().iter().map(|one| format!("{} {}", one.key(), one.reach())).collect();
+            let witnesses = log.witnesses().list().iter().map(|one| one.key().to_string());
+            let witnesses: Vec<String> = witnesses.collect();
+            let words = format!(
+                "by {}, former {former:?}, {} of witnesses {witnesses:?}",
+                log.key(),
+                log.witnesses().quorum(),
+            );
+            (log.origin().to_owned(), words)
+        });
+        logs.collect()
+    };
+    compare(&logs(before), &logs(after), "log", &mut lines);
+    let verifiers = |trust: &Trust| -> BTreeMap<String, String> {
+        let verifiers = trust.verifiers().iter();
+        let verifiers =
+            verifiers.map(|one| (format!("{} with key {}", one.id(), one.name()), String::new()));
+        verifiers.collect()
+    };
+    compare(&verifiers(before), &verifiers(after), "verifier", &mut lines);
+    let roots = |trust: &Trust| -> BTreeMap<String, String> {
+        let roots = trust.roots().iter();
+        roots.map(|root| (root.name().into(), root.root().digest().to_string())).collect()
+    };
+    compare(&roots(before), &roots(after), "sigstore instance", &mut lines);
+    let (old, new) = (roles(before), roles(after));
+    lines.extend(old.difference(&new).map(|role| format!("no longer: {role}")));
+    lines.extend(new.difference(&old).map(|role| format!("new: {role}")));
+    lines
+}
+
+/// Says what came, what went, and what says something else now.
+fn compare(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    what: &str,
+    lines: &mut Vec<String>,
+) {
+    let say = |verb: &str, name: &str, words: &str| {
+        let colon = if words.is_empty() { "" } else { ": " };
+        format!("{verb} {what} {name}{colon}{words}")
+    };
+    for (name, words) in after {
+        match before.get(name) {
+            None => lines.push(say("adds", name, words)),
+            Some(old) if old != words => {
+                lines.push(say("changes", name, &format!("{words} (was: {old})")));
+            }
+            Some(_) => {}
+        }
+    }
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        lines.push(say("drops", name, ""));
+    }
+}
+
+/// What each name of a key stands for.
+fn keys(trust: &Trust) -> BTreeMap<String, String> {
+    let names = |key: &TrustedKey| -> Vec<(String, String)> {
+        let words = |grant: &Grant| {
+            format!(
+                "{} of {}, custody {}, {}",
+                key.id(),
+                key.owner(),
+                key.custody().as_str(),
+                scope(grant)
+            )
+        };
+        key.grants().iter().map(|grant| (grant.name().to_owned(), words(grant))).collect()
+    };
+    trust.keys().iter().flat_map(names).collect()
+}
+
+/// What may be signed, in words.
+pub(super) fn scope(grant: &Grant) -> String {
+    let may = grant.may();
+    let predicates = may.predicates.list();
+    let predicates: Vec<&str> = predicates.iter().map(|name| predicate_name::short(name)).collect();
+    let list = |name: &str, items: &[String]| match items {
+        [] => None,
+        items => Some(format!("{name} {}", items.join(" "))),
+    };
+    let mut words: Vec<String> = [
+        (!predicates.is_empty()).then(|| format!("signs {}", predicates.join(" "))),
+        list("steps", &may.steps.list()),
+        list("artifacts", may.artifacts.list()),
+        list("stages", &may.stages.list()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let window = grant.window();
+    words.extend(window.from.map(|from| format!("from {from}")));
+    words.extend(window.until.map(|until| format!("until {until}")));
+    if words.is_empty() { "signs nothing".into() } else { words.join(", ") }
+}
+
+/// The names of the keys that may revoke in one document and in no later way.
+fn lost_revokers(before: &Trust, after: &Trust) -> Vec<String> {
+    let revokes =
+        |key: &&TrustedKey| key.grants().iter().any(|grant| grant.may().predicates.has(REVOCATION));
+    let still: BTreeSet<_> = after.keys().iter().filter(revokes).map(TrustedKey::id).collect();
+    let lost = before.keys().iter().filter(revokes).filter(|key| !still.contains(&key.id()));
+    lost.map(|key| key.name().to_owned()).collect()
+}
+
+/// The roles, each in words.
+fn roles(trust: &Trust) -> BTreeSet<String> {
+    trust.governance().map(Governance::roles).unwrap_or_default().iter().map(role).collect()
+}
+
+/// A role, in words.
+pub(super) fn role(role: &Role) -> String {
+    let (threshold, names) = (role.threshold(), role.names().join(", "));
+    let mut words = format!(
+        "{threshold} owners of {names} decide about {}",
+        match role.duty() {
+            Duty::Trust => "the next version",
+            Duty::Policy => "policies",
+            Duty::Gate => "promotions",
+        }
+    );
+    if role.duty() == Duty::Policy {
+        words.push_str(&format!(" {}", role.policies().list().join(" ")));
+    }
+    if role.duty() != Duty::Trust {
+        words.push_str(&format!(" for stages {}", role.stages().list().join(" ")));
+    }
+    words
+}

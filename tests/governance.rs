@@ -1,0 +1,347 @@
+//! Trust and policy with owners, as those meet them who decide and those who only believe: by the
+//! command, over a service, on another machine (THREATS 6, 21, 25, 31).
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+const POLICY: &str = "\
+apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: reviewed, version: 1}
+stages:
+  staging: {mode: enforce}
+steps:
+  review:
+    predicates: [\"https://example.com/review/v1\"]
+    signers: {anyOf: [local]}
+";
+
+fn command(folder: &Path, words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.args(words.split(' ')).current_dir(folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ASSAY_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs the command and holds its answer against its status and some of its words.
+fn assay(folder: &Path, words: &str, status: i32, want: &str) -> String {
+    let output = command(folder, words).output().unwrap();
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{words}: {said}");
+    assert!(said.contains(want), "{words}: `{want}` is not in: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(folder: &Path, words: &str, status: i32) -> Value {
+    serde_json::from_str(&assay(folder, &format!("{words} --json"), status, "")).unwrap()
+}
+
+/// A folder with a reviewed model, and a trust file with three people beside the key `local`.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("model.bin"), "weights").unwrap();
+    fs::write(at.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
+    fs::write(at.join("policy.yaml"), POLICY).unwrap();
+    let review =
+        "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
+    assay(at, review, 0, "entry 0");
+    for name in ["ana", "ben", "pia"] {
+        assay(at, &format!("key generate {name}"), 0, "");
+        assay(at, &format!("trust add {name} --name {name} --owner {name}"), 0, "");
+    }
+    folder
+}
+
+/// The same, governed by two of two, with one owner of policies.
+fn governed() -> tempfile::TempDir {
+    let folder = folder();
+    let init = "trust init --owner ana --owner ben --threshold 2 --policy-owner pia";
+    assay(folder.path(), init, 0, "assay-join:");
+    folder
+}
+
+/// Writes the document in force, changed by `change`, and has it signed by these.
+fn propose(at: &Path, name: &str, change: &str, signers: &[&str]) -> String {
+    let document = assay(at, "trust show --document", 0, "governance:");
+    fs::write(at.join("next.yaml"), document).unwrap();
+    if !change.is_empty() {
+        assay(at, &format!("{change} --trust next.yaml"), 0, "");
+    }
+    assay(at, &format!("trust propose next.yaml --output {name}"), 0, "draft of version");
+    for signer in signers {
+        assay(at, &format!("trust sign {name} --key {signer}"), 0, "signed");
+    }
+    format!("trust activate {name}")
+}
+
+/// Has the policy in a file judge for a stage.
+fn activate(at: &Path, file: &str, draft: &str) {
+    assay(at, &format!("policy publish {file} --key pia"), 0, "registered");
+    let propose = format!("policy propose {file} --stage staging --output {draft}");
+    assay(at, &propose, 0, "draft");
+    assay(at, &format!("policy activate {draft}"), 1, "not yet: pia");
+    assay(at, &format!("policy sign {draft} --key pia"), 0, "signed");
+    assay(at, &format!("policy activate {draft}"), 0, "active");
+}
+
+/// A service on the folder, which ends with this.
+struct Service {
+    child: Child,
+    url: String,
+}
+
+impl Service {
+    fn of(at: &Path, more: &str) -> Self {
+        let listening = at.join("listening.txt");
+        let words = format!("serve --listen 127.0.0.1:0{more}");
+        let mut child = command(at, &words);
+        child.stdout(fs::File::create(&listening).unwrap()).stderr(Stdio::null());
+        let mut service = Self { child: child.spawn().unwrap(), url: String::new() };
+        for _ in 0..3000 {
+            let text = fs::read_to_string(&listening).unwrap();
+            if let Some(url) = text.trim().strip_prefix("listening on ") {
+                service.url = url.into();
+                break;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        assert!(!service.url.is_empty(), "it does not listen");
+        service
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_version_counts_when_enough_owners_have_signed_it() {
+    let folder = governed();
+    let at = folder.path();
+    assay(at, "trust add pia --name again --owner pia", 2, "which its owners change");
+    let activate = propose(at, "two.json", "trust add pia --name again --owner pia", &["ana"]);
+    let few = json(at, &activate, 1);
+    assert_eq!(few["agreements"][0]["missing"], serde_json::json!(["ben"]), "{few}");
+    assay(at, "trust sign two.json --key pia", 2, "no owner's who decides");
+    // Signed on a copy by somebody else.
+    fs::copy(at.join("two.json"), at.join("copy.json")).unwrap();
+    assay(at, "trust sign copy.json --key ben", 0, "2 of 2");
+    assay(at, "trust activate two.json copy.json", 0, "in force");
+    let history = json(at, "trust history", 0);
+    let two = &history["versions"][1];
+    assert_eq!((&two["number"], two["changes"].as_array().unwrap().len()), (&2.into(), 1));
+    assay(at, "trust list", 0, "again");
+    assay(at, "trust activate two.json copy.json", 2, "does not follow");
+    let report = json(at, "check model.bin --stage staging --policy policy.yaml", 0);
+    let shown = json(at, "trust show", 0);
+    assert_eq!(report["trust"], shown["digest"], "{report}");
+}
+
+#[test]
+fn nothing_goes_back_behind_a_version_that_was_seen() {
+    let folder = governed();
+    let at = folder.path();
+    let seen = at.join(".assay/seen.json");
+    let first = fs::read(at.join(".assay/trust.yaml")).unwrap();
+    let activate = propose(at, "two.json", "", &["ana", "ben"]);
+    assay(at, &activate, 0, "in force");
+    let check = "check model.bin --stage staging --policy policy.yaml";
+    assay(at, check, 0, "allowed");
+    // Whoever asks no register is told by what was last in force, and by nothing older.
+    assay(at, "log entry 0 --output model.bundle.json", 0, "");
+    let offline = "verify model.bin --bundle model.bundle.json";
+    assay(at, offline, 0, "believed");
+    let kept = at.join(".assay/trust-in-force.yaml");
+    let newest = fs::read(&kept).unwrap();
+    fs::remove_file(&kept).unwrap();
+    assay(at, offline, 2, "version 1 of the trust document is in force");
+    fs::write(&kept, &newest[1..]).unwrap();
+    assay(at, offline, 2, "version 1 of the trust document is in force");
+    fs::write(&kept, &newest).unwrap();
+    assay(at, offline, 0, "believed");
+    // Somebody writes a file that has no owners in the place of the one that has.
+    let text = String::from_utf8(first.clone()).unwrap();
+    let start = text.find("governance:").unwrap();
+    let end = start + text[start..].find("\nkeys:").unwrap();
+    let ungoverned = format!("{}{}", &text[..start], &text[end + 1..]);
+    fs::write(at.join(".assay/trust.yaml"), ungoverned).unwrap();
+    assay(at, check, 2, "version 0 of the trust document is in force");
+    fs::write(at.join(".assay/trust.yaml"), &first).unwrap();
+    assay(at, check, 0, "allowed");
+    // A newer one was seen, by this or another command.
+    let marks = fs::read_to_string(&seen).unwrap().replace("\"version\": 2", "\"version\": 3");
+    fs::write(&seen, marks).unwrap();
+    assay(at, check, 2, "version 2 of the trust document is in force");
+}
+
+#[test]
+fn another_machine_believes_a_register_by_the_digest_in_a_line_alone() {
+    let folder = governed();
+    let at = folder.path();
+    let two = propose(at, "two.json", "trust add pia --name again --owner pia", &["ana", "ben"]);
+    let line = {
+        let service = Service::of(at, "");
+        let shown = json(at, "trust show", 0);
+        let line = shown["join"].as_str().unwrap().to_owned();
+        assert!(line.contains(&service.url), "{line}");
+        assay(at, &two, 0, "in force");
+        let other = tempfile::tempdir().unwrap();
+        let there = other.path();
+        let unknown = format!("{}{}", &line[..line.len() - 4], "0000");
+        let words = format!("--server {} verify {}", service.url, at.join("model.bin").display());
+        assay(there, &words, 2, "a service does not say whom to believe");
+        assay(there, &format!("trust join {unknown}"), 2, "shows no trust document");
+        assert!(!there.join(".assay/trust.yaml").exists(), "nothing was learned");
+        let joined = json(there, &format!("trust join {line}"), 0);
+        assert_eq!(
+            (&joined["begun"]["version"], &joined["inForce"]["version"]),
+            (&1.into(), &2.into())
+        );
+        assay(there, &format!("trust join {line}"), 0, "joined");
+        assay(there, &words, 0, "believed");
+        assay(there, &format!("--server {} trust history", service.url), 0, "version 2, entry");
+        // The same register under another document is another belief.
+        let newer = shown["digest"].as_str().unwrap();
+        let digest = joined["inForce"]["digest"].as_str().unwrap();
+        let newer = line.replace(newer, digest);
+        assay(there, &format!("trust join {newer}"), 2, "says otherwise whom to believe");
+        line
+    };
+    assay(at, &format!("trust join {line}"), 2, "");
+}
+
+#[test]
+fn what_is_activated_judges_from_then_on_without_a_restart() {
+    let folder = governed();
+    let at = folder.path();
+    let stricter = POLICY.replace("version: 1", "version: 2").replace("[local]", "[ana]");
+    fs::write(at.join("stricter.yaml"), stricter).unwrap();
+    let service = Service::of(at, " --key local");
+    let check = format!("--server {} check model.bin --stage staging", service.url);
+    assay(at, &check, 2, "no policy");
+    activate(at, "policy.yaml", "one.json");
+    let report = json(at, &check, 0);
+    assert_eq!(report["policy"]["version"], 1, "{report}");
+    assay(
+        at,
+        &format!("--server {} promote model.bin --stage staging", service.url),
+        0,
+        "promoted",
+    );
+    activate(at, "stricter.yaml", "two.json");
+    let report = json(at, &check, 1);
+    assert_eq!(report["policy"]["version"], 2, "{report}");
+    // Going back is an activation, with a higher number.
+    assay(at, "policy propose policy.yaml --stage staging --output three.json", 0, "sequence  3");
+    assay(at, "policy sign three.json --key pia", 0, "signed");
+    assay(at, "policy activate three.json", 0, "active");
+    assert_eq!(json(at, &check, 0)["policy"]["version"], 1);
+    assay(at, "policy activate two.json", 2, "a later activation");
+    // So does a trust document.
+    let activate =
+        propose(at, "trust2.json", "trust add pia --name again --owner pia", &["ana", "ben"]);
+    assay(at, &activate, 0, "in force");
+    let report = json(at, &check, 0);
+    assert_eq!(report["trust"], json(at, "trust show", 0)["digest"]);
+    drop(service);
+
+    // In the folder: what is brought along is an opinion, and signs nothing.
+    let opinion = json(at, "check model.bin --stage staging --policy stricter.yaml", 1);
+    assert_eq!(opinion["advisory"], true);
+    let other = "promote model.bin --stage staging --policy stricter.yaml --key local";
+    assay(at, other, 2, "the register says that");
+    assay(at, "promote model.bin --stage staging --policy policy.yaml --key local", 0, "promoted");
+    assay(at, "promote model.bin --stage staging --key local", 0, "promoted");
+    let history = json(at, "policy history", 0);
+    let sequences: Vec<u64> = history["activations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["sequence"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sequences, [1, 2, 3]);
+}
+
+#[test]
+fn what_a_first_use_makes_satisfies_no_stage_that_enforces_where_others_are_answered() {
+    let folder = folder();
+    let at = folder.path();
+    let check = "check model.bin --stage staging --policy policy.yaml";
+    assay(at, check, 0, "allowed");
+    fs::copy(at.join("policy.yaml"), at.join(".assay/policy.yaml")).unwrap();
+    {
+        let service = Service::of(at, "");
+        let words = format!("--server {} check model.bin --stage staging", service.url);
+        assay(at, &words, 1, "trust.local");
+    }
+    // With the key `local` for its owner it stays so.
+    assay(at, "trust init", 0, "local: it satisfies no stage");
+    assay(at, check, 0, "allowed");
+    {
+        let service = Service::of(at, "");
+        let words = format!("--server {} check model.bin --stage staging", service.url);
+        assay(at, &words, 1, "trust.local");
+    }
+}
+
+#[test]
+fn the_owners_of_the_document_consent_to_another_key_of_the_register() {
+    let folder = governed();
+    let at = folder.path();
+    let check = "check model.bin --stage staging --policy policy.yaml";
+    assay(at, "log rotate-key --output rotation.json", 0, "two keys sign");
+    let activate = propose(at, "two.json", "trust rotate rotation.json", &["ana", "ben"]);
+    assay(at, &activate, 0, "in force");
+    assay(at, "log rotate-key --finish", 0, "the new key alone signs");
+    // The file in the folder still names the old key; the document in force does not.
+    assay(at, check, 0, "allowed");
+
+    // The smallest change: nobody has consented.
+    let folder = governed();
+    let at = folder.path();
+    assay(at, "log rotate-key", 0, "two keys sign");
+    assay(at, "log rotate-key --finish", 0, "the new key alone signs");
+    assay(at, check, 2, "is signed by no key of it");
+}
+
+#[test]
+fn what_one_key_could_do_alone_is_said() {
+    let folder = governed();
+    let at = folder.path();
+    activate(at, "policy.yaml", "one.json");
+    let explain = |name: &str| json(at, &format!("trust explain {name}"), 0);
+    let (ana, pia, local) = (explain("ana"), explain("pia"), explain("local"));
+    assert_eq!(ana["roles"][0]["alone"], false);
+    assert_eq!(pia["roles"][0]["alone"], true);
+    assert_eq!(local["allows"], serde_json::json!(["staging"]));
+    assert_eq!(local["steps"][0]["step"], "review");
+    assert_eq!(
+        (ana["allows"].as_array().unwrap().len(), &ana["promotes"]),
+        (0, &serde_json::json!([]))
+    );
+    assay(at, "trust explain ana", 0, "by itself it makes nothing allowed");
+    assay(at, "trust explain zoe", 2, "no key `zoe`");
+    let id = ana["key"].as_str().unwrap();
+    assert_eq!(explain(id)["names"], serde_json::json!(["ana"]));
+}

@@ -6,8 +6,6 @@
 //! under a passphrase (PBES2 with scrypt). Public keys are SubjectPublicKeyInfo, of which
 //! exactly one encoding is accepted, so that equal keys always have equal identities.
 
-mod ed25519;
-
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -204,18 +202,17 @@ pub struct SignatureError;
 
 /// A key that checks signatures. Two are equal when their identities are.
 #[derive(Clone)]
-pub struct PublicKey(Arc<Parsed>);
-
-struct Parsed {
+pub struct PublicKey {
     algorithm: Algorithm,
     der: Vec<u8>,
     id: KeyId,
     checker: Checker,
 }
 
+#[derive(Clone)]
 enum Checker {
-    Ed25519(ed25519::Checker),
-    Ecdsa(ParsedPublicKey),
+    Ed25519(Box<ed25519_dalek::VerifyingKey>),
+    Ecdsa(Arc<ParsedPublicKey>),
 }
 
 /// How many keys each thread remembers.
@@ -234,8 +231,7 @@ impl PublicKey {
     /// [`KeyError::Algorithm`] when it is of no known algorithm, [`KeyError::Malformed`] when the
     /// point is not on the curve, [`KeyError::Weak`] for Ed25519 keys of small order.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
-        let known =
-            RECENT.with_borrow(|recent| recent.iter().find(|key| key.0.der == der).cloned());
+        let known = RECENT.with_borrow(|recent| recent.iter().find(|key| key.der == der).cloned());
         if let Some(key) = known {
             return Ok(key);
         }
@@ -262,7 +258,7 @@ impl PublicKey {
                 return Err(malformed.clone());
             }
             let key = ParsedPublicKey::new(verifier, point).map_err(|_| malformed.clone())?;
-            Ok(Checker::Ecdsa(key))
+            Ok(Checker::Ecdsa(Arc::new(key)))
         };
         let checker = match algorithm {
             Algorithm::P256 => ecdsa(&ECDSA_P256_SHA256_ASN1)?,
@@ -279,11 +275,10 @@ impl PublicKey {
                 if key.to_edwards().compress().as_bytes() != bytes {
                     return Err(malformed);
                 }
-                Checker::Ed25519(ed25519::Checker::new(key))
+                Checker::Ed25519(Box::new(key))
             }
         };
-        let id = KeyId(Sha256::of(der));
-        Ok(Self(Arc::new(Parsed { algorithm, der: der.to_vec(), id, checker })))
+        Ok(Self { algorithm, der: der.to_vec(), id: KeyId(Sha256::of(der)), checker })
     }
 
     /// The Ed25519 key with these 32 bytes.
@@ -310,29 +305,29 @@ impl PublicKey {
 
     /// The PEM form, ending in a line feed.
     pub fn to_pem(&self) -> String {
-        Document::try_from(self.0.der.as_slice())
+        Document::try_from(self.der.as_slice())
             .and_then(|document| document.to_pem(PUBLIC_LABEL, LineEnding::LF))
             .unwrap_or_default()
     }
 
     /// The SubjectPublicKeyInfo in DER.
     pub fn der(&self) -> &[u8] {
-        &self.0.der
+        &self.der
     }
 
     /// The key alone: 32 bytes for Ed25519, an uncompressed point for the curves.
     pub fn raw(&self) -> &[u8] {
-        self.0.der.get(self.0.algorithm.spki_prefix().len()..).unwrap_or_default()
+        self.der.get(self.algorithm.spki_prefix().len()..).unwrap_or_default()
     }
 
     /// The algorithm.
-    pub fn algorithm(&self) -> Algorithm {
-        self.0.algorithm
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// The identity.
-    pub fn id(&self) -> KeyId {
-        self.0.id
+    pub const fn id(&self) -> KeyId {
+        self.id
     }
 
     /// Checks `signature` over `message`, strictly for Ed25519.
@@ -340,8 +335,12 @@ impl PublicKey {
     /// # Errors
     /// [`SignatureError`] when the signature is not by this key over this message.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        match &self.0.checker {
-            Checker::Ed25519(key) => key.verify(message, signature),
+        match &self.checker {
+            Checker::Ed25519(key) => {
+                let signature =
+                    ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError)?;
+                key.verify_strict(message, &signature).map_err(|_| SignatureError)
+            }
             Checker::Ecdsa(key) => key.verify_sig(message, signature).map_err(|_| SignatureError),
         }
     }
@@ -355,15 +354,14 @@ impl PublicKey {
     /// [`SignatureError`] when the signature is not by this key over this digest, or the digest
     /// has another length.
     pub fn verify_digest(&self, digest: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        let hash = match self.0.algorithm {
+        let hash = match self.algorithm {
             Algorithm::P256 => &digest::SHA256,
             Algorithm::P384 => &digest::SHA384,
             Algorithm::P521 | Algorithm::Ed25519 => &digest::SHA512,
         };
         let digest = Digest::import_less_safe(digest, hash).map_err(|_| SignatureError)?;
-        match &self.0.checker {
-            Checker::Ed25519(checker) => {
-                let key = checker.key();
+        match &self.checker {
+            Checker::Ed25519(key) => {
                 let signature =
                     ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError)?;
                 let computed = Computed::of(digest.as_ref()).ok_or(SignatureError)?;
@@ -411,7 +409,7 @@ impl FixedOutput for Computed {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
+        self.id == other.id
     }
 }
 
@@ -419,7 +417,7 @@ impl Eq for PublicKey {}
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PublicKey({} {})", self.algorithm().as_str(), self.id())
+        write!(formatter, "PublicKey({} {})", self.algorithm.as_str(), self.id)
     }
 }
 

@@ -271,7 +271,7 @@ enum By<'t> {
 }
 
 impl<'t> Hand<'t> {
-    fn of(key: &'t TrustedKey, counts: bool) -> Self {
+    const fn of(key: &'t TrustedKey, counts: bool) -> Self {
         Self { id: key.id(), by: By::Key(key.key()), counts }
     }
 }

@@ -168,7 +168,7 @@ impl Trust {
 
 impl TrustedKey {
     /// The identity: the SHA-256 digest of the SubjectPublicKeyInfo.
-    pub fn id(&self) -> KeyId {
+    pub const fn id(&self) -> KeyId {
         self.key.id()
     }
 

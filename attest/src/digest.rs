@@ -73,25 +73,44 @@ impl Sha256 {
         to_hex(&self.0)
     }
 
+    /// The same digits, as bytes.
+    pub fn hex_bytes(&self) -> [u8; 64] {
+        let mut digits = [0; 64];
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        digits
+    }
+
     /// Parses 64 lowercase hex digits, as digest sets in statements hold them.
     ///
     /// # Errors
     /// [`DigestError::Hex`] for any other text.
     pub fn from_hex(text: &str) -> Result<Self, DigestError> {
-        let bytes = from_hex(text).ok_or(DigestError::Hex)?;
-        bytes.try_into().map(Self).map_err(|_| DigestError::Hex)
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(DigestError::Hex) };
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() {
+            return Err(DigestError::Hex);
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = nibble(*high).zip(nibble(*low)).ok_or(DigestError::Hex)?;
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
     }
 }
 
 /// Lowercase hex of `bytes`.
 pub fn to_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-        }
-    }
+    text.extend(digits.map(char::from));
     text
+}
+
+const fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
 }
 
 /// The bytes of a text of lowercase hex digits; `None` for anything else, uppercase included.
@@ -166,7 +185,9 @@ mod tests {
         for (name, text, want) in cases {
             assert_eq!(text.parse::<Sha256>().err(), want, "{name}");
         }
-        assert_eq!(good.parse::<Sha256>().unwrap().to_string(), good);
+        let parsed = good.parse::<Sha256>().unwrap();
+        assert_eq!(parsed.to_string(), good);
+        assert_eq!(parsed.hex_bytes().as_slice(), &good.as_bytes()["sha256:".len()..]);
     }
 
     #[test]

@@ -75,9 +75,14 @@ struct SignatureJson {
 
 /// The pre-authentication encoding (DSSE protocol v1, "Signature Definition").
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
-    let mut bytes = Vec::with_capacity(head.len() + payload.len());
-    bytes.extend_from_slice(head.as_bytes());
+    let [type_length, length] =
+        [payload_type.len(), payload.len()].map(|length| length.to_string());
+    let parts = ["DSSEv1 ", &type_length, " ", payload_type, " ", &length, " "].map(str::as_bytes);
+    let length = parts.iter().map(|part| part.len()).sum::<usize>() + payload.len();
+    let mut bytes = Vec::with_capacity(length);
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     bytes.extend_from_slice(payload);
     bytes
 }

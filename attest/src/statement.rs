@@ -4,8 +4,11 @@
 //! Source: in-toto Attestation Framework, `spec/v1/statement.md` and `spec/v0.1.0`. Unknown fields at the top are
 //! tolerated when reading, because vendors add some; what was signed is never written anew.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::artifact::{ArtifactId, Kind};
 use crate::digest::{Sha256, to_hex};
@@ -97,6 +100,22 @@ struct StatementJson {
     predicate: Value,
 }
 
+/// The same, with the predicate as it stands.
+#[derive(Deserialize)]
+struct StatementText<'a> {
+    #[serde(rename = "_type", borrow)]
+    statement_type: Cow<'a, str>,
+    subject: Vec<ResourceDescriptor>,
+    #[serde(rename = "predicateType", borrow)]
+    predicate_type: Cow<'a, str>,
+    #[serde(borrow)]
+    predicate: &'a RawValue,
+}
+
+fn wrong_type(found: &str) -> StatementError {
+    StatementError::Type(found.chars().take(200).collect())
+}
+
 impl Statement {
     /// Parses the payload of an envelope.
     ///
@@ -136,19 +155,47 @@ impl Statement {
     }
 
     fn typed(bytes: &[u8]) -> Result<Self, StatementError> {
+        // Most statements are good: those are typed as they stand. All others are read into JSON
+        // values first, which says what is wrong with them.
+        match Self::typed_as_it_stands(bytes) {
+            Some(statement) => Ok(statement),
+            None => Self::typed_by_value(bytes),
+        }
+    }
+
+    /// What [`Self::typed_by_value`] gives, if there is nothing to say against the statement.
+    fn typed_as_it_stands(bytes: &[u8]) -> Option<Self> {
+        if !json::is_strict(bytes) {
+            return None;
+        }
+        let found: StatementText<'_> = serde_json::from_slice(bytes).ok()?;
+        let predicate = Predicate::from_text(&found.predicate_type, found.predicate.get()).ok()?;
+        Self::of_type(&found.statement_type, found.subject, predicate).ok()
+    }
+
+    fn typed_by_value(bytes: &[u8]) -> Result<Self, StatementError> {
         let found: StatementJson = json::parse_as(bytes)?;
-        let wrong = |found: &str| Err(StatementError::Type(found.chars().take(200).collect()));
         if !matches!(found.statement_type.as_str(), STATEMENT_V1 | STATEMENT_V0_1) {
-            return wrong(&found.statement_type);
+            return Err(wrong_type(&found.statement_type));
         }
         let predicate =
             Predicate::from_value(&found.predicate_type, found.predicate).map_err(|source| {
                 StatementError::Predicate { predicate_type: found.predicate_type.clone(), source }
             })?;
-        if found.statement_type != STATEMENT_V1 && !predicate.is_of_others() {
-            return wrong(&found.statement_type);
+        Self::of_type(&found.statement_type, found.subject, predicate)
+    }
+
+    fn of_type(
+        statement_type: &str,
+        subject: Vec<ResourceDescriptor>,
+        predicate: Predicate,
+    ) -> Result<Self, StatementError> {
+        match statement_type {
+            STATEMENT_V1 => {}
+            STATEMENT_V0_1 if predicate.is_of_others() => {}
+            other => return Err(wrong_type(other)),
         }
-        let mut statement = Self { subject: found.subject, predicate };
+        let mut statement = Self { subject, predicate };
         statement.say_kind();
         Ok(statement)
     }
@@ -363,6 +410,9 @@ mod tests {
         ];
         for (name, text, want) in cases {
             assert_eq!(Statement::parse(text.as_bytes()).is_ok(), want, "{name}");
+            // Both ways of reading give the same, and only what is wrong needs the second.
+            let by_value = Statement::typed_by_value(text.as_bytes()).ok();
+            assert_eq!(Statement::typed_as_it_stands(text.as_bytes()), by_value, "{name}");
         }
     }
 

@@ -28,8 +28,7 @@ pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
 pub use summary::{PolicyReference, VerificationResult, VerificationSummary, Verifier};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::NAMESPACE;
@@ -201,27 +200,44 @@ impl Predicate {
     /// # Errors
     /// The parser's error when a predicate of a known type has not its shape.
     pub fn from_value(predicate_type: &str, value: Value) -> Result<Self, serde_json::Error> {
-        fn typed<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
-            serde_json::from_value(value)
-        }
+        Self::read(predicate_type, value)
+    }
+
+    /// Types a predicate by its type URI, from its own JSON text.
+    ///
+    /// # Errors
+    /// As [`Self::from_value`].
+    pub(crate) fn from_text(predicate_type: &str, text: &str) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let predicate = Self::read(predicate_type, &mut deserializer)?;
+        deserializer.end()?;
+        Ok(predicate)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(
+        predicate_type: &str,
+        predicate: D,
+    ) -> Result<Self, D::Error> {
         Ok(match predicate_type {
-            PROVENANCE => Self::Provenance(typed(value)?),
-            PROVENANCE_V0_2 => Self::EarlierProvenance(typed(value)?),
-            MODEL_SIGNATURE => Self::ModelSignature(typed(value)?),
-            TEST_RESULT => Self::TestResult(typed(value)?),
-            EVALUATION => Self::Evaluation(typed(value)?),
-            VERIFICATION_SUMMARY => Self::VerificationSummary(typed(value)?),
-            DEPLOYMENT => Self::Deployment(typed(value)?),
-            MONITORING => Self::Monitoring(typed(value)?),
-            APPROVAL => Self::Approval(typed(value)?),
-            WAIVER => Self::Waiver(typed(value)?),
-            REVOCATION => Self::Revocation(typed(value)?),
-            TOMBSTONE => Self::Tombstone(typed(value)?),
-            KEY_ROTATION => Self::KeyRotation(typed(value)?),
-            TRUST => Self::TrustVersion(typed(value)?),
-            POLICY => Self::PolicyVersion(typed(value)?),
-            POLICY_ACTIVATION => Self::PolicyActivation(typed(value)?),
-            other => Self::Other { predicate_type: other.into(), value },
+            PROVENANCE => Self::Provenance(Box::deserialize(predicate)?),
+            PROVENANCE_V0_2 => Self::EarlierProvenance(Box::deserialize(predicate)?),
+            MODEL_SIGNATURE => Self::ModelSignature(Box::deserialize(predicate)?),
+            TEST_RESULT => Self::TestResult(TestResult::deserialize(predicate)?),
+            EVALUATION => Self::Evaluation(Box::deserialize(predicate)?),
+            VERIFICATION_SUMMARY => Self::VerificationSummary(Box::deserialize(predicate)?),
+            DEPLOYMENT => Self::Deployment(Deployment::deserialize(predicate)?),
+            MONITORING => Self::Monitoring(Monitoring::deserialize(predicate)?),
+            APPROVAL => Self::Approval(Approval::deserialize(predicate)?),
+            WAIVER => Self::Waiver(Waiver::deserialize(predicate)?),
+            REVOCATION => Self::Revocation(Revocation::deserialize(predicate)?),
+            TOMBSTONE => Self::Tombstone(Tombstone::deserialize(predicate)?),
+            KEY_ROTATION => Self::KeyRotation(KeyRotation::deserialize(predicate)?),
+            TRUST => Self::TrustVersion(Box::deserialize(predicate)?),
+            POLICY => Self::PolicyVersion(Box::deserialize(predicate)?),
+            POLICY_ACTIVATION => Self::PolicyActivation(PolicyActivation::deserialize(predicate)?),
+            other => {
+                Self::Other { predicate_type: other.into(), value: Value::deserialize(predicate)? }
+            }
         })
     }
 

@@ -17,6 +17,9 @@ use super::words::each_word;
 /// Most terms of one entry; a statement with more is refused when it is submitted.
 pub const MAX_TERMS: usize = 65_536;
 
+/// How many terms there is room for before it grows.
+const TYPICAL_TERMS: usize = 24;
+
 /// Something that entries can be found by.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Term {
@@ -69,9 +72,20 @@ impl Term {
     pub fn digest(&self) -> Sha256 {
         let parts =
             |kind: &str, text: &str| Sha256::of_parts([kind.as_bytes(), &[0], text.as_bytes()]);
+        // As `parts` of its text, which every entry has several of, without making that.
+        let of_artifact = |kind: &str, artifact: &ArtifactId| match artifact {
+            ArtifactId::Content { kind: content, digest } => Sha256::of_parts([
+                kind.as_bytes(),
+                &[0],
+                content.as_str().as_bytes(),
+                b":sha256:",
+                &digest.hex_bytes(),
+            ]),
+            ArtifactId::Git(_) => parts(kind, &artifact.to_string()),
+        };
         match self {
-            Self::Subject(artifact) => parts("subject", &artifact.to_string()),
-            Self::Material(artifact) => parts("material", &artifact.to_string()),
+            Self::Subject(artifact) => of_artifact("subject", artifact),
+            Self::Material(artifact) => of_artifact("material", artifact),
             Self::Name(name) => parts("name", name),
             Self::Word(word) => parts("word", word),
             Self::Identity(name) => parts("identity", name),
@@ -85,7 +99,9 @@ impl Term {
                 let texts = [name, feature, value].map(|text| text.as_bytes());
                 Sha256::of_parts([&b"slice\0"[..], lengths].into_iter().chain(texts))
             }
-            Self::Signer(key) => parts("signer", &key.to_string()),
+            Self::Signer(key) => {
+                Sha256::of_parts([&b"signer\0sha256:"[..], &key.digest().hex_bytes()])
+            }
             Self::Type(name) => parts("type", name),
             Self::Step(step) => parts("step", step),
             Self::Stage(stage) => parts("stage", stage),
@@ -117,7 +133,7 @@ pub(super) fn terms_of(
     envelope: &Envelope,
     statement: Option<&Statement>,
 ) -> Vec<Term> {
-    let mut terms = Vec::new();
+    let mut terms = Vec::with_capacity(TYPICAL_TERMS);
     of_verifier(leaf.verifier(), &mut terms);
     match statement {
         Some(statement) => of_statement(statement, &mut terms),
@@ -460,6 +476,21 @@ mod tests {
             let want: Vec<Term> = want.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
             assert_eq!(of(payload_type, &payload), want, "{name}");
         }
+    }
+
+    #[test]
+    fn the_digest_of_a_term_is_over_its_kind_and_its_text() {
+        let key = SigningKey::from_ed25519_seed(&[1; 32]).unwrap().public().id();
+        let commit: ArtifactId = format!("git:{}", "c".repeat(40)).parse().unwrap();
+        let tree: ArtifactId = format!("tree:sha256:{}", "d".repeat(64)).parse().unwrap();
+        for artifact in [file('a'), tree, commit] {
+            let of = |kind: &str| Sha256::of(format!("{kind}\0{artifact}").as_bytes());
+            assert_eq!(Term::Subject(artifact).digest(), of("subject"));
+            assert_eq!(Term::Material(artifact).digest(), of("material"));
+        }
+        let signer = Sha256::of(format!("signer\0{key}").as_bytes());
+        assert_eq!(Term::Signer(key).digest(), signer);
+        assert_eq!(Term::Step(text("train")).digest(), Sha256::of(b"step\0train"));
     }
 
     #[test]

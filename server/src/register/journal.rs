@@ -15,6 +15,8 @@ use super::segment::{Failure, HEADER_BYTES, Identity, Segments, path_of};
 
 /// Length of a segment unless said otherwise, in bytes. A longer record gets a longer segment.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
+/// How much memory is kept between two records, in bytes.
+const MAX_BUFFER_BYTES: usize = 1 << 20;
 
 /// Why the journal cannot be used, or not any longer.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +153,8 @@ pub(super) struct Journal {
     end: Position,
     segment_bytes: u64,
     poisoned: bool,
+    /// Room for a record.
+    buffer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Journal {
@@ -184,7 +188,7 @@ impl Journal {
         end: Position,
         segment_bytes: u64,
     ) -> Self {
-        Self { segments, tip, end, segment_bytes, poisoned: false }
+        Self { segments, tip, end, segment_bytes, poisoned: false, buffer: Vec::new() }
     }
 
     pub(super) const fn segments(&self) -> &Arc<Segments> {
@@ -227,7 +231,22 @@ impl Journal {
         if !continues {
             return Err(RecordError::Field("place in the chain").into());
         }
-        let (bytes, checksum) = record.encode(self.segments.identity().id, bodies)?;
+        // What was written last is as good a place as any: fresh memory costs as much as filling it.
+        let mut bytes = std::mem::take(&mut self.buffer);
+        let written = self.append_with(record, bodies, &mut bytes);
+        if bytes.capacity() <= MAX_BUFFER_BYTES {
+            self.buffer = bytes;
+        }
+        written
+    }
+
+    fn append_with(
+        &mut self,
+        record: &Record<'_>,
+        bodies: &[&[u8]],
+        bytes: &mut Vec<u8>,
+    ) -> Result<Tip, JournalError> {
+        let checksum = record.encode_into(self.segments.identity().id, bodies, bytes)?;
 
         let file = self.segments.file(self.end.segment)?;
         let path = path_of(self.end.segment);
@@ -240,7 +259,7 @@ impl Journal {
         let path = path_of(self.end.segment);
         // From here on an error leaves bytes of which nobody knows whether they last.
         self.poisoned = true;
-        file.write_at(&bytes, self.end.offset).map_err(JournalError::io("write", &path))?;
+        file.write_at(bytes, self.end.offset).map_err(JournalError::io("write", &path))?;
         file.sync().map_err(JournalError::io("sync", &path))?;
         self.poisoned = false;
 

@@ -27,6 +27,7 @@ mod follow;
 mod fsck;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod group;
 mod headers;
 mod import;
 mod index;

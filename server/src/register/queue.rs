@@ -17,6 +17,7 @@ use attest::Timestamp;
 use tokio::sync::oneshot;
 
 use super::batch::NewEntry;
+use super::group::Group;
 use super::record::{MAX_BODIES_BYTES, MAX_LEAVES};
 use super::submit::{Place, SubmitError};
 
@@ -30,8 +31,17 @@ const COMMIT_BYTES: usize = 16 << 20;
 
 const _: () = assert!(COMMIT_ENTRIES <= MAX_LEAVES && COMMIT_BYTES as u64 <= MAX_BODIES_BYTES);
 
-/// Where each entry of a submission stands.
-pub(super) type Done = Result<Vec<Place>, SubmitError>;
+/// What became of a submission.
+pub(super) type Done = Result<Stand, SubmitError>;
+
+/// Where a submission stands.
+#[derive(Debug)]
+pub(super) struct Stand {
+    /// Where each of its entries is.
+    pub(super) places: Vec<Place>,
+    /// What it was committed with.
+    pub(super) group: Arc<Group>,
+}
 
 /// A submission that waits.
 #[derive(Debug)]

@@ -194,13 +194,30 @@ impl<'a> Record<'a> {
     /// The bytes of the record with its bodies and padding, and its checksum.
     ///
     /// # Errors
-    /// [`RecordError::Field`] when a part is above its limit, or `bodies` are not the bodies that
-    /// the record announces (their hashes are the caller's promise).
+    /// As [`Record::encode_into`].
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn encode(
         &self,
         journal: JournalId,
         bodies: &[&[u8]],
     ) -> Result<(Vec<u8>, Sha256), RecordError> {
+        let mut bytes = Vec::new();
+        let checksum = self.encode_into(journal, bodies, &mut bytes)?;
+        Ok((bytes, checksum))
+    }
+
+    /// Puts the bytes of the record with its bodies and padding in the place of what is in `bytes`,
+    /// and gives its checksum.
+    ///
+    /// # Errors
+    /// [`RecordError::Field`] when a part is above its limit, or `bodies` are not the bodies that
+    /// the record announces (their hashes are the caller's promise).
+    pub(super) fn encode_into(
+        &self,
+        journal: JournalId,
+        bodies: &[&[u8]],
+        bytes: &mut Vec<u8>,
+    ) -> Result<Sha256, RecordError> {
         let lengths = self.lengths();
         if self.leaves.is_empty() || self.leaves.len() > MAX_LEAVES {
             return Err(RecordError::Field("number of leaves"));
@@ -216,7 +233,8 @@ impl<'a> Record<'a> {
             return Err(RecordError::Field("body length"));
         }
 
-        let mut bytes = Vec::with_capacity(usize::try_from(lengths.padded()).unwrap_or(0));
+        bytes.clear();
+        bytes.reserve(usize::try_from(lengths.padded()).unwrap_or(0));
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_be_bytes());
         bytes.extend_from_slice(&[0; 2]);
@@ -247,13 +265,13 @@ impl<'a> Record<'a> {
             bytes.extend_from_slice(body.hash.as_bytes());
             bytes.extend_from_slice(&body.length.to_be_bytes());
         }
-        let checksum = Sha256::of(&bytes);
+        let checksum = Sha256::of(bytes);
         bytes.extend_from_slice(checksum.as_bytes());
         for body in bodies {
             bytes.extend_from_slice(body);
         }
         bytes.resize(usize::try_from(lengths.padded()).unwrap_or(bytes.len()), 0);
-        Ok((bytes, checksum))
+        Ok(checksum)
     }
 
     /// Reads a record's checked part and gives it with its checksum. `bytes` start with the record

@@ -19,11 +19,12 @@ use attest::{
 use verify::merkle::inclusion_proof;
 
 use super::batch::{Batch, BatchError, Body, Covered, NewEntry, whole_microseconds};
-use super::entry::{Receipt, Signed, bundle};
+use super::entry::{Receipt, bundle};
 use super::erase::tombstones;
 use super::facts::MAX_TERMS;
+use super::group::{Group, Grown};
 use super::log::{Edge, ReadError, Register};
-use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Ticket, Waiting};
+use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Stand, Ticket, Waiting};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
 use super::storage::{Blob, CommitError, Head, Key, Storage, StorageError};
 
@@ -172,6 +173,9 @@ struct Checked {
     entry: Arc<NewEntry>,
 }
 
+/// Where each entry of one submission stands.
+type Places = Result<Vec<Place>, SubmitError>;
+
 /// Where a leaf is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
@@ -217,16 +221,16 @@ impl<S: Storage> Register<S> {
         let entries = checked.iter().flatten().map(|checked| Arc::clone(&checked.entry));
         let entries: Vec<Arc<NewEntry>> = entries.collect();
         limit(&entries)?;
-        let mut places = self.sequence(entries.into(), now).await?.into_iter();
+        let Stand { places, group: committed } = self.sequence(entries.into(), now).await?;
+        let mut places = places.into_iter();
 
-        let signed = self.signed().await?;
         let mut receipts = Vec::with_capacity(checked.len());
         for (Submission { envelope, .. }, group) in submissions.iter().zip(&checked) {
             let mut of_envelope = Vec::with_capacity(group.len());
             for Checked { leaf, .. } in group {
                 // There is a place for each entry.
                 let Some(place) = places.next() else { break };
-                of_envelope.push(self.receipt(envelope, leaf, place, &signed).await?);
+                of_envelope.push(self.receipt(envelope, leaf, place, &committed).await?);
             }
             receipts.push(of_envelope);
         }
@@ -245,7 +249,7 @@ impl<S: Storage> Register<S> {
     ) -> Result<Vec<Place>, SubmitError> {
         let entries: Vec<Arc<NewEntry>> = entries.into_iter().map(Arc::new).collect();
         limit(&entries)?;
-        self.sequence(entries.into(), now).await
+        Ok(self.sequence(entries.into(), now).await?.places)
     }
 
     async fn receipt(
@@ -253,13 +257,16 @@ impl<S: Storage> Register<S> {
         envelope: &Envelope,
         leaf: &Leaf,
         place: Place,
-        signed: &Signed,
+        group: &Group,
     ) -> Result<Receipt, SubmitError> {
         self.require_body(place).await?;
         let Place { index, duplicate } = place;
-        let size = signed.checkpoint.size;
-        let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
-        let bundle = bundle(leaf, envelope, index, self.verifier(), signed, hashes);
+        let size = group.signed.checkpoint.size;
+        let hashes = match group.inclusion(index).map_err(ReadError::from)? {
+            Some(hashes) => hashes,
+            None => self.proof(|nodes| inclusion_proof(nodes, index, size)).await?,
+        };
+        let bundle = bundle(leaf, envelope, index, self.verifier(), &group.signed, hashes);
         Ok(Receipt { index, duplicate, bundle })
     }
 
@@ -312,8 +319,10 @@ impl<S: Storage> Register<S> {
             };
             match self.commit(&current, &group).await {
                 Ok((answers, next)) => {
-                    *edge = Some(next.unwrap_or(current));
-                    outcome = Ok(answers);
+                    let (next, grown) =
+                        next.map_or((current, None), |(next, grown)| (next, Some(grown)));
+                    *edge = Some(next);
+                    outcome = Ok((answers, grown));
                     break;
                 }
                 // Read the head again: another writer moved it.
@@ -331,17 +340,20 @@ impl<S: Storage> Register<S> {
             }
         }
         drop(edge);
-        // Signed once, before those who wait ask for it all at the same time.
-        if outcome.is_ok()
-            && let Err(error) = self.signed().await
-        {
-            outcome = Err(GroupError::Read(Arc::new(error)));
-        }
-        match outcome {
-            Ok(answers) => {
-                for (Waiting { answer, .. }, done) in group.into_iter().zip(answers) {
+        // Signed once, for all of them.
+        let shared = match outcome {
+            Ok((answers, grown)) => match self.signed().await {
+                Ok(signed) => Ok((answers, Arc::new(Group { signed, grown }))),
+                Err(error) => Err(GroupError::Read(Arc::new(error))),
+            },
+            Err(error) => Err(error),
+        };
+        match shared {
+            Ok((answers, shared)) => {
+                for (Waiting { answer, .. }, places) in group.into_iter().zip(answers) {
+                    let group = Arc::clone(&shared);
                     // Who went away is told nothing.
-                    let _ = answer.send(done);
+                    let _ = answer.send(places.map(|places| Stand { places, group }));
                 }
             }
             Err(error) => {
@@ -352,13 +364,13 @@ impl<S: Storage> Register<S> {
         }
     }
 
-    /// Commits what is new of a group and says where everything is; the edge after it, if
-    /// anything was new.
+    /// Commits what is new of a group and says where everything is; the edge after it and what is
+    /// new of the tree, if anything is.
     async fn commit(
         &self,
         edge: &Edge,
         group: &[Waiting],
-    ) -> Result<(Vec<Done>, Option<Edge>), GroupError> {
+    ) -> Result<(Vec<Places>, Option<(Edge, Grown)>), GroupError> {
         let last = edge.head.map(|Head { time, .. }| time);
         let mut time = last;
         let mut places: BTreeMap<Sha256, Place> = BTreeMap::new();
@@ -400,13 +412,14 @@ impl<S: Storage> Register<S> {
         let Some(time) = time.filter(|_| !entries.is_empty()) else { return Ok((answers, None)) };
         let batch = Batch::new(&edge.frontier, time, entries).map_err(GroupError::Batch)?;
         let next = Edge { head: Some(batch.head()), frontier: batch.frontier().clone() };
+        let grown = Grown::of(&edge.frontier, &batch);
         let tombstone = tombstones().digest();
         if batch.entries().iter().any(|entry| entry.terms().binary_search(&tombstone).is_ok()) {
             self.has_tombstones.store(true, Ordering::Release);
         }
         let committed = self.storage.commit(edge.head.as_ref(), batch).await;
         committed.map_err(|error| GroupError::Commit(Arc::new(error)))?;
-        Ok((answers, Some(next)))
+        Ok((answers, Some((next, grown))))
     }
 
     /// The first of the entries' bodies that was erased.

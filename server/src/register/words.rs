@@ -31,7 +31,8 @@ pub(super) fn each_word(text: &str, mut take: impl FnMut(String)) {
     };
     let runs = folded.split(|character: char| !character.is_alphanumeric());
     for run in runs.filter(|run| !run.is_empty()) {
-        take(run.chars().take(MAX_WORD).collect());
+        let is_short = run.len() <= MAX_WORD;
+        take(if is_short { run.to_owned() } else { run.chars().take(MAX_WORD).collect() });
     }
 }
 

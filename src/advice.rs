@@ -362,6 +362,14 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Keyless(error) => return error.hint(),
             #[cfg(feature = "server")]
+            Self::Unsigned { path, source } => {
+                let why = source.hint().map_or_else(String::new, |why| format!("{why}; then "));
+                format!(
+                    "{why}sign it as it is, with a new token: `assay sign {} --statement --keyless …`",
+                    path.display()
+                )
+            }
+            #[cfg(feature = "server")]
             Self::Fresh(_) => "the instance answers what no bundle can hold; check its signing configuration".into(),
         })
     }

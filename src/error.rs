@@ -499,6 +499,15 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     Keyless(#[from] crate::keyless::KeylessError),
+    /// The statement of a step was not signed, and is kept.
+    #[cfg(feature = "server")]
+    #[error("the step ended well and its statement is not signed; it is kept in `{}`", path.display())]
+    Unsigned {
+        /// Where it is kept.
+        path: PathBuf,
+        /// Why it was not signed.
+        source: Box<Error>,
+    },
     /// What was just signed does not read back.
     #[cfg(feature = "server")]
     #[error("the bundle that was just signed does not read back")]

@@ -63,6 +63,22 @@ pub fn sign_keyless(
     Registered::of(&bundle, signed.name(), Some(output.into()))
 }
 
+/// Keeps the statement of a step that could not be signed, beside where its bundle was to be, and
+/// says so with `why` it could not. The name has the digest of the statement, so that none is lost
+/// to another. Nobody vouches for the file: whoever signs it later says that it is so.
+#[cfg(feature = "server")]
+pub fn keep_unsigned(payload: &[u8], output: &Path, why: Error) -> Error {
+    let digest = Sha256::of(payload).hex();
+    let mut name = output.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".unsigned-{}.json", digest.get(..8).unwrap_or(&digest)));
+    let path = output.with_file_name(name);
+    match home::write(&path, payload, Readers::All, Existing::Replaced) {
+        Ok(()) => Error::Unsigned { path, source: Box::new(why) },
+        // What cannot be kept is lost: why it was not signed matters more.
+        Err(_) => why,
+    }
+}
+
 /// Signs `payload` with the key that the options name, and writes the bundle.
 #[cfg(not(feature = "server"))]
 pub fn attest(

@@ -154,15 +154,41 @@ const FORBIDDEN: [&str; 9] = [
     "accept",
 ];
 
+/// Whether there is a program to watch system calls with; says so loudly when there is none.
+fn is_watched() -> bool {
+    let found = Command::new("strace").arg("-V").output().is_ok();
+    if !found {
+        eprintln!("\n!!! NOT SHOWN: no program `strace` to watch system calls with !!!\n");
+    }
+    found
+}
+
+/// Runs the command in `folder` with these words, and holds it to how it must end and to no process
+/// and no connection on the way.
+fn watched(name: &str, folder: &Path, words: &[String], want: i32) {
+    let scratch = tempfile::tempdir().unwrap();
+    let trace = scratch.path().join("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-e", "trace=process,network", "-o"]).arg(&trace);
+    command.arg(env!("CARGO_BIN_EXE_assay")).args(words).current_dir(folder);
+    let output = command.env_remove("ASSAY_DIR").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(want), "{name}: {said}");
+    let calls = fs::read_to_string(&trace).unwrap();
+    // The first call is the one that starts the command itself.
+    assert!(calls.lines().next().is_some_and(|line| line.contains("execve(")), "{calls}");
+    for line in calls.lines().skip(1) {
+        assert!(FORBIDDEN.iter().all(|call| !line.contains(call)), "{name}: {line}");
+    }
+}
+
 #[test]
 fn checking_starts_no_process_and_opens_no_connection() {
     let Some(folder) = vectors() else { return };
-    if Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("\n!!! NOT SHOWN: no program `strace` to watch system calls with !!!\n");
+    if !is_watched() {
         return;
     }
     let scratch = tempfile::tempdir().unwrap();
-    let trace = scratch.path().join("trace");
     let cases = [
         ("happy-path-v0.3", 0),
         ("rekor2-dsse-happy-path", 0),
@@ -170,24 +196,99 @@ fn checking_starts_no_process_and_opens_no_connection() {
         ("rekor2-timestamp-untrusted-tsa-with-embedded-cert_fail", 1),
     ];
     for (name, want) in cases {
-        let mut words: Vec<String> =
-            ["-f", "-e", "trace=process,network", "-o"].map(str::to_owned).into();
-        words.push(trace.display().to_string());
-        words.push(env!("CARGO_BIN_EXE_assay").to_owned());
-        words.extend(arguments(&folder, name, scratch.path()));
+        let mut words = arguments(&folder, name, scratch.path());
         for word in &mut words {
             if word == "verify-bundle" {
                 *word = "verify".into();
             }
         }
-        let output = run(Path::new("strace"), &words);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(want), "{name}: {said}");
-        let calls = fs::read_to_string(&trace).unwrap();
-        // The first call is the one that starts the command itself.
-        assert!(calls.lines().next().is_some_and(|line| line.contains("execve(")), "{calls}");
-        for line in calls.lines().skip(1) {
-            assert!(FORBIDDEN.iter().all(|call| !line.contains(call)), "{name}: {line}");
+        watched(name, scratch.path(), &words, want);
+    }
+}
+
+/// A copy of the folder of a session, which the command may write into.
+fn session(name: &str) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd").join(format!("{name}.in"));
+    copy(&from, folder.path());
+    folder
+}
+
+/// What is believed by a trust file, models and layouts: checked with nothing from elsewhere too.
+#[test]
+fn no_way_of_checking_starts_a_process_or_opens_a_connection() {
+    if !is_watched() {
+        return;
+    }
+    let split = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+    // A folder, what is done before without being watched, and what is, with how it must end.
+    type Session<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, i32)]);
+    let sessions: [Session<'_>; 3] = [
+        (
+            "authority",
+            &[
+                "trust --trust trust.yaml add --timestamp-authority clock.pem --name clock",
+                "trust --trust trust.yaml add --authority ca.pem --name corporate --clock clock",
+                "trust --trust trust.yaml add --signer builder --certified-by corporate --owner \
+                 ci-team --san-uri under:spiffe://corp.example/ci --predicate \
+                 https://example.com/review/v1 --artifact *",
+            ],
+            &[
+                ("verify model.bin --bundle bundle.json --trust trust.yaml", 0),
+                ("verify model.bin --bundle bare.json --trust trust.yaml", 1),
+                ("inspect bundle.json", 0),
+            ],
+        ),
+        (
+            "model",
+            &[
+                "key generate",
+                "model sign model --key .assay/keys/local.pem",
+                "key generate other --algorithm p384",
+            ],
+            &[
+                ("model verify model --key .assay/keys/local.pub", 0),
+                ("model verify model --key .assay/keys/other.pub", 1),
+                ("model verify other --signature model.sig --key .assay/keys/local.pub", 1),
+                ("model digest model", 0),
+            ],
+        ),
+        (
+            "layout",
+            &[],
+            &[
+                ("layout verify root.layout --key owner.pub --links links --parameter name=foo", 0),
+                (
+                    "layout verify root.layout --key stranger.pub --links links --parameter name=foo",
+                    1,
+                ),
+                // It asks for programs to be run, and nobody asked us to.
+                ("layout show inspected.layout", 0),
+                ("layout verify inspected.layout --key owner.pub --links links", 2),
+            ],
+        ),
+    ];
+    for (name, before, cases) in sessions {
+        let folder = session(name);
+        for line in before {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+            command.args(split(line)).current_dir(folder.path()).env_remove("ASSAY_DIR");
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{line}: {output:?}");
+        }
+        for (line, want) in cases {
+            watched(line, folder.path(), &split(line), *want);
         }
     }
 }

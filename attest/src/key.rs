@@ -20,7 +20,7 @@ use aws_lc_rs::signature::{
     EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, ParsedPublicKey,
 };
 use ed25519_dalek::Signer as _;
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use pkcs8::der::Document;
 use pkcs8::der::pem::LineEnding;
 use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef, SecretDocument};
@@ -579,8 +579,11 @@ impl SigningKey {
     pub fn to_pem(&self, passphrase: Option<&str>) -> Result<Zeroizing<String>, KeyError> {
         let failed = |_| KeyError::Library;
         let der = match &self.secret {
+            // Version 1 (RFC 5208), without the public half: OpenSSL 3.0 and what is built on it
+            // read no other, and it is what the other algorithms are written in.
             Secret::Ed25519(key) => {
-                Zeroizing::new(key.to_pkcs8_der().map_err(failed)?.as_bytes().to_vec())
+                let bare = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
+                Zeroizing::new(bare.to_pkcs8_der().map_err(failed)?.as_bytes().to_vec())
             }
             Secret::Ecdsa(pair) => {
                 let document = pair.to_pkcs8v1().map_err(|_| KeyError::Library)?;
@@ -727,6 +730,33 @@ mod tests {
             let public = PublicKey::from_pem(&key.public().to_pem()).unwrap();
             assert_eq!(&public, key.public());
             assert!(!format!("{key:?}").contains("PRIVATE"));
+        }
+    }
+
+    /// RFC 5208, section 5 (version 0 in the bytes), and RFC 5958, section 2 (1, with the public key).
+    #[test]
+    fn an_ed25519_key_is_written_in_the_first_version_and_read_in_both() {
+        let seed = [7; 32];
+        let key = SigningKey::from_ed25519_seed(&seed).unwrap();
+        let written = key.to_pem(None).unwrap();
+        let (label, first) = SecretDocument::from_pem(&written).unwrap();
+        assert_eq!(label, PRIVATE_LABEL);
+        assert_eq!(first.as_bytes()[..5], [0x30, 46, 0x02, 1, 0]);
+        let second = ed25519_dalek::SigningKey::from_bytes(&seed).to_pkcs8_der().unwrap();
+        assert_eq!(second.as_bytes()[2..5], [0x02, 1, 1]);
+        let public = key.public().der()[SPKI_ED25519.len()..].to_vec();
+        let mut other = second.as_bytes().to_vec();
+        let place = other.len() - public.len();
+        other[place] ^= 1;
+        let cases = [
+            ("first", first.as_bytes(), true),
+            ("second", second.as_bytes(), true),
+            ("second with the public half of another", other.as_slice(), false),
+        ];
+        for (name, der, want) in cases {
+            let pem = SecretDocument::try_from(der).unwrap().to_pem(PRIVATE_LABEL, LineEnding::LF);
+            let read = SigningKey::from_pem(&pem.unwrap(), None);
+            assert_eq!(read.is_ok_and(|read| read.public() == key.public()), want, "{name}");
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Narrowed {
 pub(crate) struct Narrowing {
     pub(crate) key: Option<KeyId>,
     pub(crate) issuer: Option<String>,
+    /// The name of the authority in the trust file.
+    pub(crate) authority: Option<String>,
     pub(crate) identity: Option<Pattern>,
 }
 
@@ -101,6 +103,7 @@ impl Narrowing {
         let keyless = signer.keyless.as_ref();
         let issuer = |wanted: &String| keyless.is_some_and(|found| found.issuer == *wanted);
         let certified = signer.certified.as_ref();
+        let authority = |wanted: &String| certified.is_some_and(|one| one.authority == *wanted);
         let subject = |wanted: &Pattern| {
             keyless.is_some_and(|one| wanted.matches(&one.subject))
                 || certified.is_some_and(|one| wanted.matches(&one.name))
@@ -110,7 +113,18 @@ impl Narrowing {
             |wanted: &KeyId| keyless.is_none() && certified.is_none() && signer.key == *wanted;
         self.key.as_ref().is_none_or(key)
             && self.issuer.as_ref().is_none_or(issuer)
+            && self.authority.as_ref().is_none_or(authority)
             && self.identity.as_ref().is_none_or(subject)
+    }
+}
+
+/// A signer in words: its name in the trust file, and the name that its certificate has, by whom.
+pub(crate) fn shown(signer: &Signer) -> String {
+    let Signer { name, keyless, certified, .. } = signer;
+    match (keyless, certified) {
+        (Some(one), _) => format!("`{name}` ({} by {})", one.subject, one.issuer),
+        (None, Some(one)) => format!("`{name}` ({} by {})", one.name, one.authority),
+        (None, None) => format!("`{name}`"),
     }
 }
 

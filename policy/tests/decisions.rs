@@ -42,7 +42,7 @@ fn decisions() -> Vec<(Decision, Decision)> {
         for (door, _) in doors.into_iter().filter(|(_, outcome)| outcome.is_some()) {
             let scene = row.scene(now()).unwrap();
             let Ok(lineage) = lineage(&scene, door) else { continue };
-            // What does not parse decides nothing; the cases say why not.
+            // A row may be about a policy that is none.
             let Ok(policy) = Policy::parse(&scene.policy) else { continue };
             let decide = || policy.evaluate(&scene.artifact, &scene.stage, &lineage, scene.now);
             all.push((decide(), decide()));

@@ -44,6 +44,11 @@ fn what_is_refused() {
             "not both",
         ),
         (
+            "{issuer: \"https://issuer.example\",",
+            "{issuer: \"https://issuer.example\", authority: corporate,",
+            "nobody is both",
+        ),
+        (
             "{glob: \"https://example.test/**\"}",
             "{glob: \"https://example.test/**\", exact: x}",
             "one of `exact`, `glob` and `regex`",

@@ -290,7 +290,11 @@ impl RunArgs {
         let (home, key) = match (signing, &self.output) {
             (Signing::Key { home, key }, _) => (home, key),
             (Signing::Keyless(keyless), Some(output)) => {
-                return publish::sign_keyless(&payload, keyless, output, cx).map(Some);
+                let signed = publish::sign_keyless(&payload, keyless, output, cx);
+                // The step is not run again because a service was away.
+                return signed
+                    .map(Some)
+                    .map_err(|why| publish::keep_unsigned(&payload, output, why));
             }
             (Signing::Keyless(_), None) => return Ok(None),
         };

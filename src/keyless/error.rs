@@ -136,14 +136,14 @@ impl KeylessError {
                 "check that the instance takes tokens of this issuer, and that the token is fresh"
             }
             Self::Refused { .. } | Self::Unreadable { .. } => {
-                "check the URLs in the signing configuration; nothing was written"
+                "check the URLs in the signing configuration; no bundle was written"
             }
             Self::OtherIssuer { .. } => {
-                "ask whoever runs the certificate authority why; nothing was written"
+                "ask whoever runs the certificate authority why; no bundle was written"
             }
             Self::NotVerified { .. } => {
                 "check that the trusted root and the signing configuration are of one instance; \
-                 nothing was written"
+                 no bundle was written"
             }
         };
         Some(text.into())

@@ -3,13 +3,16 @@
 Names, dates, number and key are drawn anew for each row, so that no answer is a constant.
 """
 
+import base64
 import datetime
 import hashlib
 import ipaddress
 import json
 import os
+import pathlib
 import secrets
 import subprocess
+import tempfile
 import unittest
 
 from cryptography import x509
@@ -48,6 +51,33 @@ def identity(key):
 
 def written(time):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Keys(unittest.TestCase):
+    def test_keys_that_are_made_here_are_read_there(self):
+        """Also by what reads PKCS#8 of the first version alone, as OpenSSL 3.0 does."""
+        for algorithm in ("p256", "p384", "p521", "ed25519"):
+            for passphrase in (None, secrets.token_hex(8)):
+                with self.subTest(algorithm=algorithm, sealed=passphrase is not None):
+                    self.one(algorithm, passphrase)
+
+    def one(self, algorithm, passphrase):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "key.pem"
+            environment = {**os.environ, "ASSAY_KEY_PASSPHRASE": passphrase or ""}
+            if passphrase is None:
+                del environment["ASSAY_KEY_PASSPHRASE"]
+            command = [ASSAY, "key", "generate", "--algorithm", algorithm, "--output", path]
+            subprocess.run(command, check=True, env=environment, capture_output=True, cwd=folder)
+            key = serialization.load_pem_private_key(
+                path.read_bytes(), passphrase and passphrase.encode()
+            )
+            public = serialization.load_pem_public_key(path.with_suffix(".pub").read_bytes())
+            self.assertEqual(identity(key.public_key()), identity(public))
+            # Sequence, its length, and the version: 0 is the first.
+            if algorithm == "ed25519" and passphrase is None:
+                der = base64.b64decode("".join(path.read_text().splitlines()[1:-1]))
+                self.assertEqual(der[2:5], bytes([2, 1, 0]))
 
 
 class Certificates(unittest.TestCase):

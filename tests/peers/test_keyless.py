@@ -323,6 +323,36 @@ class Keyless(unittest.TestCase):
                 self.assertIn(why.lower(), done.stderr.lower())
                 self.assertFalse(self.bundle.exists())
 
+    def test_a_step_that_could_not_be_signed_is_signed_later(self):
+        """What a service that is away costs is a signature, and not the step."""
+        words = [
+            "run", "--kind", "training", "--material", "weights.bin", "--product", "late.bin",
+            "--output", self.bundle,
+        ]  # fmt: skip
+        step = ["--", "python3", "-c", "open('late.bin', 'a').write('once')"]
+        (self.folder / "token").write_text(self.instance.token())
+        done = self.register.run(*words, *self.words("clock-refuses"), *step)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertFalse(self.bundle.exists())
+        [kept] = self.folder.glob(f"{self.bundle.name}.unsigned-*.json")
+        self.assertIn(f"assay sign {kept} --statement --keyless", done.stderr)
+        payload = kept.read_bytes()
+
+        signed = self.signed("sign", kept, "--statement")
+        kind, found = self.verifier.verify_dsse(signed, self.policy())
+        self.assertEqual((kind, found), ("application/vnd.in-toto+json", payload))
+        [subject] = json.loads(payload)["subject"]
+        digest = hashlib.sha256((self.folder / "late.bin").read_bytes()).hexdigest()
+        self.assertEqual((subject["name"], subject["digest"]["sha256"]), ("late.bin", digest))
+        self.assertEqual((self.folder / "late.bin").read_text(), "once")
+        self.assertTrue(self.verified("late.bin"))
+
+        # A step that failed says nothing, and nothing of it is kept.
+        kept.unlink()
+        done = self.register.run(*words, *self.words("clock-refuses"), "--", "false")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(list(self.folder.glob("*.unsigned-*")), [])
+
     def test_tokens_that_are_not_good(self):
         now = int(time.time())
         good = self.instance.token()

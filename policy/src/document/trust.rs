@@ -36,6 +36,8 @@ fields! {
         key: Option<Text> = describe::text("^sha256:[0-9a-f]{64}$"),
         /// The issuer that vouches for a keyless signer, whole.
         issuer: Option<Text>,
+        /// The authority that certifies the signer, by its name in the trust file.
+        authority: Option<Text>,
         /// What the certificate of the signer must be for.
         identity: Option<Spanned<Identity>>,
     }
@@ -117,10 +119,15 @@ pub(super) fn narrowed(trust: Option<&Spanned<Trust>>) -> Compiled<Option<Arc<Na
 }
 
 fn narrowing(signer: &Spanned<Signer>) -> Compiled<Narrowing> {
-    let Signer { key, issuer, identity } = &signer.value;
-    if key.is_some() && (issuer.is_some() || identity.is_some()) {
-        let problem = "a signer has a key that stays (`key`) or a certificate for each signature \
-                       (`issuer`, `identity`), not both";
+    let Signer { key, issuer, authority, identity } = &signer.value;
+    if key.is_some() && (issuer.is_some() || authority.is_some() || identity.is_some()) {
+        let problem = "a signer has a key that stays (`key`) or a certificate (`issuer` or \
+                       `authority`, `identity`), not both";
+        return Err(wrong(signer, Problem::Contradiction(problem)));
+    }
+    if issuer.is_some() && authority.is_some() {
+        let problem = "an `issuer` vouches for a signer without a key, an `authority` certifies \
+                       one: nobody is both";
         return Err(wrong(signer, Problem::Contradiction(problem)));
     }
     let key = match key {
@@ -131,12 +138,13 @@ fn narrowing(signer: &Spanned<Signer>) -> Compiled<Narrowing> {
             Some(id.map_err(|error| wrong(text, value(error)))?)
         }
     };
-    if let Some(issuer) = issuer {
-        plain(issuer)?;
+    for text in [issuer, authority].into_iter().flatten() {
+        plain(text)?;
     }
     Ok(Narrowing {
         key,
         issuer: issuer.as_ref().map(|text| text.value.clone()),
+        authority: authority.as_ref().map(|text| text.value.clone()),
         identity: identity.as_ref().map(pattern).transpose()?,
     })
 }

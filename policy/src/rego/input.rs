@@ -112,6 +112,13 @@ impl Writer {
                 let subject = self.text(&keyless.subject)?;
                 fields.push(("keyless", object([("issuer", issuer), ("subject", subject)])));
             }
+            if let Some(certified) = &signer.certified {
+                let authority = self.text(&certified.authority)?;
+                let kind = self.text(certified.kind.as_str())?;
+                let name = self.text(&certified.name)?;
+                let named = [("authority", authority), ("kind", kind), ("name", name)];
+                fields.push(("certified", object(named)));
+            }
             Ok(object(fields))
         };
         all.iter().map(one).collect::<Result<Vec<_>, _>>().map(Value::from)

@@ -15,7 +15,7 @@ use verify::{Attestation, Rejected, Rejection, Signer, VerifyError};
 use crate::code::Code;
 use crate::draft::{MAX_EVIDENCE, Problem};
 use crate::model::{LogRule, Step};
-use crate::whom::is_logged;
+use crate::whom::{is_logged, shown};
 
 /// The one result of tests by which a step holds; it stands in in-toto's test result v0.1.
 const PASSED: &str = "PASSED";
@@ -131,7 +131,8 @@ pub(crate) fn flawed(
         )
     };
     let found = at.iter().flat_map(|attestation| &attestation.signers);
-    let found = quoted(found.map(|signer| signer.name.as_str()).collect::<BTreeSet<_>>());
+    let found: Vec<String> = found.map(shown).collect::<BTreeSet<_>>().into_iter().collect();
+    let found = found.join(", ");
     let problem = match flaw {
         Flaw::Kind => Problem::fail(
             Code::StepKind,

@@ -25,8 +25,14 @@ pub struct KeylessArgs {
     sigstore: Option<PathBuf>,
 
     /// Accept signatures without this evidence: `log` for an instance that logs no signatures,
-    /// `certificate-log` for one that logs no certificates
-    #[arg(long, value_name = "EVIDENCE", requires = "sigstore", value_parser = ["log", "certificate-log"])]
+    /// `certificate-log` for one that logs no certificates, `inclusion-proof` for bundles of version
+    /// 0.1 that have the log's signed promise alone
+    #[arg(
+        long,
+        value_name = "EVIDENCE",
+        requires = "sigstore",
+        value_parser = ["log", "certificate-log", "inclusion-proof"]
+    )]
     without: Vec<String>,
 
     /// Trust whoever an instance vouches for, under this name
@@ -69,7 +75,11 @@ impl KeylessArgs {
             let waived = self.without.iter().any(|without| without == word);
             if waived { Demand::Waived } else { Demand::Required }
         };
-        let demands = Demands { log: demand("log"), certificate_log: demand("certificate-log") };
+        let demands = Demands {
+            log: demand("log"),
+            certificate_log: demand("certificate-log"),
+            inclusion_proof: demand("inclusion-proof"),
+        };
         Ok(Some((signed::read_root(path)?, demands)))
     }
 
@@ -149,7 +159,11 @@ pub struct SignerRow {
 impl RootRow {
     pub fn of(root: &TrustedRoot) -> Self {
         let demands = root.demands();
-        let all = [(demands.log, "log"), (demands.certificate_log, "certificateLog")];
+        let all = [
+            (demands.log, "log"),
+            (demands.certificate_log, "certificateLog"),
+            (demands.inclusion_proof, "inclusionProof"),
+        ];
         let waived = all.into_iter().filter(|(demand, _)| *demand == Demand::Waived);
         Self {
             name: root.name().into(),

@@ -115,7 +115,7 @@ fn proven(
     let read = bundle.read();
     let mut entries = Vec::new();
     for entry in &read.verification_material.tlog_entries {
-        entries.extend(place(root.name(), read.media_type, entry, logs, earliest)?);
+        entries.extend(place(root, read.media_type, entry, logs, earliest)?);
     }
     entries.sort();
     entries.dedup();

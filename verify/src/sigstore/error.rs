@@ -83,6 +83,14 @@ pub enum SigstoreError {
         /// What is wrong with it.
         String,
     ),
+    /// A log promised to take the entry, and nothing shows that it did.
+    #[error(
+        "log entry: a promise without an inclusion proof, which instance `{root}` does not waive (trust it with `--without inclusion-proof` to take promises)"
+    )]
+    OnlyPromised {
+        /// The instance, by its name in the trust file.
+        root: String,
+    },
     /// The time of signing is not proven, or wrongly.
     #[error("time of signing: {0}")]
     Time(

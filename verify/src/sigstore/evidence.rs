@@ -11,6 +11,7 @@ use sigstore_types::{KindVersion, MediaType, TransparencyLogEntry};
 
 use super::error::SigstoreError;
 use super::root::RekorLog;
+use crate::trust::{Demand, TrustedRoot};
 
 /// A place in a log that a trusted root names, proven under a checkpoint that the log signed.
 ///
@@ -66,9 +67,11 @@ pub enum Clock {
 ///
 /// A bundle of version 0.1 may hold the promise alone (`sigstore_bundle.proto`, "inclusion promise
 /// (MUST be present) … inclusion proof (optional)"). `sigstore-verify` has checked the log's
-/// signature on it. It proves the time, and no place.
+/// signature on it. It proves the time, and no place. Nothing signed says whether there ever was a
+/// proof, so whoever takes a promise alone lets anybody take the proof away: it counts only where
+/// the trust file waives the proof.
 pub(super) fn place(
-    root: &str,
+    root: &TrustedRoot,
     version: MediaType,
     entry: &TransparencyLogEntry,
     logs: &[&RekorLog],
@@ -77,7 +80,10 @@ pub(super) fn place(
     let wrong = |what: &str| SigstoreError::Log(what.to_owned());
     let promised = entry.inclusion_promise.is_some() && entry.integrated_time.is_some();
     if entry.inclusion_proof.is_none() && version == MediaType::Bundle0_1 && promised {
-        return Ok(None);
+        return match root.demands().inclusion_proof {
+            Demand::Waived => Ok(None),
+            Demand::Required => Err(SigstoreError::OnlyPromised { root: root.name().to_owned() }),
+        };
     }
     let proof = entry.inclusion_proof.as_ref().ok_or_else(|| wrong("no inclusion proof"))?;
     let checkpoint = proof.checkpoint.checkpoint().ok_or_else(|| wrong("no checkpoint"))?;
@@ -107,7 +113,7 @@ pub(super) fn place(
         return Err(wrong("`logIndex` is not the position that the proof is for"));
     }
     Ok(Some(RekorEntry {
-        root: root.into(),
+        root: root.name().to_owned(),
         log: log.url.clone(),
         index,
         size: checkpoint.tree_size(),

@@ -463,6 +463,7 @@ struct RootEntry {
 enum WaivedEntry {
     Log,
     CertificateLog,
+    InclusionProof,
 }
 
 #[derive(Deserialize)]
@@ -1092,6 +1093,7 @@ impl Trust {
         let demands = Demands {
             log: demand(WaivedEntry::Log),
             certificate_log: demand(WaivedEntry::CertificateLog),
+            inclusion_proof: demand(WaivedEntry::InclusionProof),
         };
         if demands.certificate_log == Demand::Waived && root.has_certificate_logs() {
             return Err(TrustError::NotWaived { place, name });
@@ -1282,8 +1284,11 @@ fn pattern_entry(pattern: &Pattern) -> PatternEntry {
 }
 
 fn waived(demands: Demands) -> Vec<WaivedEntry> {
-    let all =
-        [(demands.log, WaivedEntry::Log), (demands.certificate_log, WaivedEntry::CertificateLog)];
+    let all = [
+        (demands.log, WaivedEntry::Log),
+        (demands.certificate_log, WaivedEntry::CertificateLog),
+        (demands.inclusion_proof, WaivedEntry::InclusionProof),
+    ];
     let waived = all.into_iter().filter(|(demand, _)| *demand == Demand::Waived);
     waived.map(|(_, entry)| entry).collect()
 }

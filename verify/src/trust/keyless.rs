@@ -28,6 +28,9 @@ pub struct Demands {
     /// A stamp in the certificate by a log of certificates. It can only be waived for a root that
     /// names no such log.
     pub certificate_log: Demand,
+    /// A proof that the entry is in the log. Where it is waived, the log's signed promise is enough
+    /// in a bundle of version 0.1, which is all that its early signers wrote.
+    pub inclusion_proof: Demand,
 }
 
 /// Whether evidence must be there. What is there must be right in either case.

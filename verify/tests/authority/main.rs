@@ -5,6 +5,7 @@
 
 mod chains;
 mod clocks;
+mod mutations;
 mod names;
 mod support;
 mod trust_file;

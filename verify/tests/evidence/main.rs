@@ -8,6 +8,7 @@ mod flips;
 mod follow;
 mod governing;
 mod log_keys;
+mod mutations;
 mod retired;
 mod scope;
 mod support;

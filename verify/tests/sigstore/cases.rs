@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use attest::{PublicKey, Timestamp};
+use fixtures::sigstore::Form;
 use verify::{
     Content, Custody, Demands, May, Pattern, SigstoreArtifact, SigstoreBundle, SigstoreRoot, Trust,
     Verified, VerifyError, Whom, Window, verify_sigstore,
@@ -24,6 +25,8 @@ pub(crate) struct Case {
     pub(crate) artifact: Vec<u8>,
     pub(crate) root: String,
     pub(crate) whom: Signed,
+    /// When it is judged.
+    pub(crate) now: Timestamp,
 }
 
 pub(crate) enum Signed {
@@ -78,6 +81,26 @@ impl Case {
                     issuer: or("issuer", ISSUER),
                 },
             },
+            now: now(),
+        }
+    }
+
+    /// A form of bundle, made anew with fresh keys, long enough ago for the machine's clock.
+    pub(crate) fn made(form: &Form) -> Self {
+        let now = "2025-06-15T12:00:00Z".parse().unwrap();
+        let made = form.make(now).unwrap();
+        Self {
+            name: form.name.into(),
+            bundle: made.bundle.to_string().into_bytes(),
+            artifact: made.artifact,
+            root: made.trusted_root.to_string(),
+            whom: match made.key {
+                Some(key) => Signed::Key(key.to_pem()),
+                None => {
+                    Signed::Keyless { subject: made.identity.into(), issuer: made.issuer.into() }
+                }
+            },
+            now,
         }
     }
 
@@ -88,9 +111,14 @@ impl Case {
 
     /// A trust file that names the root and the signer, and nobody else.
     pub(crate) fn trust(&self) -> Result<Trust, String> {
+        self.trust_demanding(Demands::default())
+    }
+
+    /// The same, of a root that demands this.
+    pub(crate) fn trust_demanding(&self, demands: Demands) -> Result<Trust, String> {
         let mut trust = Trust::empty();
         let root = SigstoreRoot::parse(&self.root).map_err(|error| error.to_string())?;
-        trust.add_root("instance", &root, Demands::default()).unwrap();
+        trust.add_root("instance", &root, demands).unwrap();
         let may = May::default();
         match &self.whom {
             Signed::Key(pem) => {
@@ -126,6 +154,6 @@ impl Case {
         bundle: &SigstoreBundle,
         trust: &Trust,
     ) -> Result<Verified<Content>, VerifyError> {
-        verify_sigstore(bundle, SigstoreArtifact::Bytes(&self.artifact), trust, now())
+        verify_sigstore(bundle, SigstoreArtifact::Bytes(&self.artifact), trust, self.now)
     }
 }

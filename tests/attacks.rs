@@ -268,7 +268,10 @@ fn holds(row: &Row, scene: &Scene, way: Evidence) -> Problems {
         }
     }
     let Some(until) = report.holds.until else { return problems };
-    let codes = |at: Timestamp| library::answer(scene, way, at).codes();
+    let codes = |at: Timestamp| {
+        let answer = library::answer(scene, way, at);
+        (answer.verdict(), answer.codes())
+    };
     let now = codes(scene.now);
     let (before, after) = (codes(until - second), codes(until + second));
     if before != now {

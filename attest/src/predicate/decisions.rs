@@ -44,22 +44,34 @@ pub struct Scope {
     /// The rule, for waivers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The code of the finding, for waivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
     /// Until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<Timestamp>,
 }
 
 /// A signed, scoped, expiring exception to a rule.
+///
+/// Whoever asks for it signs it first, whoever approves it signs the same bytes: two owners, of
+/// whom the policy names one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiver {
     /// Who asked for it, as the statement says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<Value>,
+    /// When. A claim: its life is counted from here, or from an earlier time that a clock proves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_on: Option<Timestamp>,
     /// What it excepts from, where, and how long.
     pub scope: Scope,
     /// Why.
     pub reason: String,
+    /// Where it is followed up: the name or address of a ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 /// The subject is no longer good.

@@ -185,7 +185,7 @@ fn good(of: &str) -> Value {
         }),
         REVOCATION => json!({
             "revoker": party, "revokedOn": from, "kind": "artifact", "reason": "POISONED",
-            "effect": "DESCENDANTS", "description": "twelve records",
+            "effect": "DESCENDANTS", "fromEntry": 12, "description": "twelve records",
         }),
         TOMBSTONE => json!({
             "predicateType": "https://example.com/review/v1", "reason": "personal data",

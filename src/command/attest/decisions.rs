@@ -145,7 +145,7 @@ impl WaiverArgs {
     }
 }
 
-/// Say that an artifact, a key or an attestation is no longer good
+/// Say that an artifact, a key, a builder or an attestation is no longer good
 #[derive(Args, Debug)]
 pub struct RevocationArgs {
     #[command(flatten)]
@@ -163,6 +163,10 @@ pub struct RevocationArgs {
     #[arg(long)]
     descendants: bool,
 
+    /// A key or a builder is void from this entry of the register on; 0 is all that it ever did
+    #[arg(long, value_name = "ENTRY", conflicts_with_all = ["subject", "attestation"])]
+    from_entry: Option<u64>,
+
     #[command(flatten)]
     pub sign: SignArgs,
 }
@@ -174,13 +178,17 @@ struct Revoked {
     #[arg(long, value_name = "PATH|DIGEST")]
     subject: Option<Target>,
 
-    /// A key, from now on: its public half or its identity
+    /// A key, from now on unless said: its public half or its identity
     #[arg(long, value_name = "FILE|ID")]
     revoked_key: Option<String>,
 
     /// An attestation, by the digest that `assay verify` shows
     #[arg(long, value_name = "DIGEST")]
     attestation: Option<Sha256>,
+
+    /// A version of a builder, by its id as provenance names it
+    #[arg(long, value_name = "ID")]
+    builder: Option<String>,
 }
 
 impl RevocationArgs {
@@ -192,6 +200,11 @@ impl RevocationArgs {
             }
             Revoked { attestation: Some(body), .. } => {
                 (RevocationKind::Attestation, self.named(*body))
+            }
+            Revoked { builder: Some(id), .. } => {
+                let digest = Sha256::of(id.as_bytes());
+                let name = self.name.clone().unwrap_or_else(|| id.clone());
+                (RevocationKind::Builder, ResourceDescriptor::of(name, &ArtifactId::file(digest)))
             }
             Revoked { subject: Some(target), .. } => {
                 (RevocationKind::Artifact, describe(target, self.name.as_deref(), cx)?)
@@ -214,6 +227,7 @@ impl RevocationArgs {
             kind,
             reason: self.reason.clone(),
             effect,
+            from_entry: self.from_entry,
             description: None,
         };
         Ok(Statement { subject: vec![subject], predicate: Predicate::Revocation(revocation) })

@@ -92,6 +92,8 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Draft { .. } | Self::NoDraft | Self::OtherDraft(_) => "name what `assay trust propose` or `assay policy propose` wrote".into(),
             #[cfg(feature = "server")]
+            Self::NothingToCosign(_) => "name the entry of the statement: `assay find` lists them".into(),
+            #[cfg(feature = "server")]
             Self::Signature(_) => "choose another key with `--key`".into(),
             #[cfg(feature = "server")]
             Self::TooManySigners(_) => "the owners' signatures alone are needed".into(),

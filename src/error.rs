@@ -274,6 +274,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("no draft was named")]
     NoDraft,
+    /// An entry that holds no statement that could be signed.
+    #[cfg(feature = "server")]
+    #[error("entry {0} holds no statement")]
+    NothingToCosign(u64),
     /// A draft of something else.
     #[cfg(feature = "server")]
     #[error("the draft is not {0}")]

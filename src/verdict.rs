@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use attest::{Sha256, StageName, StepName};
-use policy::{Basis, CompletenessKind, CompletenessReport, Finding, Outcome, Report, RuleResult};
+use policy::{
+    Basis, CompletenessKind, CompletenessReport, Finding, Outcome, Report, RuleResult, WaiverView,
+};
 use verify::Lineage;
 
 use crate::command::policy::mode_word;
@@ -72,6 +74,9 @@ pub fn draw(report: &Report, name: Option<&str>, names: &Names, page: &mut Page)
     for rule in report.rules.iter().filter(|rule| !denies(rule.outcome)) {
         self::rule(rule, page);
     }
+    for waiver in &report.waivers {
+        self::waiver(waiver, names, page);
+    }
     foot(report, page);
 }
 
@@ -120,9 +125,12 @@ const fn mark(glyphs: Glyphs, mark: Mark) -> &'static str {
 }
 
 fn finding(finding: &Finding, names: &Names, page: &mut Page) {
-    let tone = if finding.outcome == Outcome::Error { Tone::Warn } else { Tone::Bad };
-    let word = if finding.outcome == Outcome::Error { "error" } else { "fail" };
-    let mark = mark(page.glyphs(), Mark::No);
+    let (tone, word, kind) = match finding.outcome {
+        Outcome::Error => (Tone::Warn, "error", Mark::No),
+        Outcome::Waived => (Tone::Warn, "waived", Mark::Neither),
+        _ => (Tone::Bad, "fail", Mark::No),
+    };
+    let mark = mark(page.glyphs(), kind);
     page.text("  ")
         .put(tone, mark)
         .put(tone, format_args!("{word:<7}"))
@@ -155,6 +163,26 @@ fn rule(rule: &RuleResult, page: &mut Page) {
         page.put(Tone::Faint, format_args!(": {detail}"));
     }
     page.end();
+}
+
+fn waiver(waiver: &WaiverView, names: &Names, page: &mut Page) {
+    let place = names.of(&waiver.waiver);
+    match (&waiver.why, waiver.until) {
+        (Some(why), _) => {
+            page.put(Tone::Warn, "  waiver not accepted: ").text(place).text(": ").line(why);
+        }
+        (None, until) => {
+            page.put(Tone::Warn, "  waived ");
+            if let Some(until) = until {
+                page.put(Tone::Warn, until.strftime("until %Y-%m-%d %H:%M:%SZ"));
+            }
+            page.text(format_args!(": {} of {}: {}", waiver.finding, waiver.rule, waiver.reason));
+            if let Some(ticket) = &waiver.ticket {
+                page.text(format_args!(" ({ticket})"));
+            }
+            page.put(Tone::Faint, format_args!("; {place}")).end();
+        }
+    }
 }
 
 fn foot(report: &Report, page: &mut Page) {

@@ -177,12 +177,15 @@ fn good(of: &str) -> Value {
             "reviewed": [file], "comment": "as agreed",
         }),
         WAIVER => json!({
-            "requester": party, "reason": "one run only",
-            "scope": {"stage": "production", "policy": policy, "rule": "metrics/0", "expiresOn": to},
+            "requester": party, "requestedOn": from, "reason": "one run only", "ticket": "OPS-7",
+            "scope": {
+                "stage": "production", "policy": policy, "rule": "metrics/0",
+                "finding": "metric.threshold", "expiresOn": to,
+            },
         }),
         REVOCATION => json!({
             "revoker": party, "revokedOn": from, "kind": "artifact", "reason": "POISONED",
-            "effect": "DESCENDANTS", "description": "twelve records",
+            "effect": "DESCENDANTS", "fromEntry": 12, "description": "twelve records",
         }),
         TOMBSTONE => json!({
             "predicateType": "https://example.com/review/v1", "reason": "personal data",
@@ -358,6 +361,10 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
         (WAIVER, "/reason", none.clone(), Refuses),
         (WAIVER, "/reason", some("".into()), Reads),
         (WAIVER, "/requester", some("ana".into()), Reads),
+        (WAIVER, "/requestedOn", some("2027".into()), Refuses),
+        (WAIVER, "/scope/finding", none.clone(), Reads),
+        (WAIVER, "/scope/finding", some("too old".into()), Reads),
+        (WAIVER, "/ticket", some("".into()), Reads),
         (REVOCATION, "/kind", none.clone(), Reads),
         (REVOCATION, "/kind", some("credential".into()), Reads),
         (REVOCATION, "/kind", some(Value::Null), Refuses),
@@ -557,7 +564,7 @@ fn what_the_command_attests_is_as_published() {
         (
             WAIVER,
             format!(
-                "waiver --rule a --stage production --reason b --expires 14d --requested-by ana --policy {policy}"
+                "waiver --rule a --stage production --reason b --expires 14d --requested-by ana --policy {policy} --finding age.exceeded --ticket OPS-7"
             ),
         ),
         (REVOCATION, "revocation --reason POISONED".into()),

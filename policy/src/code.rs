@@ -156,6 +156,82 @@ codes! {
     ArtifactUnknown = "artifact.unknown",
 }
 
+impl Code {
+    /// Whether a waiver can except from a finding of this kind.
+    ///
+    /// None can from what makes evidence believable at all: signatures and their owners, digests
+    /// and what flows by them, revocations, trust, approvals, the register and its completeness,
+    /// the policy and the time. What a rule in Rego looks at nobody knows, so none can from that
+    /// either.
+    pub const fn can_be_waived(self) -> bool {
+        match self {
+            Self::StepMissing
+            | Self::StepFailed
+            | Self::MetricMissing
+            | Self::MetricThreshold
+            | Self::MetricSlice
+            | Self::MetricSamples
+            | Self::MetricDataset
+            | Self::AgeExceeded
+            | Self::StageSoak
+            | Self::SlsaBuild
+            | Self::SlsaSource
+            | Self::DatasetMissing
+            | Self::DatasetLicence
+            | Self::ModelBase
+            | Self::ModelFormat
+            | Self::ParameterMissing
+            | Self::ParameterBound
+            | Self::CriteriaMissing
+            | Self::CriteriaLate
+            | Self::VulnerabilityUnscanned
+            | Self::VulnerabilityAge
+            | Self::VulnerabilitySeverity
+            | Self::LicenceUnlisted
+            | Self::LicenceDenied
+            | Self::MonitoringMissing
+            | Self::MonitoringAge
+            | Self::MonitoringVerdict
+            | Self::MonitoringDrift => true,
+            Self::StepSigner
+            | Self::StepThreshold
+            | Self::StepSameSigner
+            | Self::StepKind
+            | Self::FlowMissing
+            | Self::FlowBroken
+            | Self::FlowForbidden
+            | Self::FlowUnmatched
+            | Self::AgeFuture
+            | Self::StageNotPassed
+            | Self::StageUnknown
+            | Self::TrustLocal
+            | Self::TrustExpired
+            | Self::RevokedArtifact
+            | Self::RevokedAttestation
+            | Self::LogMissing
+            | Self::LogIncomplete
+            | Self::TraceUnexplored
+            | Self::EvidenceConflict
+            | Self::PolicyEmpty
+            | Self::PolicyNotYet
+            | Self::PolicyExpired
+            | Self::PolicyUnmatched
+            | Self::ApprovalMissing
+            | Self::ApprovalRejected
+            | Self::ApprovalExpired
+            | Self::ApprovalOwners
+            | Self::DatasetUnidentified
+            | Self::DependencyUnpinned
+            | Self::VulnerabilityUnreadable
+            | Self::ClockBehind
+            | Self::VerdictExpired
+            | Self::RegoDenied
+            | Self::RegoUndecided
+            | Self::ArtifactUnknown => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.as_str())

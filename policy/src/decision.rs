@@ -11,6 +11,7 @@ use verify::{Completeness, Custody, Rejected, Unexplored, Window};
 
 use crate::code::Code;
 use crate::model::{Mode, OnError};
+use crate::rules::waivers::WaiverView;
 
 /// The answer for one artifact and one stage, with everything that it follows from.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,7 @@ pub struct Decision {
     pub(crate) completeness: Completeness,
     pub(crate) rejected: Vec<Rejected>,
     pub(crate) unexplored: Vec<Unexplored>,
+    pub(crate) waivers: Vec<WaiverView>,
 }
 
 /// By which policy a decision was made.
@@ -85,7 +87,8 @@ pub struct Finding {
     pub rule: String,
     /// What kind of finding it is.
     pub code: Code,
-    /// [`Outcome::Fail`] or [`Outcome::Error`].
+    /// [`Outcome::Fail`], [`Outcome::Error`], or [`Outcome::Waived`] for a failure that an accepted
+    /// waiver excepts from the rule.
     pub outcome: Outcome,
     /// What was found, in a sentence.
     pub message: String,
@@ -96,6 +99,9 @@ pub struct Finding {
     /// What would make it yes, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The body of the waiver, where one is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived_by: Option<Sha256>,
 }
 
 /// A key on which a step rests alone: whoever has it could have said what was believed.
@@ -114,7 +120,7 @@ pub struct SingleKey {
 }
 
 impl Decision {
-    /// Whether every rule held. At least one did, and nothing was found.
+    /// Whether every rule held. At least one did, and nothing was found that is not waived.
     pub fn passed(&self) -> bool {
         held(&self.findings, &self.rules)
     }
@@ -158,6 +164,11 @@ impl Decision {
         &self.findings
     }
 
+    /// The waivers that were accepted, and those that were meant for a finding and were not.
+    pub fn waivers(&self) -> &[WaiverView] {
+        &self.waivers
+    }
+
     /// What came of each rule.
     pub fn rules(&self) -> &[RuleResult] {
         &self.rules
@@ -197,11 +208,18 @@ impl Decision {
 
 /// The verdict that follows from findings and rules.
 pub(crate) fn held(findings: &[Finding], rules: &[RuleResult]) -> bool {
-    findings.is_empty()
+    findings.iter().all(is_waived)
         && rules.iter().any(|rule| rule.outcome == Outcome::Pass)
         && rules.iter().all(|rule| {
             matches!(rule.outcome, Outcome::Pass | Outcome::Waived | Outcome::NotApplicable)
         })
+}
+
+/// Whether a finding does not count. One of a kind that nobody can waive always does.
+pub(crate) fn is_waived(finding: &Finding) -> bool {
+    finding.outcome == Outcome::Waived
+        && finding.waived_by.is_some()
+        && finding.code.can_be_waived()
 }
 
 /// What follows from the verdict where a stage has a mode.

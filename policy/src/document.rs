@@ -22,6 +22,7 @@ mod shape;
 mod stages;
 mod steps;
 mod trust;
+mod waivers;
 
 use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};

@@ -75,6 +75,7 @@ impl Draft {
                 evidence: problem.evidence,
                 artifacts: problem.artifacts,
                 next: Some(problem.next),
+                waived_by: None,
             });
         }
         self.end(rule, outcome, evidence, None);

@@ -34,6 +34,10 @@ pub(crate) fn evaluate(
         }
         None => judge(question, stage, found, &mut draft),
     };
+    let waivers = match &model.waivers {
+        Some(waivers) => waivers.apply(question, stage, &mut draft),
+        None => Vec::new(),
+    };
     for rule in &mut draft.rules {
         rule.asks = model.asks.get(&rule.rule).cloned();
     }
@@ -60,6 +64,7 @@ pub(crate) fn evaluate(
         completeness: lineage.completeness().clone(),
         rejected: lineage.rejected().iter().take(MAX_LISTED).cloned().collect(),
         unexplored: lineage.unexplored().iter().take(MAX_LISTED).cloned().collect(),
+        waivers,
     }
 }
 

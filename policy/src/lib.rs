@@ -45,6 +45,7 @@ pub use report::{
     RejectedReport, Report, UnexploredReport,
 };
 pub use rules::rule::{Reads, RuleView};
+pub use rules::waivers::WaiverView;
 
 /// What must hold before an artifact may run at a stage.
 ///

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::age::MaxAge;
 use crate::document::Files;
 use crate::rego::RegoRule;
-use crate::rules::{Flow, Forbidden, Holdout, Metric, Rule};
+use crate::rules::{Flow, Forbidden, Holdout, Metric, Rule, Waivers};
 use crate::whom::{Narrowed, Whom};
 
 /// All rules of one policy.
@@ -39,6 +39,8 @@ pub(crate) struct Model {
     /// All other rules.
     pub(crate) rules: Vec<Arc<dyn Rule>>,
     pub(crate) rego: Vec<RegoRule>,
+    /// Whose exceptions are accepted; none where the document says nothing of them.
+    pub(crate) waivers: Option<Waivers>,
     /// The files that the document names, by their names.
     pub(crate) files: Files,
     /// What each rule asks, in words, by its place.

@@ -9,6 +9,7 @@ use verify::{Completeness, Window};
 use crate::decision::{Decision, Finding, RuleResult, SingleKey};
 use crate::draft::printable;
 use crate::model::{Mode, OnError};
+use crate::rules::waivers::WaiverView;
 
 /// What [`Report::version`] is.
 pub const REPORT_VERSION: &str = "assay/report/v1";
@@ -49,6 +50,10 @@ pub struct Report {
     pub rules: Vec<RuleResult>,
     /// Everything that stands against the artifact.
     pub findings: Vec<Finding>,
+    /// The waivers that were accepted, and those that were meant for a finding and were not; the
+    /// first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<WaiverView>,
     /// What it rests on.
     pub basis: Basis,
     /// Attestations that do not count; the first hundred.
@@ -183,6 +188,7 @@ impl Decision {
             advisory: false,
             rules: self.rules.clone(),
             findings: self.findings.clone(),
+            waivers: self.waivers.clone(),
             basis: Basis {
                 attestations: self.inputs.iter().copied().collect(),
                 single_keys: self.single_keys.clone(),

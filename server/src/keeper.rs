@@ -12,7 +12,7 @@ use attest::predicate::{
     RevocationKind, VERIFICATION_SUMMARY, VerificationResult, VerificationSummary,
 };
 use attest::{ArtifactId, Kind, Predicate, Sha256, StageName, Statement, Timestamp, Verifier};
-use policy::Mode;
+use policy::{Mode, Outcome};
 use verify::{Activations, Attestation, FollowError, Followed, Follower, Lineage, Trust};
 
 use crate::clock::ClockBehind;
@@ -365,6 +365,7 @@ async fn judge<S: Storage>(
     let mut reasons: Vec<Reason> = decision
         .findings()
         .iter()
+        .filter(|finding| finding.outcome != Outcome::Waived)
         .map(|finding| Reason::new(finding.code.as_str(), finding.message.clone()))
         .collect();
     let promoted = match latest(&lineage, subject, *policy) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
     APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, TOMBSTONE, VERIFICATION_SUMMARY,
-    is_erasable,
+    WAIVER, is_erasable,
 };
 use attest::{
     CheckpointError, Envelope, KeyId, Leaf, NoteError, Predicate, PublicKey, Sha256, Statement,
@@ -39,9 +39,10 @@ const MAX_AWAITED: usize = 1 << 16;
 
 /// The types of statement that can speak against an artifact: an answer that leaves one of
 /// them out could turn "denied" into "allowed". Verdicts are among them: the latest counts, and
-/// it may be FAILED.
-const NEGATIVE_TYPES: [&str; 6] =
-    [REVOCATION, EVALUATION, MONITORING, TEST_RESULT, APPROVAL, VERIFICATION_SUMMARY];
+/// it may be FAILED. Waivers are, because of their place: a rejection ends every waiver before it, so
+/// that a copy of an entry further on must not make an old waiver a new one.
+const NEGATIVE_TYPES: [&str; 7] =
+    [REVOCATION, EVALUATION, MONITORING, TEST_RESULT, APPROVAL, VERIFICATION_SUMMARY, WAIVER];
 
 /// Reads every leaf of one log, from the first on.
 #[derive(Clone, Debug)]

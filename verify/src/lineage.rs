@@ -155,13 +155,26 @@ pub enum Rejection {
     },
     /// The key of this signer was revoked before the entry, or the entry is not logged.
     #[error(
-        "the key of `{name}` was revoked by entry {index}, and nothing shows this signature to be older"
+        "the key of `{name}` was revoked by entry {index}, and nothing shows this signature to be older{}",
+        if *from < *index { format!(" than entry {from}, from which on it is void") } else { String::new() }
     )]
     RevokedKey {
         /// The signer's name.
         name: String,
         /// The key.
         key: KeyId,
+        /// Position of the revocation.
+        index: u64,
+        /// From which entry on the key is void.
+        from: u64,
+        /// Body of the revocation.
+        by: Sha256,
+    },
+    /// It says that it was made by a builder that an authorised revoker revoked.
+    #[error("its builder `{builder}` was revoked by entry {index}")]
+    RevokedBuilder {
+        /// The builder's id.
+        builder: String,
         /// Position of the revocation.
         index: u64,
         /// Body of the revocation.

@@ -1,4 +1,4 @@
-//! What speaks against artifacts, keys and attestations: facts that whoever enforces must know
+//! What speaks against artifacts, keys, builders and attestations: facts that whoever enforces must know
 //! to be complete, and therefore takes from following every leaf of a log, never from a search.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +17,10 @@ pub struct Negatives {
     head: Option<Checkpoint>,
     revocations: Vec<Revocation>,
     artifacts: BTreeMap<ArtifactId, Vec<usize>>,
-    attestations: BTreeMap<Sha256, usize>,
-    keys: BTreeMap<Sha256, usize>,
+    attestations: BTreeMap<Sha256, Vec<usize>>,
+    keys: BTreeMap<Sha256, Vec<usize>>,
+    /// By the digests of their ids.
+    builders: BTreeMap<Sha256, Vec<usize>>,
     owed: BTreeMap<ArtifactId, BTreeMap<Sha256, Owed>>,
     /// Where each key first signed a body that is owed.
     first: BTreeMap<(Sha256, KeyId), u64>,
@@ -40,8 +42,11 @@ pub struct Revocation {
     pub by: Signer,
     /// The short reason in the statement.
     pub reason: String,
-    /// Whether all that was made from the artifact is revoked with it.
+    /// Whether all that was made from the artifact is revoked with it; of a key, a builder or an
+    /// attestation, whether what it made is.
     pub descendants: bool,
+    /// Of a key or a builder: from which entry on what it signed or made is void.
+    pub from: u64,
 }
 
 /// A statement that can speak against an artifact (an evaluation, a test result, a monitoring
@@ -64,6 +69,7 @@ struct Targets {
     artifact: bool,
     attestation: bool,
     key: bool,
+    builder: bool,
 }
 
 impl Negatives {
@@ -88,18 +94,45 @@ impl Negatives {
     /// Kinds are not told apart here: a revocation of a digest hits whatever has the digest, so
     /// that a forgotten `digestMethod` does not save a tree.
     pub fn of_artifact(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Revocation> {
-        let places = self.artifacts.get(&without_kind(artifact));
-        places.into_iter().flatten().filter_map(|place| self.revocations.get(*place))
+        self.placed(self.artifacts.get(&without_kind(artifact)))
     }
 
     /// The first revocation of the attestation with this body.
     pub fn of_attestation(&self, body: &Sha256) -> Option<&Revocation> {
-        self.attestations.get(body).and_then(|place| self.revocations.get(*place))
+        self.all_of_attestation(body).next()
     }
 
-    /// The first revocation of this key: what the key signed from there on is void.
+    /// The revocation of this key that reaches furthest back: what the key signed from there on
+    /// ([`Revocation::from`]) is void.
     pub fn of_key(&self, key: &KeyId) -> Option<&Revocation> {
-        self.keys.get(&key.digest()).and_then(|place| self.revocations.get(*place))
+        self.all_of_key(key).min_by_key(|revocation| revocation.from)
+    }
+
+    /// The revocation of the builder with this id that reaches furthest back: what it made from
+    /// there on is void.
+    pub fn of_builder(&self, id: &str) -> Option<&Revocation> {
+        self.all_of_builder(id).min_by_key(|revocation| revocation.from)
+    }
+
+    pub(crate) fn all_of_attestation(&self, body: &Sha256) -> impl Iterator<Item = &Revocation> {
+        self.placed(self.attestations.get(body))
+    }
+
+    pub(crate) fn all_of_key(&self, key: &KeyId) -> impl Iterator<Item = &Revocation> {
+        self.placed(self.keys.get(&key.digest()))
+    }
+
+    pub(crate) fn all_of_builder(&self, id: &str) -> impl Iterator<Item = &Revocation> {
+        // Most logs revoke no builder, and nothing is hashed for them.
+        let known = (!self.builders.is_empty()).then(|| Sha256::of(id.as_bytes()));
+        self.placed(known.and_then(|id| self.builders.get(&id)))
+    }
+
+    fn placed<'n>(
+        &'n self,
+        places: Option<&'n Vec<usize>>,
+    ) -> impl Iterator<Item = &'n Revocation> {
+        places.into_iter().flatten().filter_map(|place| self.revocations.get(*place))
     }
 
     /// Which policies judged for which stages, and from which entries on.
@@ -144,7 +177,15 @@ impl Negatives {
     ) {
         let descendants =
             said.effect == RevocationEffect::Descendants || said.kind == RevocationKind::Unknown;
-        let revocation = Revocation { index, body, by, reason: said.reason.clone(), descendants };
+        // Nobody knows what an unknown kind counts from. A builder made what it made before anybody
+        // knew; a key is good until somebody says otherwise.
+        let from = match said.kind {
+            RevocationKind::Unknown => 0,
+            RevocationKind::Builder => said.from_entry.unwrap_or(0).min(index),
+            _ => said.from_entry.map_or(index, |from| from.min(index)),
+        };
+        let reason = said.reason.clone();
+        let revocation = Revocation { index, body, by, reason, descendants, from };
         self.revoke(revocation, subjects, Targets::of(&said.kind));
     }
 
@@ -158,10 +199,13 @@ impl Negatives {
             }
             let Some(digest) = subject.digest() else { continue };
             if as_.attestation {
-                self.attestations.entry(digest).or_insert(place);
+                self.attestations.entry(digest).or_default().push(place);
             }
             if as_.key {
-                self.keys.entry(digest).or_insert(place);
+                self.keys.entry(digest).or_default().push(place);
+            }
+            if as_.builder {
+                self.builders.entry(digest).or_default().push(place);
             }
         }
     }
@@ -182,6 +226,7 @@ impl Targets {
             artifact: unknown || matches!(kind, RevocationKind::Artifact),
             attestation: unknown || matches!(kind, RevocationKind::Attestation),
             key: unknown || matches!(kind, RevocationKind::Key),
+            builder: unknown || matches!(kind, RevocationKind::Builder),
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::lineage::{
     Attestation, Completeness, Contains, Direction, Lineage, Rejected, Rejection, Unexplored,
     WhyUnexplored,
 };
-use crate::negatives::Negatives;
+use crate::negatives::{Negatives, Revocation};
 use crate::trust::{Trust, Window};
 use crate::verified::Verified;
 
@@ -214,6 +214,7 @@ impl<'t> Trace<'t> {
         let in_hand = self.negatives.head().is_none().then(|| self.revocations_in_hand());
         let negatives = in_hand.as_ref().unwrap_or(self.negatives);
         let standing = Standing::new(self.trust, negatives, self.now);
+        let taken_along = self.taken_along(&standing, negatives);
         let mut attestations = self.attestations(&standing);
         let lapsed = self.lapsed(&standing, &attestations);
         let mut conflicts = conflict::conflicts(&attestations);
@@ -230,7 +231,8 @@ impl<'t> Trace<'t> {
         lineage.standing = self.trust.standing();
         lineage.activations = self.negatives.activations().clone();
         lineage.contains = self.contains.into_iter().collect();
-        lineage.revoked = revoked::spread(negatives, &self.known, &attestations, &lineage.contains);
+        lineage.revoked =
+            revoked::spread(negatives, &self.known, &attestations, &lineage.contains, taken_along);
         lineage.artifacts = self.supplied;
         lineage.attestations = attestations;
         lineage.lapsed = lapsed;
@@ -371,6 +373,27 @@ impl<'t> Trace<'t> {
             .collect();
         lapsed.sort_by_key(|one| (one.index.unwrap_or(u64::MAX), one.body()));
         lapsed
+    }
+
+    /// What void statements made that were revoked together with what they made.
+    fn taken_along(
+        &self,
+        standing: &Standing<'_>,
+        negatives: &Negatives,
+    ) -> Vec<(ArtifactId, Revocation)> {
+        if !negatives.revocations().iter().any(|revocation| revocation.descendants) {
+            return Vec::new();
+        }
+        let met = self
+            .believed
+            .iter()
+            .filter(|(body, _)| self.met.get(*body).is_some_and(|met| met.speaks));
+        let taken = met.filter_map(|(_, verified)| {
+            let by = standing.taken_along(verified)?;
+            let subjects = verified.content().subjects().unwrap_or_default();
+            Some(subjects.into_iter().map(move |(artifact, _)| (artifact, by.clone())))
+        });
+        taken.flatten().collect()
     }
 
     /// The believed statements that count, and rejections of those that do not.

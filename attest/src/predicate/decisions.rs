@@ -44,22 +44,34 @@ pub struct Scope {
     /// The rule, for waivers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The code of the finding, for waivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
     /// Until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<Timestamp>,
 }
 
 /// A signed, scoped, expiring exception to a rule.
+///
+/// Whoever asks for it signs it first, whoever approves it signs the same bytes: two owners, of
+/// whom the policy names one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiver {
     /// Who asked for it, as the statement says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<Value>,
+    /// When. A claim: its life is counted from here, or from an earlier time that a clock proves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_on: Option<Timestamp>,
     /// What it excepts from, where, and how long.
     pub scope: Scope,
     /// Why.
     pub reason: String,
+    /// Where it is followed up: the name or address of a ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 /// The subject is no longer good.
@@ -81,6 +93,11 @@ pub struct Revocation {
     /// How far it reaches.
     #[serde(default)]
     pub effect: RevocationEffect,
+    /// Of a key or a builder: from which entry of the register on what it signed or made is void. A
+    /// key's own entry unless said, and 0 for a builder; 0 is all that it ever did. What is no
+    /// position is 0.
+    #[serde(default, deserialize_with = "position", skip_serializing_if = "Option::is_none")]
+    pub from_entry: Option<u64>,
     /// A longer reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -92,11 +109,13 @@ pub struct Revocation {
 pub enum RevocationKind {
     /// An artifact; the subject is it.
     Artifact,
-    /// A key, from the revocation's position in the register on; the subject's digest is the
-    /// key's identity.
+    /// A key, from a position in the register on; the subject's digest is the key's identity.
     Key,
     /// An attestation; the subject's digest is the name of its body.
     Attestation,
+    /// A version of a builder; the subject's digest is the SHA-256 of its id, as provenance names
+    /// it (SLSA 1.2, `runDetails.builder.id`).
+    Builder,
     /// Something that this version does not know: whatever has the digest is revoked.
     #[default]
     Unknown,
@@ -113,12 +132,19 @@ pub enum RevocationEffect {
     Descendants,
 }
 
+/// A position; what is none reaches furthest.
+fn position<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    Ok(value.map(|value| value.as_u64().unwrap_or(0)))
+}
+
 impl From<String> for RevocationKind {
     fn from(text: String) -> Self {
         match text.as_str() {
             "artifact" => Self::Artifact,
             "key" => Self::Key,
             "attestation" => Self::Attestation,
+            "builder" => Self::Builder,
             _ => Self::Unknown,
         }
     }
@@ -130,6 +156,7 @@ impl From<RevocationKind> for String {
             RevocationKind::Artifact => "artifact",
             RevocationKind::Key => "key",
             RevocationKind::Attestation => "attestation",
+            RevocationKind::Builder => "builder",
             RevocationKind::Unknown => "unknown",
         }
         .into()
@@ -256,6 +283,16 @@ mod tests {
                 (RevocationKind::Unknown, RevocationEffect::Descendants),
                 "{json}"
             );
+        }
+        let from = [
+            (r#"{}"#, None),
+            (r#"{"fromEntry":null}"#, None),
+            (r#"{"fromEntry":7}"#, Some(7)),
+            (r#"{"fromEntry":-7}"#, Some(0)),
+            (r#"{"fromEntry":"the first"}"#, Some(0)),
+        ];
+        for (json, want) in from {
+            assert_eq!(parse(json).from_entry, want, "{json}");
         }
     }
 }

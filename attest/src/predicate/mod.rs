@@ -195,6 +195,15 @@ impl Predicate {
         }
     }
 
+    /// The builder, as the signer names it, where the predicate is provenance.
+    pub fn builder(&self) -> Option<&str> {
+        match self {
+            Self::Provenance(provenance) => Some(&provenance.run_details.builder.id),
+            Self::EarlierProvenance(provenance) => provenance.builder(),
+            _ => None,
+        }
+    }
+
     /// Types a JSON predicate by its type URI, which matches whole.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use super::rego::rego;
 use super::stages::{soaks, stages};
 use super::steps::{step_names, steps};
 use super::trust::{levels, narrowed};
+use super::waivers::waivers;
 use super::{Document, Files, Problem};
 use crate::asks::asks;
 use crate::model::Model;
@@ -61,6 +62,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
         builders: Vec::new(),
         rules: Vec::new(),
         rego: Vec::new(),
+        waivers: None,
         files: Files::new(),
         asks: BTreeMap::new(),
     };
@@ -108,6 +110,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
     if let Some(fields) = &document.monitoring {
         monitoring(&mut model, fields)?;
     }
+    model.waivers = document.waivers.as_ref().map(|fields| waivers(fields, &model)).transpose()?;
     (model.rego, model.files) = rego(&document, &names, files)?;
     model.asks = asks(&model);
     Ok(model)

@@ -6,6 +6,7 @@ use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
 use super::ml::Ml;
 use super::trust::{Builder, Slsa, Trust};
+use super::waivers::Waivers;
 use super::{Entries, Items, Text};
 use crate::model::{Completeness, Coverage, LogRule, Mode, OnError, OnNoMatch, Strength};
 
@@ -50,6 +51,8 @@ fields! {
         /// Rules in Rego, for what no other section can say.
         #[serde(default)]
         rego: Items<Spanned<Rego>>,
+        /// Whose waivers are accepted. None are where this is not said.
+        waivers: Option<Spanned<Waivers>>,
     }
 
     Metadata {

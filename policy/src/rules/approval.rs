@@ -18,7 +18,7 @@ use crate::draft::{Draft, Problem};
 use crate::whom::Whom;
 
 const APPROVED: &str = "APPROVED";
-const REJECTED: &str = "REJECTED";
+pub(super) const REJECTED: &str = "REJECTED";
 
 /// What approvals a rule wants.
 #[derive(Clone, Debug)]

@@ -36,6 +36,7 @@ pub(crate) mod trust;
 pub(crate) mod two_persons;
 pub(crate) mod validity;
 pub(crate) mod vulnerabilities;
+pub(crate) mod waivers;
 pub(crate) mod weights;
 
 pub(crate) use approval::Approvals;
@@ -57,6 +58,7 @@ pub(crate) use source_level::SourceLevel;
 pub(crate) use two_persons::TwoPersons;
 pub(crate) use validity::Validity;
 pub(crate) use vulnerabilities::Vulnerabilities;
+pub(crate) use waivers::Waivers;
 pub(crate) use weights::Weights;
 
 use attest::{ArtifactId, Timestamp};

@@ -202,7 +202,9 @@ pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]
     let explains: Vec<&Rejected> = rejected.iter().filter(own).take(MAX_EVIDENCE).collect();
     let rank = |why: &Rejection| match why {
         Rejection::Conflict { .. } => Some(Code::EvidenceConflict),
-        Rejection::Revoked { .. } => Some(Code::RevokedAttestation),
+        Rejection::Revoked { .. } | Rejection::RevokedBuilder { .. } => {
+            Some(Code::RevokedAttestation)
+        }
         Rejection::OutOfScope(_) => Some(Code::StepSigner),
         // A log that only has the name of a trusted one is none.
         Rejection::NotBelieved(VerifyError::Checkpoint { .. }) => Some(Code::LogMissing),

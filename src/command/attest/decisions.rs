@@ -57,6 +57,7 @@ impl ApprovalArgs {
                 stage: Some(self.stage.to_string()),
                 policy: self.policy.map(|digest| digest.to_string()),
                 rule: None,
+                finding: None,
                 expires_on: Some(later(self.expires, cx)?),
             },
             reviewed: Vec::new(),
@@ -67,8 +68,16 @@ impl ApprovalArgs {
     }
 }
 
-/// Except an artifact from a rule at a stage, until a time
+/// Ask that an artifact is excepted from a rule at a stage, until a time
+///
+/// It counts once somebody else, whom the policy names under `waivers`, has signed the same
+/// statement: `assay attest cosign`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  assay attest waiver --subject model.bin --rule ages.evaluate --finding age.exceeded \\
+      --stage production --policy sha256:… --reason 'the data arrives on Monday' --expires 7d --key ana
+  assay attest cosign 17 --key ben")]
 pub struct WaiverArgs {
     #[command(flatten)]
     subject: SubjectArgs,
@@ -77,6 +86,10 @@ pub struct WaiverArgs {
     #[arg(long)]
     rule: String,
 
+    /// The code of the finding, such as `age.exceeded`
+    #[arg(long, value_name = "CODE")]
+    finding: Option<String>,
+
     /// The stage
     #[arg(long)]
     stage: StageName,
@@ -84,6 +97,10 @@ pub struct WaiverArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
+
+    /// Where it is followed up: the name or address of a ticket
+    #[arg(long, value_name = "TEXT")]
+    ticket: Option<String>,
 
     /// Who asked for it
     #[arg(long, value_name = "WHO")]
@@ -104,22 +121,31 @@ pub struct WaiverArgs {
 impl WaiverArgs {
     /// The statement to sign.
     pub fn statement(&self, cx: &Context<'_>) -> Result<Statement, Error> {
+        if self.finding.is_none() || self.policy.is_none() {
+            cx.printer.note(
+                "no policy accepts a waiver that does not say `--finding` and `--policy`, as the \
+                 report has them",
+            );
+        }
         let waiver = Waiver {
+            requested_on: Some(cx.now),
             requester: self.requested_by.as_ref().map(|who| serde_json::json!({ "id": who })),
             scope: Scope {
                 stage: Some(self.stage.to_string()),
                 policy: self.policy.map(|digest| digest.to_string()),
                 rule: Some(self.rule.clone()),
+                finding: self.finding.clone(),
                 expires_on: Some(later(self.expires, cx)?),
             },
             reason: self.reason.clone(),
+            ticket: self.ticket.clone(),
         };
         let subject = vec![self.subject.descriptor(cx)?];
         Ok(Statement { subject, predicate: Predicate::Waiver(waiver) })
     }
 }
 
-/// Say that an artifact, a key or an attestation is no longer good
+/// Say that an artifact, a key, a builder or an attestation is no longer good
 #[derive(Args, Debug)]
 pub struct RevocationArgs {
     #[command(flatten)]
@@ -137,6 +163,10 @@ pub struct RevocationArgs {
     #[arg(long)]
     descendants: bool,
 
+    /// A key or a builder is void from this entry of the register on; 0 is all that it ever did
+    #[arg(long, value_name = "ENTRY", conflicts_with_all = ["subject", "attestation"])]
+    from_entry: Option<u64>,
+
     #[command(flatten)]
     pub sign: SignArgs,
 }
@@ -148,13 +178,17 @@ struct Revoked {
     #[arg(long, value_name = "PATH|DIGEST")]
     subject: Option<Target>,
 
-    /// A key, from now on: its public half or its identity
+    /// A key, from now on unless said: its public half or its identity
     #[arg(long, value_name = "FILE|ID")]
     revoked_key: Option<String>,
 
     /// An attestation, by the digest that `assay verify` shows
     #[arg(long, value_name = "DIGEST")]
     attestation: Option<Sha256>,
+
+    /// A version of a builder, by its id as provenance names it
+    #[arg(long, value_name = "ID")]
+    builder: Option<String>,
 }
 
 impl RevocationArgs {
@@ -166,6 +200,11 @@ impl RevocationArgs {
             }
             Revoked { attestation: Some(body), .. } => {
                 (RevocationKind::Attestation, self.named(*body))
+            }
+            Revoked { builder: Some(id), .. } => {
+                let digest = Sha256::of(id.as_bytes());
+                let name = self.name.clone().unwrap_or_else(|| id.clone());
+                (RevocationKind::Builder, ResourceDescriptor::of(name, &ArtifactId::file(digest)))
             }
             Revoked { subject: Some(target), .. } => {
                 (RevocationKind::Artifact, describe(target, self.name.as_deref(), cx)?)
@@ -188,6 +227,7 @@ impl RevocationArgs {
             kind,
             reason: self.reason.clone(),
             effect,
+            from_entry: self.from_entry,
             description: None,
         };
         Ok(Statement { subject: vec![subject], predicate: Predicate::Revocation(revocation) })

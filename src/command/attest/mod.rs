@@ -3,6 +3,8 @@
 //! Any predicate can be said; the shortcuts are for those that we understand. A document that
 //! was made elsewhere (a bill of materials, a scan) is signed as it is, byte for byte.
 
+#[cfg(feature = "server")]
+mod cosign;
 mod decisions;
 mod documents;
 mod evaluation;
@@ -109,11 +111,15 @@ enum What {
     Revocation(decisions::RevocationArgs),
     Deployment(operations::DeploymentArgs),
     Monitoring(operations::MonitoringArgs),
+    #[cfg(feature = "server")]
+    Cosign(cosign::CosignArgs),
 }
 
 pub fn attest(args: &AttestArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let Some(what) = &args.what else { return args.any.attest(cx) };
     let (payload, sign) = match what {
+        #[cfg(feature = "server")]
+        What::Cosign(args) => (args.payload(cx)?, &args.sign),
         What::Sbom(args) => (args.payload(cx)?, &args.sign),
         What::Vulnerabilities(args) => (args.payload(cx)?, &args.sign),
         What::TestResult(args) => (payload(args.statement(cx)?)?, &args.sign),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use attest::{ArtifactId, Predicate};
 
 use crate::lineage::{Attestation, Contains, Revoked};
-use crate::negatives::Negatives;
+use crate::negatives::{Negatives, Revocation};
 
 /// `negatives` with these registered revocations, one after the other as they stand in the log: what
 /// a key says after it was revoked is void.
@@ -24,7 +24,8 @@ pub(super) fn in_hand(mut negatives: Negatives, mut revocations: Vec<Attestation
     negatives
 }
 
-/// The revoked ones of `known`, each with the shortest way from the artifact that is named.
+/// The revoked ones of `known`, each with the shortest way from the artifact that is named, or that
+/// was `taken_along` with a key, a builder or a statement that made it.
 ///
 /// Descendants follow steps from materials to products, and `contains` both ways: a bad part
 /// makes a bad whole, and a bad whole is bad because of a part that nobody has named.
@@ -33,6 +34,7 @@ pub(super) fn spread(
     known: &BTreeSet<ArtifactId>,
     attestations: &[Attestation],
     contains: &[Contains],
+    taken_along: Vec<(ArtifactId, Revocation)>,
 ) -> BTreeMap<ArtifactId, Revoked> {
     let mut revoked: BTreeMap<ArtifactId, Revoked> = BTreeMap::new();
     if negatives.revocations().is_empty() {
@@ -45,6 +47,10 @@ pub(super) fn spread(
     };
     let next = derived(attestations, contains);
     let mut open = VecDeque::new();
+    for (artifact, by) in taken_along {
+        revoked.entry(artifact).or_insert(Revoked { by, through: None });
+        open.push_back(artifact);
+    }
     for artifact in named() {
         for revocation in negatives.of_artifact(&artifact) {
             let direct = Revoked { by: revocation.clone(), through: None };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
 use crate::lineage::{Attestation, Named, Rejection};
-use crate::negatives::Negatives;
+use crate::negatives::{Negatives, Revocation};
 use crate::trust::{Grant, OutOfScope, Trust};
 use crate::verified::{Signer, Verified};
 
@@ -68,6 +68,9 @@ impl<'t> Standing<'t> {
     ) -> Result<Counted, Rejection> {
         if let Some(revocation) = self.negatives.of_attestation(&verified.body()) {
             return Err(Rejection::Revoked { index: revocation.index, by: revocation.body });
+        }
+        if let Some(why) = self.revoked_builder(verified) {
+            return Err(why);
         }
         let mut signers = Vec::new();
         let mut outside: Vec<(String, OutOfScope)> = Vec::new();
@@ -138,21 +141,66 @@ impl<'t> Standing<'t> {
         let ids = [Some(signer.key), own].into_iter().flatten();
         // Of two that are revoked, the identity and the key in its certificate, the earlier counts.
         let revocation =
-            ids.filter_map(|id| self.negatives.of_key(&id)).min_by_key(|found| found.index)?;
+            ids.filter_map(|id| self.negatives.of_key(&id)).min_by_key(|found| found.from)?;
         // Without a followed head there are no positions to compare, and nothing is older.
         let before = self.negatives.head().is_some_and(|head| {
             verified.logged().iter().any(|place| {
                 place.origin == head.origin
                     && place.key == signer.key
-                    && place.index < revocation.index
+                    && place.index < revocation.from
             })
         });
         (!before).then(|| Rejection::RevokedKey {
             name: signer.name.clone(),
             key: signer.key,
             index: revocation.index,
+            from: revocation.from,
             by: revocation.body,
         })
+    }
+
+    /// What a revoked builder made is void, but for entries of the followed log that stand before
+    /// the one from which on it is.
+    fn revoked_builder(&self, verified: &Verified<Statement>) -> Option<Rejection> {
+        let builder = verified.content().predicate.builder()?;
+        let revocation = self.negatives.of_builder(builder)?;
+        let before = self.negatives.head().is_some_and(|head| {
+            let mut places = verified.logged().iter().filter(|one| one.origin == head.origin);
+            places.any(|place| place.index < revocation.from)
+        });
+        (!before).then(|| Rejection::RevokedBuilder {
+            builder: builder.to_owned(),
+            index: revocation.index,
+            by: revocation.body,
+        })
+    }
+
+    /// The revocation of its body, of its builder or of a key of its signers that takes along what
+    /// this statement made, if one does.
+    ///
+    /// Only a statement that somebody could make who may, and that stood in the log before it was
+    /// revoked, ever made anything: what a stolen key says afterwards is void and condemns nothing.
+    pub(super) fn taken_along(&self, verified: &Verified<Statement>) -> Option<Revocation> {
+        let statement = verified.content();
+        let builder = statement.predicate.builder()?;
+        let index = self.index(verified, |_| true)?;
+        let in_scope = |signer: &&Signer| {
+            let holds = |grant: &Grant| grant.counts(self.now, signer.key, verified.logged());
+            self.in_scope(signer, statement, holds).is_ok_and(|names| !names.is_empty())
+        };
+        let may: Vec<&Signer> = verified.signers().iter().filter(in_scope).collect();
+        if may.is_empty() {
+            return None;
+        }
+        let own = |signer: &&Signer| signer.certified.as_ref().map(|certified| certified.key);
+        let keys = may.iter().flat_map(|signer| [Some(signer.key), own(signer)]).flatten();
+        let keys: BTreeSet<KeyId> = keys.collect();
+        let of_keys = keys.iter().flat_map(|key| self.negatives.all_of_key(key));
+        let of_builder = self.negatives.all_of_builder(builder);
+        let since = of_keys.chain(of_builder).filter(|one| one.from <= index);
+        let body = verified.body();
+        let mut all = self.negatives.all_of_attestation(&body).chain(since);
+        all.find(|one| one.descendants && index < one.index).cloned()
     }
 
     /// The names under which the signer may sign the statement by grants that `holds` takes: at

@@ -112,6 +112,7 @@ fn revocation(subject: Sha256, kind: RevocationKind) -> Statement {
         kind,
         reason: String::new(),
         effect: RevocationEffect::SubjectOnly,
+        from_entry: None,
         description: None,
     };
     statement(subject, Predicate::Revocation(said))

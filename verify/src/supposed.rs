@@ -13,6 +13,21 @@ use crate::trust::Trust;
 use crate::verified::Signer;
 
 /// A history that is only supposed. It can be read and simulated, and decides nothing.
+///
+/// What is believed can be supposed, and not the other way round:
+///
+/// ```
+/// # use verify::{Lineage, Supposed};
+/// fn suppose(lineage: &Lineage) -> Supposed {
+///     Supposed::of(lineage)
+/// }
+/// ```
+/// ```compile_fail,E0423
+/// # use verify::{Lineage, Supposed};
+/// fn believe(supposed: &Supposed) -> Lineage {
+///     Lineage(supposed.history().clone())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Supposed {
     history: History,

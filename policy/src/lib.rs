@@ -25,6 +25,7 @@ mod received;
 mod rego;
 mod report;
 mod rules;
+mod simulation;
 pub mod summary;
 mod whom;
 
@@ -46,6 +47,7 @@ pub use report::{
 };
 pub use rules::rule::{Reads, RuleView};
 pub use rules::waivers::WaiverView;
+pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport};
 
 /// What must hold before an artifact may run at a stage.
 ///

@@ -62,7 +62,7 @@ pub(crate) use waivers::Waivers;
 pub(crate) use weights::Weights;
 
 use attest::{ArtifactId, Timestamp};
-use verify::Lineage;
+use verify::History;
 
 use crate::model::Model;
 
@@ -71,6 +71,6 @@ use crate::model::Model;
 pub(crate) struct Question<'a> {
     pub(crate) model: &'a Model,
     pub(crate) artifact: ArtifactId,
-    pub(crate) lineage: &'a Lineage,
+    pub(crate) lineage: &'a History,
     pub(crate) now: Timestamp,
 }

@@ -235,6 +235,20 @@ pub enum Error {
         /// Why.
         source: Box<PolicyError>,
     },
+    /// There is no case to try a policy by.
+    #[error("policy `{}` has no cases, so that nothing was tried", .0.display())]
+    NoCases(PathBuf),
+    /// A case cannot be read.
+    #[error("cannot use case `{}`", path.display())]
+    Case {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<PolicyError>,
+    },
+    /// A case has no evidence.
+    #[error("folder `{}` holds no bundle", .0.display())]
+    NoEvidence(PathBuf),
     /// A file that a policy names cannot be read.
     #[error("cannot read `{}`, which the policy names", path.display())]
     PolicyFile {

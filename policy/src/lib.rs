@@ -10,8 +10,10 @@
 mod age;
 mod alone;
 mod asks;
+mod case;
 mod code;
 mod decision;
+mod difference;
 mod document;
 mod draft;
 mod evaluate;
@@ -34,8 +36,10 @@ use attest::{ArtifactId, Sha256, StageName, Timestamp};
 use verify::Lineage;
 
 pub use age::{AgeError, MaxAge};
+pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
+pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
@@ -123,6 +127,21 @@ impl Policy {
     /// Its rules by their places, each with what it asks and what it reads.
     pub fn inventory(&self) -> Vec<RuleView> {
         inventory::inventory(&self.model)
+    }
+
+    /// What `newer` asks otherwise than this one, rule by rule, and whether it asks more or less.
+    pub fn difference(&self, newer: &Self) -> Difference {
+        difference::between(&self.model, &newer.model)
+    }
+
+    /// The cases of its own: what must come of evidence that stands beside it. They decide nothing.
+    pub fn cases(&self) -> &[Case] {
+        &self.model.cases
+    }
+
+    /// What comes of a case, whose evidence has this lineage. It decides nothing.
+    pub fn rehearse(&self, case: &Case, lineage: &Lineage) -> Rehearsed {
+        case::rehearse(&self.model, case, lineage)
     }
 
     /// The JSON Schema of policy documents, for editors.

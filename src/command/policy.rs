@@ -1,8 +1,10 @@
 //! `assay policy`: looks at a policy by itself, before anything is judged by it, and has its owners
 //! say for which stages it judges.
 
+mod difference;
 #[cfg(feature = "server")]
 mod govern;
+mod rehearsal;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +34,8 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Check(CheckArgs),
     Schema(SchemaArgs),
+    Diff(difference::DiffArgs),
+    Test(rehearsal::TestArgs),
     #[cfg(feature = "server")]
     Publish(govern::PublishArgs),
     #[cfg(feature = "server")]
@@ -66,6 +70,8 @@ pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
     let _ = cx;
     Ok(match &args.command {
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
+        PolicyCommand::Diff(diff) => Box::new(diff.run()?),
+        PolicyCommand::Test(test) => Box::new(test.run()?),
         PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
         #[cfg(feature = "server")]
         PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),

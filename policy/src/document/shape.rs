@@ -2,6 +2,7 @@
 
 use serde_saphyr::Spanned;
 
+use super::cases::Test;
 use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
 use super::ml::Ml;
@@ -50,6 +51,10 @@ fields! {
         /// Rules in Rego, for what no other section can say.
         #[serde(default)]
         rego: Items<Spanned<Rego>>,
+        /// What must come of evidence that stands beside the document (`assay policy test`). They
+        /// decide nothing.
+        #[serde(default)]
+        tests: Items<Spanned<Test>>,
     }
 
     Metadata {

@@ -1,7 +1,7 @@
 //! Judging: every rule in turn, then what the verdict rests on.
 
 use attest::{ArtifactId, StageName, Timestamp};
-use verify::{Custody, Direction, Lineage};
+use verify::{Custody, Direction, History};
 
 use crate::code::Code;
 use crate::decision::{Decision, PolicyName, SingleKey};
@@ -21,7 +21,7 @@ pub(crate) fn evaluate(
     model: &Model,
     artifact: &ArtifactId,
     stage: &StageName,
-    lineage: &Lineage,
+    lineage: &History,
     now: Timestamp,
 ) -> Decision {
     let question = Question { model, artifact: *artifact, lineage, now };

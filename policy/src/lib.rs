@@ -27,6 +27,7 @@ mod received;
 mod rego;
 mod report;
 mod rules;
+mod simulation;
 pub mod summary;
 mod whom;
 
@@ -49,6 +50,7 @@ pub use report::{
     RejectedReport, Report, UnexploredReport,
 };
 pub use rules::rule::{Reads, RuleView};
+pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport};
 
 /// What must hold before an artifact may run at a stage.
 ///

@@ -19,6 +19,7 @@ mod negatives;
 mod proof;
 mod rotation;
 mod sigstore;
+mod supposed;
 mod trace;
 mod trust;
 mod verified;
@@ -35,8 +36,8 @@ pub use governing::{
     read_version,
 };
 pub use lineage::{
-    Attestation, Completeness, Contains, Direction, Lineage, Named, Rejected, Rejection, Revoked,
-    Unexplored, WhyUnexplored,
+    Attestation, Completeness, Contains, Direction, History, Lineage, Named, Rejected, Rejection,
+    Revoked, Unexplored, WhyUnexplored,
 };
 pub use model::{
     Authority, Comparison, KeylessScope, ModelRejection, compare, verify_keyless_model,
@@ -51,6 +52,7 @@ pub use sigstore::{
     SigstoreArtifact, SigstoreBundle, SigstoreBundleError, SigstoreError, SigstoreRoot,
     SigstoreRootError, verify_sigstore,
 };
+pub use supposed::{Change, ChangeError, Supposed};
 pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
     CertifiedSigner, Custody, Demand, Demands, Duty, EndedError, FormerKey, Globs, Governance,

@@ -5,8 +5,12 @@
 //! left unexplored, what is revoked, and how complete the answer is. Only [`crate::Trace`]
 //! makes one. The same evidence gives the same lineage, in whatever order it was supplied, as
 //! long as no budget is reached.
+//!
+//! What is in it is a [`History`]; that the history is believed is said by the type around it. A
+//! history that a tool has changed is a [`crate::Supposed`], and never a lineage.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use attest::{ArtifactId, KeyId, Predicate, Sha256, Statement, StepName};
 
@@ -27,7 +31,12 @@ pub enum Direction {
 
 /// The believed history of one artifact.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lineage {
+pub struct Lineage(pub(crate) History);
+
+/// The history of one artifact, as a [`Lineage`] believes it or a [`crate::Supposed`] supposes it.
+/// By itself it says nothing about which of the two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
     pub(crate) root: ArtifactId,
     pub(crate) direction: Direction,
     pub(crate) artifacts: BTreeSet<ArtifactId>,
@@ -249,7 +258,15 @@ pub enum Completeness {
     None,
 }
 
-impl Lineage {
+impl Deref for Lineage {
+    type Target = History;
+
+    fn deref(&self) -> &History {
+        &self.0
+    }
+}
+
+impl History {
     pub(crate) fn empty(root: ArtifactId, direction: Direction, trust: Sha256) -> Self {
         Self {
             root,
@@ -273,6 +290,8 @@ impl Lineage {
 
     /// Builds the indexes, once the attestations are final.
     pub(crate) fn index(mut self) -> Self {
+        self.by_subject.clear();
+        self.by_material.clear();
         for (place, attestation) in self.attestations.iter().enumerate() {
             enter(&mut self.by_subject, &attestation.subjects, place);
             enter(&mut self.by_material, &attestation.materials, place);
@@ -408,6 +427,45 @@ impl Lineage {
 }
 
 impl Attestation {
+    /// What `verified` says, as far as `signers` may say it.
+    pub(crate) fn of(
+        verified: Verified<Statement>,
+        signers: Vec<Signer>,
+        index: Option<u64>,
+        verifier: Option<String>,
+    ) -> Self {
+        let statement = verified.content();
+        let subjects = statement.subject.iter().filter_map(|subject| {
+            let artifact = subject.artifact().ok()?;
+            let name = subject.name.clone().unwrap_or_default();
+            Some(Named { artifact, name, role: None })
+        });
+        let subjects = subjects.collect();
+        let (mut materials, mut unidentified) = (Vec::new(), Vec::new());
+        for material in statement.materials() {
+            match material.artifact() {
+                Ok(artifact) => {
+                    let name = material.name.clone().or_else(|| material.uri.clone());
+                    let role = material.role().map(str::to_owned);
+                    let name = name.unwrap_or_default();
+                    materials.push(Named { artifact, name, role });
+                }
+                Err(_) => unidentified.push(material.label().to_owned()),
+            }
+        }
+        Self {
+            signers,
+            subjects,
+            materials,
+            unidentified,
+            index,
+            step: statement.step(),
+            predicate_type: statement.predicate_type().into(),
+            verifier,
+            verified,
+        }
+    }
+
     /// The statement.
     pub const fn statement(&self) -> &Statement {
         self.verified.content()

@@ -27,8 +27,8 @@ use crate::bundle::Checker;
 use crate::contains::contained;
 use crate::error::VerifyError;
 use crate::lineage::{
-    Attestation, Completeness, Contains, Direction, Lineage, Rejected, Rejection, Unexplored,
-    WhyUnexplored,
+    Attestation, Completeness, Contains, Direction, History, Lineage, Rejected, Rejection,
+    Unexplored, WhyUnexplored,
 };
 use crate::negatives::Negatives;
 use crate::trust::{Trust, Window};
@@ -224,7 +224,7 @@ impl<'t> Trace<'t> {
         });
         attestations.sort_by_key(|one| (one.index.unwrap_or(u64::MAX), one.body()));
 
-        let mut lineage = Lineage::empty(self.root, self.direction, self.trust.digest());
+        let mut lineage = History::empty(self.root, self.direction, self.trust.digest());
         lineage.completeness = self.completeness();
         lineage.holds = self.trust.window(self.now).and(self.certificates);
         lineage.standing = self.trust.standing();
@@ -236,7 +236,7 @@ impl<'t> Trace<'t> {
         lineage.lapsed = lapsed;
         lineage.rejected = self.rejected.into_values().collect();
         lineage.unexplored = self.unexplored.into_iter().collect();
-        lineage.index()
+        Lineage(lineage.index())
     }
 
     /// What comes first when not everything can be looked at. A bundle can lie about this to its

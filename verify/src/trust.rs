@@ -234,6 +234,19 @@ impl TrustedKey {
         self.custody
     }
 
+    /// It as whoever signs under `grant`. That such a signer exists says nothing about what it
+    /// has signed.
+    pub fn signer(&self, grant: &Grant) -> Signer {
+        Signer {
+            key: self.id(),
+            name: grant.name.clone(),
+            owner: self.owner.clone(),
+            custody: self.custody,
+            keyless: None,
+            certified: None,
+        }
+    }
+
     /// Its entries in the file, at least one.
     pub fn grants(&self) -> &[Grant] {
         &self.grants

@@ -3,7 +3,9 @@
 //! A [`Verified`] value is authentic: at least one named identity of the trust file signed these
 //! bytes. It is not yet authorised; that is judged against the scope of each signer, and then
 //! by policy. Nothing outside this crate can make one: the fields are private, there is no
-//! constructor, no `Default` and no `Deserialize` (`tests/unforgeable.rs` tries).
+//! constructor, no `Default` and no `Deserialize` (`tests/unforgeable.rs` tries). What is believed
+//! reaches policy in a [`crate::Lineage`]; a [`crate::Supposed`] holds values that a tool has
+//! changed since, and is accepted by nothing that decides.
 
 use attest::{KeyId, Sha256, Statement};
 
@@ -103,6 +105,22 @@ impl<T> Verified<T> {
     /// The same with what Sigstore's logs and clocks prove.
     pub(crate) fn with_evidence(self, rekor: Vec<RekorEntry>, times: Vec<ProvenTime>) -> Self {
         Self { rekor, times, ..self }
+    }
+
+    /// The same as if it said something else, for a history that is only supposed.
+    pub(crate) fn suppose(&mut self, content: T) {
+        self.content = content;
+    }
+
+    /// The same as if others had signed, wherever it is logged.
+    pub(crate) fn suppose_signers(&mut self, signers: &[Signer]) {
+        let places = std::mem::take(&mut self.logged);
+        let by = |place: Logged| {
+            let each = signers.iter().map(|signer| signer.key);
+            each.map(|key| Logged { key, ..place.clone() }).collect::<Vec<_>>()
+        };
+        unite(&mut self.logged, &places.into_iter().flat_map(by).collect::<Vec<_>>());
+        self.signers = signers.to_vec();
     }
 
     /// What was signed.

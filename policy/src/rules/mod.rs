@@ -60,7 +60,7 @@ pub(crate) use vulnerabilities::Vulnerabilities;
 pub(crate) use weights::Weights;
 
 use attest::{ArtifactId, Timestamp};
-use verify::Lineage;
+use verify::History;
 
 use crate::model::Model;
 
@@ -69,6 +69,6 @@ use crate::model::Model;
 pub(crate) struct Question<'a> {
     pub(crate) model: &'a Model,
     pub(crate) artifact: ArtifactId,
-    pub(crate) lineage: &'a Lineage,
+    pub(crate) lineage: &'a History,
     pub(crate) now: Timestamp,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::ArtifactId;
-use verify::Lineage;
+use verify::History;
 
 /// How deep artifacts may be nested in each other: image index, manifest, layer, tree, file.
 const MAX_NESTING: usize = 8;
@@ -15,7 +15,7 @@ const MAX_NESTING: usize = 8;
 /// of the artifact for it.
 #[derive(Debug)]
 pub(crate) struct Past<'a> {
-    lineage: &'a Lineage,
+    lineage: &'a History,
     wholes: BTreeMap<ArtifactId, Vec<ArtifactId>>,
     itself: BTreeSet<ArtifactId>,
     all: BTreeSet<ArtifactId>,
@@ -23,7 +23,7 @@ pub(crate) struct Past<'a> {
 
 impl<'a> Past<'a> {
     /// Visits each artifact of the lineage at most once.
-    pub(crate) fn of(lineage: &'a Lineage, artifact: ArtifactId) -> Self {
+    pub(crate) fn of(lineage: &'a History, artifact: ArtifactId) -> Self {
         let mut wholes: BTreeMap<ArtifactId, Vec<ArtifactId>> = BTreeMap::new();
         for edge in lineage.contains() {
             wholes.entry(edge.part).or_default().push(edge.whole);

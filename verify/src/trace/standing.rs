@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use attest::{KeyId, Predicate, Sha256, Statement, Timestamp};
 
-use crate::lineage::{Attestation, Named, Rejection};
+use crate::lineage::{Attestation, Rejection};
 use crate::negatives::Negatives;
 use crate::trust::{Grant, OutOfScope, Trust};
 use crate::verified::{Signer, Verified};
@@ -201,36 +201,7 @@ impl<'t> Standing<'t> {
 
 impl Counted {
     pub(super) fn attestation(self, verified: Verified<Statement>) -> Attestation {
-        let statement = verified.content();
-        let subjects = statement.subject.iter().filter_map(|subject| {
-            let artifact = subject.artifact().ok()?;
-            let name = subject.name.clone().unwrap_or_default();
-            Some(Named { artifact, name, role: None })
-        });
-        let subjects = subjects.collect();
-        let (mut materials, mut unidentified) = (Vec::new(), Vec::new());
-        for material in statement.materials() {
-            match material.artifact() {
-                Ok(artifact) => {
-                    let name = material.name.clone().or_else(|| material.uri.clone());
-                    let role = material.role().map(str::to_owned);
-                    let name = name.unwrap_or_default();
-                    materials.push(Named { artifact, name, role });
-                }
-                Err(_) => unidentified.push(material.label().to_owned()),
-            }
-        }
-        Attestation {
-            signers: self.signers,
-            subjects,
-            materials,
-            unidentified,
-            index: self.index,
-            step: statement.step(),
-            predicate_type: statement.predicate_type().into(),
-            verifier: self.verifier,
-            verified,
-        }
+        Attestation::of(verified, self.signers, self.index, self.verifier)
     }
 }
 

@@ -75,6 +75,10 @@ impl Error {
                 "for another format use `assay attest --type URI --predicate FILE`".into()
             }
             Self::Policy { .. } => "correct the file and try it with `assay policy check`".into(),
+            #[cfg(feature = "server")]
+            Self::NothingToReplay(_) => {
+                "go further back with `--against`; `assay promote` registers verdicts".into()
+            }
             Self::NoCases(_) => {
                 "write some under `tests` in the policy, or name their folder with `--cases DIR`".into()
             }

@@ -235,6 +235,10 @@ pub enum Error {
         /// Why.
         source: Box<PolicyError>,
     },
+    /// No verdict is registered that could be replayed.
+    #[cfg(feature = "server")]
+    #[error("no verdict was registered since {0}, so that nothing was replayed")]
+    NothingToReplay(attest::Timestamp),
     /// There is no case to try a policy by.
     #[error("policy `{}` has no cases, so that nothing was tried", .0.display())]
     NoCases(PathBuf),

@@ -50,7 +50,7 @@ pub use report::{
     RejectedReport, Report, UnexploredReport,
 };
 pub use rules::rule::{Reads, RuleView};
-pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport};
+pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport, Successor};
 
 /// What must hold before an artifact may run at a stage.
 ///

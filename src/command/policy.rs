@@ -5,6 +5,8 @@ mod difference;
 #[cfg(feature = "server")]
 mod govern;
 mod rehearsal;
+#[cfg(feature = "server")]
+mod replay;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,8 @@ enum PolicyCommand {
     Schema(SchemaArgs),
     Diff(difference::DiffArgs),
     Test(rehearsal::TestArgs),
+    #[cfg(feature = "server")]
+    Simulate(replay::SimulateArgs),
     #[cfg(feature = "server")]
     Publish(govern::PublishArgs),
     #[cfg(feature = "server")]
@@ -72,6 +76,8 @@ pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
         PolicyCommand::Diff(diff) => Box::new(diff.run()?),
         PolicyCommand::Test(test) => Box::new(test.run()?),
+        #[cfg(feature = "server")]
+        PolicyCommand::Simulate(simulate) => Box::new(simulate.run(cx)?),
         PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
         #[cfg(feature = "server")]
         PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),

@@ -79,6 +79,10 @@ impl Error {
             Self::NothingToReplay(_) => {
                 "go further back with `--against`; `assay promote` registers verdicts".into()
             }
+            #[cfg(feature = "server")]
+            Self::Starter(_) => {
+                "see with `assay lineage` that its steps are registered by signers whom you trust".into()
+            }
             Self::NoCases(_) => {
                 "write some under `tests` in the policy, or name their folder with `--cases DIR`".into()
             }

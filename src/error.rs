@@ -239,6 +239,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("no verdict was registered since {0}, so that nothing was replayed")]
     NothingToReplay(attest::Timestamp),
+    /// No policy can be written by what was found.
+    #[cfg(feature = "server")]
+    #[error("what is known of the artifact makes no policy")]
+    Starter(#[source] Box<PolicyError>),
     /// There is no case to try a policy by.
     #[error("policy `{}` has no cases, so that nothing was tried", .0.display())]
     NoCases(PathBuf),

@@ -31,6 +31,7 @@ pub(crate) use cases::read as read_case;
 pub(crate) use compile::compile;
 pub(crate) use describe::schema;
 pub use error::{PolicyError, Problem};
+pub(crate) use field::can_be_a_step;
 pub(crate) use gather::{Entries, Items};
 pub(crate) use ml::{Holdout, Metric, Slices};
 pub use place::Place;

@@ -28,6 +28,7 @@ mod rego;
 mod report;
 mod rules;
 mod simulation;
+mod starter;
 pub mod summary;
 mod whom;
 
@@ -144,6 +145,13 @@ impl Policy {
     /// What comes of a case, whose evidence has this lineage. It decides nothing.
     pub fn rehearse(&self, case: &Case, lineage: &Lineage) -> Rehearsed {
         case::rehearse(&self.model, case, lineage)
+    }
+
+    /// Writes a policy that an artifact which is known to be good passes, by what its lineage shows:
+    /// steps, signers, flows, numbers and data sets as they were found. It is a beginning, for
+    /// somebody to read and to tighten; ages are judged at `now`.
+    pub fn starter(name: &str, stages: &[StageName], lineage: &Lineage, now: Timestamp) -> String {
+        starter::write(name, stages, lineage, now)
     }
 
     /// The JSON Schema of policy documents, for editors.

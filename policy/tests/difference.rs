@@ -172,7 +172,7 @@ fn the_same_in_other_words_is_the_same() {
         ("allow: [CC-BY-4.0, MIT], signers", "allow: [MIT, CC-BY-4.0], signers"),
         ("completeness: followed\n", ""),
         (", threshold: 1, maxAge: 365d", ", maxAge: 365d"),
-        (", strength: declared-files}", "}"),
+        ("train.materials, strength: declared-files}\n  criteria", "train.materials}\n  criteria"),
     ];
     for (from, to) in rows {
         assert!(WHOLE.contains(from), "{from}");
@@ -206,7 +206,7 @@ steps:
     let [change] = found.changes.as_slice() else { panic!("{found:?}") };
     assert_eq!((change.at.as_str(), change.effect), ("ml.metrics[1].atLeast", Looser));
     let asked = |least: &str| {
-        Some(format!("accuracy of evaluate at least {least} on sha256:{}", "0f".repeat(32)))
+        Some(format!("accuracy of evaluate at least {least} on file:sha256:{}", "0f".repeat(32)))
     };
     assert_eq!((&change.asked, &change.asks), (&asked("0.9"), &asked("0.85")));
 

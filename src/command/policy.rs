@@ -2,11 +2,14 @@
 //! say for which stages it judges.
 
 mod difference;
+mod explain;
 #[cfg(feature = "server")]
 mod govern;
 mod rehearsal;
 #[cfg(feature = "server")]
 mod replay;
+#[cfg(feature = "server")]
+mod starter;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +39,9 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Check(CheckArgs),
     Schema(SchemaArgs),
+    #[cfg(feature = "server")]
+    Init(starter::InitArgs),
+    Explain(explain::ExplainArgs),
     Diff(difference::DiffArgs),
     Test(rehearsal::TestArgs),
     #[cfg(feature = "server")]
@@ -74,6 +80,9 @@ pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
     let _ = cx;
     Ok(match &args.command {
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
+        #[cfg(feature = "server")]
+        PolicyCommand::Init(init) => Box::new(init.run(cx)?),
+        PolicyCommand::Explain(explain) => Box::new(explain.run()?),
         PolicyCommand::Diff(diff) => Box::new(diff.run()?),
         PolicyCommand::Test(test) => Box::new(test.run()?),
         #[cfg(feature = "server")]

@@ -4,6 +4,8 @@
 //! entry that has a name of its own and `[]` for a line of a list. What no row names has no
 //! direction.
 
+use std::cmp::Ordering;
+
 use attest::NAMESPACE;
 use attest::predicate::vulnerabilities::Severity;
 use serde_json::Value;
@@ -239,29 +241,28 @@ fn between(measure: Measure, from: &Value, to: &Value) -> Effect {
             _ => Changed,
         };
     };
-    let rises = |rises: Option<bool>, effect: Effect| match rises {
-        Some(true) => effect,
-        Some(false) => effect.reversed(),
+    let more = |order: Option<Ordering>, effect: Effect| match order {
+        Some(Ordering::Less) => effect,
+        Some(Ordering::Equal) => Nothing,
+        Some(Ordering::Greater) => effect.reversed(),
         None => Changed,
     };
     match measure {
-        Number(effect) => {
-            rises(exact(&one).zip(exact(&other)).map(|(one, other)| other > one), effect)
-        }
-        Age(effect) => {
-            let age = |text: &str| text.parse::<MaxAge>().ok();
-            rises(age(&one).zip(age(&other)).map(|(one, other)| other > one), effect)
-        }
+        Number(effect) => more(order(exact(&one), exact(&other)), effect),
+        Age(effect) => more(order(one.parse::<MaxAge>().ok(), other.parse().ok()), effect),
         Moment(effect) => {
-            let moment = |text: &str| text.parse::<attest::Timestamp>().ok();
-            rises(moment(&one).zip(moment(&other)).map(|(one, other)| other > one), effect)
+            more(order(one.parse::<attest::Timestamp>().ok(), other.parse().ok()), effect)
         }
         Words(words) => {
             let place = |text: &str| words.iter().position(|word| *word == text);
-            rises(place(&one).zip(place(&other)).map(|(one, other)| other > one), Tighter)
+            more(order(place(&one), place(&other)), Tighter)
         }
         Set(_) | Whole | Group | Idle => Changed,
     }
+}
+
+fn order<T: Ord>(one: Option<T>, other: Option<T>) -> Option<Ordering> {
+    Some(one?.cmp(&other?))
 }
 
 /// Lists without order; `*` holds everything.

@@ -75,6 +75,21 @@ impl Error {
                 "for another format use `assay attest --type URI --predicate FILE`".into()
             }
             Self::Policy { .. } => "correct the file and try it with `assay policy check`".into(),
+            #[cfg(feature = "server")]
+            Self::NothingToReplay(_) => {
+                "go further back with `--against`; `assay promote` registers verdicts".into()
+            }
+            #[cfg(feature = "server")]
+            Self::Starter(_) => {
+                "see with `assay lineage` that its steps are registered by signers whom you trust".into()
+            }
+            Self::NoCases(_) => {
+                "write some under `tests` in the policy, or name their folder with `--cases DIR`".into()
+            }
+            Self::Case { .. } => "correct the file; the schema of `tests` says what it can hold".into(),
+            Self::NoEvidence(_) => {
+                "put the bundles of the case there, as `.json` or `.jsonl`, beside `trust.yaml`".into()
+            }
             Self::PolicyFile { .. } => "put it below the folder of the policy".into(),
             Self::NoPolicy(_) => {
                 "name one with `--policy FILE`, or put the register's own there".into()

@@ -235,6 +235,28 @@ pub enum Error {
         /// Why.
         source: Box<PolicyError>,
     },
+    /// No verdict is registered that could be replayed.
+    #[cfg(feature = "server")]
+    #[error("no verdict was registered since {0}, so that nothing was replayed")]
+    NothingToReplay(attest::Timestamp),
+    /// No policy can be written by what was found.
+    #[cfg(feature = "server")]
+    #[error("what is known of the artifact makes no policy")]
+    Starter(#[source] Box<PolicyError>),
+    /// There is no case to try a policy by.
+    #[error("policy `{}` has no cases, so that nothing was tried", .0.display())]
+    NoCases(PathBuf),
+    /// A case cannot be read.
+    #[error("cannot use case `{}`", path.display())]
+    Case {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<PolicyError>,
+    },
+    /// A case has no evidence.
+    #[error("folder `{}` holds no bundle", .0.display())]
+    NoEvidence(PathBuf),
     /// A file that a policy names cannot be read.
     #[error("cannot read `{}`, which the policy names", path.display())]
     PolicyFile {

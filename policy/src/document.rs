@@ -6,6 +6,7 @@
 //! rules of the fields, and refuses what cannot mean anything. No file is opened: a policy is a
 //! closed set of bytes, and its digest covers all of them.
 
+mod cases;
 mod compile;
 mod dependencies;
 mod describe;
@@ -27,9 +28,11 @@ mod waivers;
 use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
+pub(crate) use cases::read as read_case;
 pub(crate) use compile::compile;
 pub(crate) use describe::schema;
 pub use error::{PolicyError, Problem};
+pub(crate) use field::can_be_a_step;
 pub(crate) use gather::{Entries, Items};
 pub(crate) use ml::{Holdout, Metric, Slices};
 pub use place::Place;
@@ -51,6 +54,11 @@ pub(crate) type Text = Spanned<String>;
 
 /// Reads the text of a policy.
 pub(crate) fn read(text: &str) -> Result<Document, PolicyError> {
+    strictly(text)
+}
+
+/// Reads a text of one of our shapes.
+fn strictly<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, PolicyError> {
     if text.len() > MAX_BYTES {
         return Err(Problem::TooLarge { bytes: text.len() }.into());
     }
@@ -69,4 +77,24 @@ pub(crate) fn read(text: &str) -> Result<Document, PolicyError> {
     options.reject_tagged_field_names = true;
     options.with_snippet = false;
     serde_saphyr::from_str_with_options(text, options).map_err(|error| PolicyError::of_yaml(&error))
+}
+
+/// The fields of a document as they are written, texts as texts, without those that are not there:
+/// for whoever compares documents.
+pub(crate) fn fields(document: &Document) -> serde_json::Value {
+    let mut fields = serde_json::to_value(document).unwrap_or_default();
+    drop_absent(&mut fields);
+    fields
+}
+
+/// The document nests [`MAX_DEPTH`] levels at most.
+fn drop_absent(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_absent);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(drop_absent),
+        _ => {}
+    }
 }

@@ -10,8 +10,10 @@
 mod age;
 mod alone;
 mod asks;
+mod case;
 mod code;
 mod decision;
+mod difference;
 mod document;
 mod draft;
 mod evaluate;
@@ -26,6 +28,7 @@ mod rego;
 mod report;
 mod rules;
 mod simulation;
+mod starter;
 pub mod summary;
 mod whom;
 
@@ -35,8 +38,10 @@ use attest::{ArtifactId, Sha256, StageName, Timestamp};
 use verify::Lineage;
 
 pub use age::{AgeError, MaxAge};
+pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
+pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
@@ -47,7 +52,7 @@ pub use report::{
 };
 pub use rules::rule::{Reads, RuleView};
 pub use rules::waivers::WaiverView;
-pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport};
+pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport, Successor};
 
 /// What must hold before an artifact may run at a stage.
 ///
@@ -126,6 +131,28 @@ impl Policy {
     /// Its rules by their places, each with what it asks and what it reads.
     pub fn inventory(&self) -> Vec<RuleView> {
         inventory::inventory(&self.model)
+    }
+
+    /// What `newer` asks otherwise than this one, rule by rule, and whether it asks more or less.
+    pub fn difference(&self, newer: &Self) -> Difference {
+        difference::between(&self.model, &newer.model)
+    }
+
+    /// The cases of its own: what must come of evidence that stands beside it. They decide nothing.
+    pub fn cases(&self) -> &[Case] {
+        &self.model.cases
+    }
+
+    /// What comes of a case, whose evidence has this lineage. It decides nothing.
+    pub fn rehearse(&self, case: &Case, lineage: &Lineage) -> Rehearsed {
+        case::rehearse(&self.model, case, lineage)
+    }
+
+    /// Writes a policy that an artifact which is known to be good passes, by what its lineage shows:
+    /// steps, signers, flows, numbers and data sets as they were found. It is a beginning, for
+    /// somebody to read and to tighten; ages are judged at `now`.
+    pub fn starter(name: &str, stages: &[StageName], lineage: &Lineage, now: Timestamp) -> String {
+        starter::write(name, stages, lineage, now)
     }
 
     /// The JSON Schema of policy documents, for editors.

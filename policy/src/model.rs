@@ -11,6 +11,7 @@ use attest::{Sha256, StageName, StepName};
 use serde::{Deserialize, Serialize};
 
 use crate::age::MaxAge;
+use crate::case::Case;
 use crate::document::Files;
 use crate::rego::RegoRule;
 use crate::rules::{Flow, Forbidden, Holdout, Metric, Rule, Waivers};
@@ -25,6 +26,9 @@ pub(crate) struct Model {
     pub(crate) description: Option<String>,
     pub(crate) digest: Sha256,
     pub(crate) completeness: Completeness,
+    /// Whether summaries by any policy count for earlier stages, where no register says which one
+    /// is active: of no document, and only where nothing is decided.
+    pub(crate) any_version: bool,
     pub(crate) stages: Vec<Stage>,
     pub(crate) steps: Vec<Step>,
     /// The steps, each after all those that it feeds.
@@ -43,8 +47,12 @@ pub(crate) struct Model {
     pub(crate) waivers: Option<Waivers>,
     /// The files that the document names, by their names.
     pub(crate) files: Files,
+    /// What must come of evidence beside the document; no rule reads them.
+    pub(crate) cases: Vec<Case>,
     /// What each rule asks, in words, by its place.
     pub(crate) asks: BTreeMap<String, String>,
+    /// The document as it is written, for whoever compares it with another.
+    pub(crate) fields: Arc<serde_json::Value>,
 }
 
 /// Where an artifact may run.

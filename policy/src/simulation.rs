@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use verify::{Supposed, Window};
 
 use crate::decision::{Decision, Finding, RuleResult};
-use crate::model::Mode;
+use crate::model::{Mode, Model};
 use crate::report::{Holds, PolicyReport};
 use crate::{Policy, evaluate};
 
@@ -101,6 +101,35 @@ impl Policy {
     /// Says what [`Policy::evaluate`] would, if `supposed` were believed or `now` were the time.
     ///
     /// Pure, and by the very code that decides.
+    pub fn simulate(
+        &self,
+        artifact: &ArtifactId,
+        stage: &StageName,
+        supposed: &Supposed,
+        now: Timestamp,
+    ) -> Simulation {
+        let history = supposed.history();
+        let decision = evaluate::evaluate(&self.model, artifact, stage, history, now);
+        Simulation { decision }
+    }
+
+    /// This policy as what would have judged in the place of an earlier one.
+    pub fn successor(&self) -> Successor {
+        let mut model = self.model.clone();
+        model.any_version = true;
+        Successor { model }
+    }
+}
+
+/// A policy in the place of an earlier one: summaries of earlier stages count by whichever policy
+/// they were, where no register says which one was active. It simulates and never decides.
+#[derive(Clone, Debug)]
+pub struct Successor {
+    model: Model,
+}
+
+impl Successor {
+    /// What [`Policy::simulate`] says, in the place of an earlier policy.
     pub fn simulate(
         &self,
         artifact: &ArtifactId,

@@ -1,8 +1,15 @@
 //! `assay policy`: looks at a policy by itself, before anything is judged by it, and has its owners
 //! say for which stages it judges.
 
+mod difference;
+mod explain;
 #[cfg(feature = "server")]
 mod govern;
+mod rehearsal;
+#[cfg(feature = "server")]
+mod replay;
+#[cfg(feature = "server")]
+mod starter;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +39,13 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Check(CheckArgs),
     Schema(SchemaArgs),
+    #[cfg(feature = "server")]
+    Init(starter::InitArgs),
+    Explain(explain::ExplainArgs),
+    Diff(difference::DiffArgs),
+    Test(rehearsal::TestArgs),
+    #[cfg(feature = "server")]
+    Simulate(replay::SimulateArgs),
     #[cfg(feature = "server")]
     Publish(govern::PublishArgs),
     #[cfg(feature = "server")]
@@ -66,6 +80,13 @@ pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
     let _ = cx;
     Ok(match &args.command {
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
+        #[cfg(feature = "server")]
+        PolicyCommand::Init(init) => Box::new(init.run(cx)?),
+        PolicyCommand::Explain(explain) => Box::new(explain.run()?),
+        PolicyCommand::Diff(diff) => Box::new(diff.run()?),
+        PolicyCommand::Test(test) => Box::new(test.run()?),
+        #[cfg(feature = "server")]
+        PolicyCommand::Simulate(simulate) => Box::new(simulate.run(cx)?),
         PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
         #[cfg(feature = "server")]
         PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),

@@ -17,6 +17,7 @@ pub mod merkle;
 mod model;
 mod negatives;
 mod proof;
+mod rewound;
 mod rotation;
 mod sigstore;
 mod supposed;
@@ -45,6 +46,7 @@ pub use model::{
 };
 pub use negatives::{Negatives, Owed, Revocation};
 pub use proof::verify_log_proof;
+pub use rewound::Rewound;
 pub use rotation::{Rotation, RotationError, verify_rotation};
 pub use sigstore::{
     AuthorityClaims, BundleClaims, Claim, Clock, EntryClaims, Keyless, MAX_PATTERN_BYTES,

@@ -155,6 +155,25 @@ impl Negatives {
         self
     }
 
+    /// What was known before the entry `before`. Only for what is supposed.
+    pub(crate) fn before(&self, before: u64) -> Self {
+        let mut then = self.clone();
+        let early = |place: &usize| {
+            self.revocations.get(*place).is_some_and(|revocation| revocation.index < before)
+        };
+        // Places stay as they are, so that the list keeps what came later, which nothing names.
+        let places = then.artifacts.values_mut().chain(then.attestations.values_mut());
+        for places in places.chain(then.keys.values_mut()).chain(then.builders.values_mut()) {
+            places.retain(early);
+        }
+        for owed in then.owed.values_mut() {
+            owed.retain(|_, owed| owed.index < before);
+        }
+        then.first.retain(|_, index| *index < before);
+        then.activations = self.activations.before(before);
+        then
+    }
+
     /// The position at which `key` first signed this statement, if a followed log says so.
     pub(crate) fn first_position(&self, body: Sha256, key: KeyId) -> Option<u64> {
         self.head.as_ref()?;

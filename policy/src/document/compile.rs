@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use attest::{NAMESPACE, Sha256, StepName};
 
+use super::cases::cases;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::lines::{flow, holdout, later_first, metric};
@@ -19,7 +20,7 @@ use super::stages::{soaks, stages};
 use super::steps::{step_names, steps};
 use super::trust::{levels, narrowed};
 use super::waivers::waivers;
-use super::{Document, Files, Problem};
+use super::{Document, Files, Problem, fields};
 use crate::asks::asks;
 use crate::model::Model;
 
@@ -51,6 +52,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
         description,
         digest,
         completeness: completeness(document.completeness.as_ref())?,
+        any_version: false,
         stages,
         steps,
         later_first: Vec::new(),
@@ -64,7 +66,9 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
         rego: Vec::new(),
         waivers: None,
         files: Files::new(),
+        cases: Vec::new(),
         asks: BTreeMap::new(),
+        fields: Arc::new(fields(&document)),
     };
     if let Some(fields) = &document.validity {
         model.rules.push(Arc::new(validity(fields)?));
@@ -112,6 +116,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
     }
     model.waivers = document.waivers.as_ref().map(|fields| waivers(fields, &model)).transpose()?;
     (model.rego, model.files) = rego(&document, &names, files)?;
+    model.cases = cases(&document, &model.stages)?;
     model.asks = asks(&model);
     Ok(model)
 }

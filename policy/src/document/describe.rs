@@ -45,7 +45,7 @@ macro_rules! fields {
         }
     )+) => {$(
         $(#[doc = $about])*
-        #[derive(Debug, serde::Deserialize)]
+        #[derive(Debug, serde::Deserialize, serde::Serialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub(crate) struct $name {
             $(
@@ -165,6 +165,12 @@ pub(crate) fn scalars() -> Value {
 pub(crate) fn some_of<const N: usize>(words: [&'static str; N]) -> Value {
     let item = json!({"enum": words.as_slice()});
     json!({"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": item})
+}
+
+/// Codes of findings.
+pub(crate) fn codes() -> Value {
+    let item = json!({"enum": crate::Code::ALL.map(crate::Code::as_str).as_slice()});
+    json!({"type": "array", "maxItems": MAX_ENTRIES, "items": item})
 }
 
 /// A moment (RFC 3339).

@@ -44,6 +44,11 @@ const NO_STEP: [&str; 11] = [
     POLICY_ACTIVATION,
 ];
 
+/// Whether statements of this type can be a step.
+pub(crate) fn can_be_a_step(predicate: &str) -> bool {
+    !NO_STEP.contains(&predicate)
+}
+
 pub(super) type Compiled<T> = Result<T, PolicyError>;
 
 pub(super) fn predicate(text: &Text) -> Compiled<String> {

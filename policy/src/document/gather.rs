@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{MAX_ENTRIES, Text};
 
@@ -13,7 +13,7 @@ use super::{MAX_ENTRIES, Text};
 pub(crate) struct Entries<T>(pub(crate) Vec<(Text, T)>);
 
 /// The items of a list, at most [`MAX_ENTRIES`].
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Items<T>(pub(crate) Vec<T>);
 
 impl<T> Default for Entries<T> {
@@ -73,6 +73,12 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for Gather<Items<T>> {
             items.push(item);
         }
         Ok(Items(items))
+    }
+}
+
+impl<T: Serialize> Serialize for Entries<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, entry)| (&name.value, entry)))
     }
 }
 

@@ -118,7 +118,7 @@ fn read(file: &Text, digest: &Text, files: &Files, kept: &mut Files) -> Compiled
 }
 
 /// A name below the folder of the document.
-fn file_name(file: &Text) -> Compiled<String> {
+pub(super) fn file_name(file: &Text) -> Compiled<String> {
     attest::name::check_artifact_name(&file.value).map_err(|error| wrong(file, value(error)))?;
     let part = |part: &str| part.is_empty() || part == "." || part == "..";
     if file.value.split('/').any(part) {

@@ -2,6 +2,7 @@
 
 use serde_saphyr::Spanned;
 
+use super::cases::Test;
 use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
 use super::ml::Ml;
@@ -53,6 +54,10 @@ fields! {
         rego: Items<Spanned<Rego>>,
         /// Whose waivers are accepted. None are where this is not said.
         waivers: Option<Spanned<Waivers>>,
+        /// What must come of evidence that stands beside the document (`assay policy test`). They
+        /// decide nothing.
+        #[serde(default)]
+        tests: Items<Spanned<Test>>,
     }
 
     Metadata {

@@ -117,7 +117,7 @@ fn exceeded(step: &Step, one: &Attestation, now: Timestamp, draft: &mut Draft) -
 }
 
 /// The oldest and the newest time that a statement claims for itself.
-fn claims(attestation: &Attestation) -> Option<(Timestamp, Timestamp)> {
+pub(crate) fn claims(attestation: &Attestation) -> Option<(Timestamp, Timestamp)> {
     let times: [Option<Timestamp>; 3] = match &attestation.statement().predicate {
         Predicate::Provenance(provenance) => {
             let metadata = &provenance.run_details.metadata;

@@ -96,12 +96,13 @@ fn counts(
     question: Question<'_>,
 ) -> bool {
     let Some(policy) = named(summary) else { return false };
+    let model = question.model;
     let active = |index| question.lineage.activations().counts(stage, &policy, index);
     one.verifier.is_some()
         && one.index.is_some()
         && summary.stage().as_ref() == Some(stage)
         && one.subjects.len() == 1
-        && one.index.and_then(active).unwrap_or(policy == question.model.digest)
+        && one.index.and_then(active).unwrap_or(model.any_version || policy == model.digest)
 }
 
 /// The policy that a summary names.

@@ -109,6 +109,17 @@ impl Activations {
         Some(then.policy == *policy && since <= active.accept_previous)
     }
 
+    /// The same without the activations of the entry `before` and those after it. What was
+    /// registered as a policy since is kept: nothing is judged by it.
+    pub(crate) fn before(&self, before: u64) -> Self {
+        let mut then = self.clone();
+        for all in then.stages.values_mut() {
+            all.retain(|activation| activation.index < before);
+        }
+        then.stages.retain(|_, all| !all.is_empty());
+        then
+    }
+
     pub(super) fn keep(&mut self, digest: Sha256, name: String, version: u64, text: &str) {
         let room = self.policies.len() < MAX_POLICIES
             && self.bytes.saturating_add(text.len()) <= MAX_POLICY_BYTES;

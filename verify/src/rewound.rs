@@ -1,0 +1,79 @@
+//! A followed log as it was when it had fewer entries, for whoever replays what was decided then.
+//!
+//! What speaks against an artifact since then is left out, and so a history of it is only supposed:
+//! no decision can be made by it (THREATS, rule 24). The entries themselves are checked as always,
+//! against the log as it is.
+
+use std::sync::Arc;
+
+use attest::{ArtifactId, Bundle, Timestamp};
+
+use crate::follow::Followed;
+use crate::lineage::Direction;
+use crate::negatives::Negatives;
+use crate::supposed::Supposed;
+use crate::trace::Trace;
+use crate::trust::Trust;
+
+/// How many artifacts are asked for; the trace has a limit of its own below it.
+const MAX_ASKED: usize = 1 << 16;
+
+/// A followed log as it was.
+#[derive(Clone, Debug)]
+pub struct Rewound {
+    negatives: Negatives,
+    trust: Arc<Trust>,
+    before: u64,
+}
+
+impl Rewound {
+    /// The log as it was before the entry `before`: without it, and by the trust document that was
+    /// in force for it.
+    pub fn new(followed: &Followed, before: u64) -> Self {
+        let mut periods = followed.governing.periods();
+        let then = periods.find(|(_, from, until)| (*from..*until).contains(&before));
+        let trust =
+            then.map_or_else(|| Arc::clone(followed.trust()), |(trust, ..)| Arc::clone(trust));
+        Self { negatives: followed.negatives.before(before), trust, before }
+    }
+
+    /// The trust document that was in force.
+    pub const fn trust(&self) -> &Arc<Trust> {
+        &self.trust
+    }
+
+    /// What stood against artifacts, keys and attestations, and what judged.
+    pub const fn negatives(&self) -> &Negatives {
+        &self.negatives
+    }
+
+    /// What made `artifact`, as far as the log showed it, by signers whose time is judged by `now`.
+    /// `supply` gives the bundles about an artifact, also those that came later; it is asked once for
+    /// each.
+    ///
+    /// # Errors
+    /// Those of `supply`.
+    pub fn history<E>(
+        &self,
+        artifact: ArtifactId,
+        now: Timestamp,
+        mut supply: impl FnMut(&ArtifactId) -> Result<Vec<Bundle>, E>,
+    ) -> Result<Supposed, E> {
+        let mut trace = Trace::new(artifact, Direction::Up, &self.trust, &self.negatives, now);
+        for _ in 0..MAX_ASKED {
+            let Some(wanted) = trace.wanted().first().copied() else { break };
+            let bundles = supply(&wanted)?.into_iter().filter_map(|bundle| self.then(bundle));
+            trace.supply(wanted, bundles.collect(), None);
+        }
+        Ok(Supposed::of(&trace.finish()))
+    }
+
+    /// The bundle as it was; `None` for one whose every entry came later.
+    fn then(&self, mut bundle: Bundle) -> Option<Bundle> {
+        let logged = !bundle.entries.is_empty();
+        bundle
+            .entries
+            .retain(|entry| entry.proof.as_ref().is_none_or(|proof| proof.index < self.before));
+        (!logged || !bundle.entries.is_empty()).then_some(bundle)
+    }
+}

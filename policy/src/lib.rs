@@ -18,6 +18,7 @@ mod evaluate;
 mod format;
 mod inventory;
 pub mod layout;
+pub mod library;
 mod licence;
 mod model;
 mod number;

@@ -195,6 +195,11 @@ impl Decision {
         self.shown_level
     }
 
+    /// How much of the register was read for it.
+    pub const fn completeness(&self) -> &Completeness {
+        &self.completeness
+    }
+
     /// The digest of the policy.
     pub const fn policy_digest(&self) -> Sha256 {
         self.policy.digest

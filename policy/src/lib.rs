@@ -20,6 +20,7 @@ mod evaluate;
 mod format;
 mod inventory;
 pub mod layout;
+pub mod library;
 mod licence;
 mod model;
 mod number;
@@ -51,6 +52,8 @@ pub use report::{
     RejectedReport, Report, UnexploredReport,
 };
 pub use rules::rule::{Reads, RuleView};
+pub use rules::stages::LastVerdict;
+pub use rules::unseen::Unseen;
 pub use rules::waivers::WaiverView;
 pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport, Successor};
 
@@ -183,6 +186,20 @@ impl Policy {
     /// What follows from a verdict at `stage`; `None` for a stage that the policy does not have.
     pub fn mode(&self, stage: &StageName) -> Option<Mode> {
         self.stages().find(|(name, _)| *name == stage).map(|(_, mode)| mode)
+    }
+
+    /// What the last verdict that counts says of `artifact` at `stage`, if there is one: by a
+    /// verifier whom the policy believes, by this policy or one that was active, and registered.
+    pub fn last_verdict(
+        &self,
+        artifact: &ArtifactId,
+        stage: &StageName,
+        lineage: &Lineage,
+        now: Timestamp,
+    ) -> Option<LastVerdict> {
+        let question = rules::Question { model: &self.model, artifact: *artifact, lineage, now };
+        let last = rules::stages::verdicts(question, stage).pop()?;
+        Some(last.says)
     }
 
     /// Judges whether `artifact` may run at `stage`, by its lineage, at `now`.

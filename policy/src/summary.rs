@@ -1,13 +1,18 @@
 //! The SLSA verification summary of a decision: what a gate signs when it promotes.
 //!
 //! It says PASSED exactly when the decision passed, also where the stage would have admitted the
-//! artifact anyway.
+//! artifact anyway, and names the checkpoint up to which the register was read: whoever relies on
+//! it later can see what it did not take into account.
+//!
+//! Source: SLSA v1.2, "Verification Summary Attestation". Nothing is claimed of dependencies.
 
 use attest::predicate::{
-    PolicyReference, Predicate, VerificationResult, VerificationSummary, Verifier,
+    FAILED, JudgedCheckpoint, PolicyReference, Predicate, VerificationResult, VerificationSummary,
+    Verifier,
 };
 use attest::{ResourceDescriptor, Statement, StatementError, Timestamp};
 use serde_json::Map;
+use verify::Completeness;
 
 use crate::decision::Decision;
 
@@ -28,6 +33,9 @@ pub fn statement(
 ) -> Result<Statement, StatementError> {
     let passed = decision.passed();
     let mut verified_levels = vec![decision.stage().level()];
+    if !passed {
+        verified_levels.push(FAILED.into());
+    }
     // What the evidence can show at most is not what it shows: that a platform isolates its
     // builds stands in no statement, so that more than 1 is claimed only where the policy says it
     // of the builder.
@@ -41,7 +49,8 @@ pub fn statement(
     let summary = VerificationSummary {
         verifier: Verifier { id: verifier_id.into(), version: Map::new() },
         time_verified: Some(now),
-        // A name is no URI, and several artifacts may have it; the subject has both.
+        // What a consumer must expect is the artifact itself: a name is no URI, several artifacts
+        // may have it, and the subject has both.
         resource_uri: decision.artifact().to_string(),
         policy: PolicyReference {
             uri: Some(decision.policy_uri().into()),
@@ -54,7 +63,9 @@ pub fn statement(
             VerificationResult::Failed
         },
         verified_levels,
+        dependency_levels: None,
         slsa_version: Some(SLSA_VERSION.into()),
+        checkpoint: judged(decision),
     };
     let statement = Statement {
         subject: vec![ResourceDescriptor::of(name, decision.artifact())],
@@ -62,4 +73,14 @@ pub fn statement(
     };
     statement.to_json()?;
     statement.with_nonce()
+}
+
+/// The state of the register that was judged, where somebody followed it.
+fn judged(decision: &Decision) -> Option<JudgedCheckpoint> {
+    match decision.completeness() {
+        Completeness::Followed { origin, size, root } => {
+            Some(JudgedCheckpoint { origin: origin.clone(), size: *size, root: *root })
+        }
+        _ => None,
+    }
 }

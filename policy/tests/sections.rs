@@ -29,7 +29,7 @@ fn what_is_refused() {
         (
             "mode: enforce, after: [staging], soak: 24h",
             "mode: enforce, soak: 24h",
-            "`soak` counts from when",
+            "`soak` and `maxAge` count from when",
         ),
         ("soak: 24h", "soak: 24h, onError: admit", "denies what cannot be decided"),
         ("after: [staging], soak", "after: [staging], soaks", "did you mean `soak`?"),

@@ -8,12 +8,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use attest::predicate::{
-    RevocationKind, VERIFICATION_SUMMARY, VerificationResult, VerificationSummary,
-};
+use attest::predicate::{RevocationKind, VERIFICATION_SUMMARY, VerificationSummary};
 use attest::{ArtifactId, Kind, Predicate, Sha256, StageName, Statement, Timestamp, Verifier};
-use policy::{Mode, Outcome};
-use verify::{Activations, Attestation, FollowError, Followed, Follower, Lineage, Trust};
+use policy::{LastVerdict, Mode, Outcome};
+use verify::{Activations, FollowError, Followed, Follower, Trust};
 
 use crate::clock::ClockBehind;
 use crate::force::{Force, InForce};
@@ -360,7 +358,7 @@ async fn judge<S: Storage>(
     subject: &Subject,
     grounds: &Grounds<'_>,
 ) -> Result<(Verdict, Vec<ArtifactId>), KeepError> {
-    let Subject { artifact, stage, policy } = subject;
+    let Subject { artifact, stage, .. } = subject;
     let Examined { decision, lineage } = judge::examine(register, artifact, stage, grounds).await?;
     let mut reasons: Vec<Reason> = decision
         .findings()
@@ -368,9 +366,18 @@ async fn judge<S: Storage>(
         .filter(|finding| finding.outcome != Outcome::Waived)
         .map(|finding| Reason::new(finding.code.as_str(), finding.message.clone()))
         .collect();
-    let promoted = match latest(&lineage, subject, *policy) {
-        Some(VerificationResult::Passed) => true,
-        Some(VerificationResult::Failed) => {
+    let promoted = match grounds.policy.last_verdict(artifact, stage, &lineage, grounds.now) {
+        Some(LastVerdict::Passed) => true,
+        Some(LastVerdict::Void(unseen)) => {
+            let index = unseen.index;
+            let words = format!(
+                "its latest verdict for stage `{stage}` has not seen entry {index}, which speaks \
+                 against it"
+            );
+            reasons.insert(0, Reason::new("stage.not-passed", words));
+            false
+        }
+        Some(LastVerdict::Failed) => {
             let words = format!("its latest verdict for stage `{stage}` says FAILED");
             reasons.insert(0, Reason::new("stage.not-passed", words));
             false
@@ -394,24 +401,4 @@ async fn judge<S: Storage>(
     let from = holds.from.max(earliest).unwrap_or(Timestamp::MIN);
     let verdict = Verdict { standing, reasons, from, until: holds.until };
     Ok((verdict, lineage.artifacts().iter().copied().collect()))
-}
-
-/// What the latest summary that counts says about a subject. One by a verifier whose key has run out
-/// counts only if it says FAILED.
-fn latest(lineage: &Lineage, subject: &Subject, policy: Sha256) -> Option<VerificationResult> {
-    let said = |one: &Attestation| match &one.statement().predicate {
-        Predicate::VerificationSummary(summary)
-            if one.verifier.is_some() && summary.stage().as_ref() == Some(&subject.stage) =>
-        {
-            let index = one.index?;
-            counts(summary, &subject.stage, policy, index, lineage.activations())
-                .then_some((index, summary.verification_result))
-        }
-        _ => None,
-    };
-    let lapsed = lineage.lapsed().iter().filter(|one| one.is_about(&subject.artifact));
-    let failed =
-        lapsed.filter_map(said).filter(|(_, result)| *result != VerificationResult::Passed);
-    let said = lineage.about(&subject.artifact).filter_map(said).chain(failed);
-    said.max_by_key(|(index, _)| *index).map(|(_, result)| result)
 }

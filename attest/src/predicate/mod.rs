@@ -26,7 +26,9 @@ pub use governance::{
 };
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
-pub use summary::{PolicyReference, VerificationResult, VerificationSummary, Verifier};
+pub use summary::{
+    FAILED, JudgedCheckpoint, PolicyReference, VerificationResult, VerificationSummary, Verifier,
+};
 
 use serde::{Deserialize as _, Deserializer, Serialize};
 use serde_json::Value;

@@ -2,11 +2,15 @@
 //!
 //! Source: SLSA v1.2, "Verification Summary Attestation"
 //! (`https://slsa.dev/verification_summary/v1`).
+//!
+//! The checkpoint that a verdict judged is a field of ours. Its name is a URI, as the
+//! specification's parsing rules ask of extensions, and readers of SLSA ignore it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::digest::Sha256;
 use crate::name::StageName;
 use crate::resource::ResourceDescriptor;
 
@@ -28,11 +32,38 @@ pub struct VerificationSummary {
     pub input_attestations: Vec<ResourceDescriptor>,
     /// The verdict.
     pub verification_result: VerificationResult,
-    /// The levels reached, and the stage that the verdict is for ([`StageName::level`]).
+    /// The levels reached, and the stage that the verdict is for ([`StageName::level`]); also
+    /// [`FAILED`] where the result is that.
     pub verified_levels: Vec<String>,
+    /// How many dependencies were verified at each level: numbers, or texts of them where the
+    /// producer writes JSON by way of protocol buffers. Empty says that there are none, absent
+    /// nothing. Shown; no rule reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependency_levels: Option<Map<String, Value>>,
     /// The version of SLSA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slsa_version: Option<String>,
+    /// How much of the register had been read: what stands in it from `size` on was not judged.
+    #[serde(
+        default,
+        rename = "https://assay.example/verification_summary/checkpoint",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub checkpoint: Option<JudgedCheckpoint>,
+}
+
+/// What stands among the levels of a summary that says FAILED (SLSA v1.2, "SlsaResult").
+pub const FAILED: &str = "FAILED";
+
+/// The state of a register by which a verdict was reached.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct JudgedCheckpoint {
+    /// The register.
+    pub origin: String,
+    /// How many entries it had.
+    pub size: u64,
+    /// Its root.
+    pub root: Sha256,
 }
 
 /// Who decided. Counts only together with the key that signed.
@@ -97,9 +128,54 @@ mod tests {
                 input_attestations: Vec::new(),
                 verification_result: VerificationResult::Passed,
                 verified_levels: levels.iter().map(ToString::to_string).collect(),
+                dependency_levels: None,
                 slsa_version: None,
+                checkpoint: None,
             };
             assert_eq!(summary.stage().as_ref().map(StageName::as_str), want);
         }
+    }
+
+    /// The example of the specification, with what its parsing rules allow around it.
+    #[test]
+    fn a_summary_by_others_is_read_and_written_back() {
+        let text = r#"{
+            "verifier": {"id": "https://example.com/publication_verifier", "version": {"tool": "v2.3.0"}},
+            "timeVerified": "1985-04-12T23:20:50.52Z",
+            "resourceUri": "https://example.com/example-1.2.3.tar.gz",
+            "policy": {"uri": "https://example.com/example_tarball.policy", "digest": {"sha256": "1234"}},
+            "inputAttestations": [{"uri": "https://example.com/a.intoto.jsonl", "digest": {"sha256": "abcd"}}],
+            "verificationResult": "PASSED",
+            "verifiedLevels": ["SLSA_BUILD_LEVEL_3"],
+            "dependencyLevels": {"SLSA_BUILD_LEVEL_3": 5, "SLSA_BUILD_LEVEL_2": "7"},
+            "slsaVersion": "1.2"
+        }"#;
+        let read: VerificationSummary = serde_json::from_str(text).unwrap();
+        let same: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), same);
+        let more = text.replacen('{', r#"{"https://example.com/more": 1,"#, 1);
+        assert_eq!(serde_json::from_str::<VerificationSummary>(&more).unwrap(), read);
+        let required =
+            ["verifier", "resourceUri", "policy", "verificationResult", "verifiedLevels"];
+        for field in required {
+            let mut without = same.clone();
+            without.as_object_mut().unwrap().remove(field);
+            assert!(serde_json::from_value::<VerificationSummary>(without).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn the_field_of_ours_is_named_by_a_uri_of_ours() {
+        let checkpoint =
+            JudgedCheckpoint { origin: "assay.local/1".into(), size: 3, root: Sha256::of(b"") };
+        let mut summary: VerificationSummary = serde_json::from_str(
+            r#"{"verifier":{"id":"v"},"resourceUri":"x","policy":{},"verificationResult":"FAILED","verifiedLevels":["FAILED"]}"#,
+        )
+        .unwrap();
+        summary.checkpoint = Some(checkpoint);
+        let value = serde_json::to_value(&summary).unwrap();
+        let own = format!("{}verification_summary/checkpoint", crate::NAMESPACE);
+        assert_eq!(value[&own]["size"], 3);
+        assert_eq!(serde_json::from_value::<VerificationSummary>(value).unwrap(), summary);
     }
 }

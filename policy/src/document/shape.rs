@@ -92,6 +92,8 @@ fields! {
         after: Option<Spanned<Items<Text>>> = some::<Text>(),
         /// How long ago each of these must have been passed, without a failure since.
         soak: Option<Text> = describe::age(),
+        /// How long ago each of these may have been passed at most.
+        max_age: Option<Text> = describe::age(),
         /// What to do where something cannot be decided: `deny` where the mode enforces.
         on_error: Option<Text> = words(OnError::ALL, OnError::as_str),
     }

@@ -7,7 +7,7 @@ use attest::StageName;
 use super::field::{Compiled, age, defined, label, word, wrong};
 use super::{Document, Problem};
 use crate::model::{Mode, Model, OnError, Stage};
-use crate::rules::Soak;
+use crate::rules::{Fresh, Soak};
 
 pub(super) fn stages(document: &Document) -> Compiled<Vec<Stage>> {
     let entries = &document.stages.value.0;
@@ -50,16 +50,23 @@ pub(super) fn stages(document: &Document) -> Compiled<Vec<Stage>> {
     Ok(stages)
 }
 
-/// How long the stages before each stage must have been passed.
+/// How long the stages before each stage must have been passed, and may have been at most.
 pub(super) fn soaks(document: &Document, model: &mut Model) -> Compiled<()> {
     for (index, (name, stage)) in document.stages.value.0.iter().enumerate() {
-        let Some(text) = &stage.soak else { continue };
-        if stage.after.is_none() {
-            let problem = "`soak` counts from when the stages of `after` were passed";
-            return Err(wrong(text, Problem::Contradiction(problem)));
+        for (field, text) in [("soak", &stage.soak), ("maxAge", &stage.max_age)] {
+            let Some(text) = text else { continue };
+            if stage.after.is_none() {
+                let problem =
+                    "`soak` and `maxAge` count from when the stages of `after` were passed";
+                return Err(wrong(text, Problem::Contradiction(problem)));
+            }
+            let rule = format!("stages.{}.{field}", name.value);
+            let length = age(text)?;
+            model.rules.push(match field {
+                "soak" => Arc::new(Soak { rule, stage: index, length }),
+                _ => Arc::new(Fresh { rule, stage: index, max_age: length }),
+            });
         }
-        let rule = format!("stages.{}.soak", name.value);
-        model.rules.push(Arc::new(Soak { rule, stage: index, length: age(text)? }));
     }
     Ok(())
 }

@@ -141,6 +141,12 @@ impl Metric {
         question.lineage.about(artifact).chain(lapsed).filter(of_rule).collect()
     }
 
+    /// Whether an evaluation on the rule's data has a number that is not good enough.
+    pub(super) fn falls_short(&self, one: &Attestation) -> bool {
+        evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
+            && self.flaw(one).is_some_and(|flaw| flaw.is_number())
+    }
+
     fn flaw(&self, attestation: &Attestation) -> Option<Flaw> {
         let evaluation = evaluation(attestation)?;
         let named = || evaluation.measurements.iter().filter(|one| one.metric == self.name);

@@ -5,7 +5,7 @@
 //! verifier claims and the one that a clock proves the newer counts.
 
 use super::rule::{Reads, Rule, View, newer};
-use super::stages::{is_passed, verdicts};
+use super::stages::{LastVerdict, Verdict, verdicts};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
@@ -50,9 +50,10 @@ impl Rule for Soak {
         }
         let (mut evidence, mut problems) = (Vec::new(), Vec::new());
         for earlier in stage.after.iter().filter_map(|index| model.stages.get(*index)) {
-            let verdicts = verdicts(view.question, earlier);
-            let run = verdicts.iter().rev().take_while(|(_, summary)| is_passed(summary));
-            let Some((one, summary)) = run.last() else {
+            let verdicts = verdicts(view.question, &earlier.name);
+            let run =
+                verdicts.iter().rev().take_while(|verdict| verdict.says == LastVerdict::Passed);
+            let Some(Verdict { one, summary, .. }) = run.last() else {
                 let detail = format!("`{}` was not passed", earlier.name);
                 draft.follows(&self.rule, detail);
                 return;

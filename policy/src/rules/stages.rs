@@ -5,36 +5,67 @@
 //! register, for exactly that stage and for exactly this policy; where the register says which
 //! policy is active, for the one that was active for that stage when the summary was registered,
 //! as far as the activation that now counts accepts it. One whose signer's time has run
-//! out since counts only if it says FAILED.
+//! out since counts only if it says FAILED, and one is void that has not seen what speaks against
+//! it.
 
 use attest::predicate::{VerificationResult, VerificationSummary};
 use attest::{Predicate, Sha256, StageName};
 use verify::Attestation;
 
 use super::Question;
+use super::unseen::{self, Unseen};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Stage;
 
-/// Says whether the stages before `stage` were passed.
+/// A verdict that a stage was passed, or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict<'a> {
+    pub(crate) one: &'a Attestation,
+    pub(crate) summary: &'a VerificationSummary,
+    pub(crate) says: LastVerdict,
+}
+
+/// What a verdict comes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LastVerdict {
+    /// PASSED.
+    Passed,
+    /// FAILED.
+    Failed,
+    /// PASSED, without having seen an entry that speaks against it.
+    Void(Unseen),
+}
+
+/// LastVerdict whether the stages before `stage` were passed.
 pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
     if stage.after.is_empty() {
         return;
     }
     let (mut evidence, mut problems) = (Vec::new(), Vec::new());
     for earlier in stage.after.iter().filter_map(|index| question.model.stages.get(*index)) {
-        match verdicts(question, earlier).pop() {
-            Some((one, summary)) if is_passed(summary) => evidence.push(one),
-            Some((one, _)) => {
-                let problem = not_passed(&earlier.name, "its last verdict is FAILED".into());
+        let name = &earlier.name;
+        match verdicts(question, name).pop() {
+            Some(Verdict { one, says: LastVerdict::Passed, .. }) => evidence.push(one),
+            Some(Verdict { one, says: LastVerdict::Failed, .. }) => {
+                let problem = not_passed(name, "its last verdict is FAILED".into());
                 problems.push(problem.shown_by([one]).about([question.artifact]));
+            }
+            Some(Verdict { one, says: LastVerdict::Void(unseen), .. }) => {
+                let why = format!(
+                    "its last verdict has not seen entry {}, which speaks against it",
+                    unseen.index
+                );
+                let shown = [one.body(), unseen.body];
+                let problem = not_passed(name, why).shown_by_bodies(shown);
+                problems.push(problem.about([question.artifact]));
             }
             None => {
                 let near: Vec<&Attestation> = question
                     .lineage
                     .about(&question.artifact)
                     .filter_map(|one| summary(one).map(|summary| (one, summary)))
-                    .filter(|(_, summary)| summary.stage().as_ref() == Some(&earlier.name))
+                    .filter(|(_, summary)| summary.stage().as_ref() == Some(name))
                     .map(|(one, _)| one)
                     .collect();
                 let why = if near.is_empty() {
@@ -46,7 +77,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                         near.len()
                     )
                 };
-                let problem = not_passed(&earlier.name, why);
+                let problem = not_passed(name, why);
                 problems.push(problem.shown_by(near).about([question.artifact]));
             }
         }
@@ -60,10 +91,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
 
 /// The verdicts that count for `stage`, in the order of the register. Whom the policy does not
 /// believe says nothing for the artifact, and all against it that the trust file lets them say.
-pub(super) fn verdicts<'a>(
-    question: Question<'a>,
-    stage: &Stage,
-) -> Vec<(&'a Attestation, &'a VerificationSummary)> {
+pub(crate) fn verdicts<'a>(question: Question<'a>, stage: &StageName) -> Vec<Verdict<'a>> {
     let believed = |one: &Attestation| {
         question.model.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits_verifier(one))
     };
@@ -73,22 +101,32 @@ pub(super) fn verdicts<'a>(
         .filter(|(one, summary)| !is_passed(summary) || believed(one));
     let lapsed = question.lineage.lapsed().iter();
     let lapsed = lapsed
-        .filter(|one| one.is_about(&question.artifact))
         .filter_map(|one| summary(one).map(|summary| (one, summary)))
-        .filter(|(_, summary)| !is_passed(summary));
-    let mut counting: Vec<(&Attestation, &VerificationSummary)> = about
+        .filter(|(_, summary)| !is_passed(summary))
+        .filter(|(one, _)| one.is_about(&question.artifact));
+    let mut counting: Vec<Verdict<'_>> = about
         .chain(lapsed)
-        .filter(|(one, summary)| counts(one, summary, &stage.name, question))
+        .filter(|(one, summary)| counts(one, summary, stage, question))
+        .filter_map(|(one, summary)| {
+            let says = match (is_passed(summary), unseen::by(question, summary, one.index?)) {
+                (false, _) => LastVerdict::Failed,
+                (true, None) => LastVerdict::Passed,
+                (true, Some(unseen)) => LastVerdict::Void(unseen),
+            };
+            Some(Verdict { one, summary, says })
+        })
         .collect();
-    counting.sort_by_key(|(one, _)| one.index);
+    counting.sort_by_key(|verdict| verdict.one.index);
     counting
 }
 
 /// Whether the verdict is that every rule held.
-pub(super) fn is_passed(summary: &VerificationSummary) -> bool {
+fn is_passed(summary: &VerificationSummary) -> bool {
     summary.verification_result == VerificationResult::Passed
 }
 
+/// What is good for the artifact must be of the resource that its consumer expects, as SLSA has it:
+/// the artifact itself.
 fn counts(
     one: &Attestation,
     summary: &VerificationSummary,
@@ -102,6 +140,7 @@ fn counts(
         && one.index.is_some()
         && summary.stage().as_ref() == Some(stage)
         && one.subjects.len() == 1
+        && (!is_passed(summary) || summary.resource_uri == question.artifact.to_string())
         && one.index.and_then(active).unwrap_or(model.any_version || policy == model.digest)
 }
 

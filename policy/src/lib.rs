@@ -26,6 +26,7 @@ mod rego;
 mod report;
 mod rules;
 pub mod summary;
+mod supposition;
 mod whom;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,7 @@ pub use report::{
 };
 pub use rules::rule::{Reads, RuleView};
 pub use rules::waivers::WaiverView;
+pub use supposition::Supposition;
 
 /// What must hold before an artifact may run at a stage.
 ///
@@ -168,5 +170,16 @@ impl Policy {
         now: Timestamp,
     ) -> Decision {
         evaluate::evaluate(&self.model, artifact, stage, lineage, now)
+    }
+
+    /// What it would come to, were everything true that `lineage` supposes.
+    pub fn suppose(
+        &self,
+        artifact: &ArtifactId,
+        stage: &StageName,
+        lineage: &Lineage,
+        now: Timestamp,
+    ) -> Supposition {
+        Supposition::new(evaluate::suppose(&self.model, artifact, stage, lineage, now))
     }
 }

@@ -42,6 +42,7 @@ pub struct Lineage {
     pub(crate) trust: Sha256,
     pub(crate) standing: TrustStanding,
     pub(crate) activations: Activations,
+    pub(crate) supposed: bool,
     by_subject: BTreeMap<ArtifactId, Vec<usize>>,
     by_material: BTreeMap<ArtifactId, Vec<usize>>,
 }
@@ -279,6 +280,7 @@ impl Lineage {
             trust,
             standing: TrustStanding::default(),
             activations: Activations::default(),
+            supposed: false,
             by_subject: BTreeMap::new(),
             by_material: BTreeMap::new(),
         }
@@ -412,6 +414,12 @@ impl Lineage {
     /// Which policies judged where, as the followed log says.
     pub const fn activations(&self) -> &Activations {
         &self.activations
+    }
+
+    /// Whether it rests on something that nobody said, and that is only supposed. Then nothing may
+    /// be decided by it.
+    pub const fn is_supposed(&self) -> bool {
+        self.supposed
     }
 
     /// The digest of the trust file by which it was believed.

@@ -197,6 +197,7 @@ mod tests {
             advisory: false,
             rules: vec![rule(Outcome::Pass), rule(Outcome::NotApplicable)],
             findings: Vec::new(),
+            waivers: Vec::new(),
             basis: Basis {
                 attestations: Vec::new(),
                 single_keys: Vec::new(),

@@ -107,6 +107,10 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Draft { .. } | Self::NoDraft | Self::OtherDraft(_) => "name what `assay trust propose` or `assay policy propose` wrote".into(),
             #[cfg(feature = "server")]
+            Self::Unconfirmed => "read what `--dry-run` lists, then give `--yes`".into(),
+            #[cfg(feature = "server")]
+            Self::NobodyRevokes => "let a key sign `revocation` in the trust file: `may.predicates`".into(),
+            #[cfg(feature = "server")]
             Self::NothingToCosign(_) => "name the entry of the statement: `assay find` lists them".into(),
             #[cfg(feature = "server")]
             Self::Signature(_) => "choose another key with `--key`".into(),

@@ -68,6 +68,8 @@ pub enum Command {
     #[cfg(feature = "server")]
     Find(Box<command::find::FindArgs>),
     #[cfg(feature = "server")]
+    Revoke(Box<command::revoke::RevokeArgs>),
+    #[cfg(feature = "server")]
     Lineage(command::lineage::LineageArgs),
     #[cfg(feature = "server")]
     Log(Box<command::log::LogArgs>),

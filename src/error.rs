@@ -296,6 +296,14 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("no draft was named")]
     NoDraft,
+    /// Nobody said that it may be done.
+    #[cfg(feature = "server")]
+    #[error("nothing was revoked: nobody confirmed it")]
+    Unconfirmed,
+    /// Nobody could revoke anything.
+    #[cfg(feature = "server")]
+    #[error("the trust file lets no key sign revocations")]
+    NobodyRevokes,
     /// An entry that holds no statement that could be signed.
     #[cfg(feature = "server")]
     #[error("entry {0} holds no statement")]

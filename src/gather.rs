@@ -104,6 +104,19 @@ pub fn from_source(
     let trust = governing.map_or(trust, |governing| governing.trust());
     let none = Negatives::none();
     let negatives = followed.as_ref().map_or(&none, |followed| &followed.negatives);
+    traced(root, direction, source, trust, negatives, cx)
+}
+
+/// The lineage that a register shows, by what is known to be negative.
+#[cfg(feature = "server")]
+pub fn traced(
+    root: ArtifactId,
+    direction: Direction,
+    source: &crate::source::Source,
+    trust: &Trust,
+    negatives: &Negatives,
+    cx: &crate::context::Context<'_>,
+) -> Result<Lineage, Error> {
     let mut trace = Trace::new(root, direction, trust, negatives, cx.now);
     for _ in 0..MAX_ASKED {
         let Some(artifact) = trace.wanted().first().copied() else { break };

@@ -259,4 +259,20 @@ mod tests {
             assert_eq!(serde_json::from_str::<Code>(&json).unwrap(), code);
         }
     }
+
+    #[test]
+    fn what_makes_evidence_believable_cannot_be_waived() {
+        let never = [
+            "flow", "trust", "revoked", "log", "trace", "evidence", "policy", "approval", "clock",
+            "verdict", "rego", "artifact",
+        ];
+        for code in Code::ALL {
+            let family = code.as_str().split('.').next().unwrap_or_default();
+            assert!(!(never.contains(&family) && code.can_be_waived()), "{code}");
+        }
+        for code in [Code::StepSigner, Code::StepThreshold, Code::StepSameSigner, Code::AgeFuture] {
+            assert!(!code.can_be_waived(), "{code}");
+        }
+        assert!(Code::AgeExceeded.can_be_waived());
+    }
 }

@@ -16,7 +16,7 @@ use crate::rules::{
     stages, steps, trust,
 };
 
-/// Judges `artifact` for `stage`.
+/// Judges `artifact` for `stage`. What is only supposed decides nothing.
 pub(crate) fn evaluate(
     model: &Model,
     artifact: &ArtifactId,
@@ -24,10 +24,36 @@ pub(crate) fn evaluate(
     lineage: &History,
     now: Timestamp,
 ) -> Decision {
+    let supposed = lineage.is_supposed().then(|| {
+        let message = "the lineage rests on what is only supposed".into();
+        Problem::error(Code::TraceUnexplored, message, "trace the artifact by what is registered")
+    });
+    judged(model, artifact, stage, lineage, now, supposed)
+}
+
+/// What judging would come to, were everything true that `lineage` supposes.
+pub(crate) fn suppose(
+    model: &Model,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    lineage: &Lineage,
+    now: Timestamp,
+) -> Decision {
+    judged(model, artifact, stage, lineage, now, None)
+}
+
+fn judged(
+    model: &Model,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    lineage: &Lineage,
+    now: Timestamp,
+    refused: Option<Problem>,
+) -> Decision {
     let question = Question { model, artifact: *artifact, lineage, now };
     let mut draft = Draft::new(lineage.holds());
     let found = model.stages.iter().find(|known| known.name == *stage);
-    let basis = match other_question(question) {
+    let basis = match refused.or_else(|| other_question(question)) {
         Some(problem) => {
             draft.fail(history::EXPLORED, vec![problem]);
             Basis::default()

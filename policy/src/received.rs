@@ -197,6 +197,7 @@ mod tests {
             advisory: false,
             rules: vec![rule(Outcome::Pass), rule(Outcome::NotApplicable)],
             findings: Vec::new(),
+            waivers: Vec::new(),
             basis: Basis {
                 attestations: Vec::new(),
                 single_keys: Vec::new(),
@@ -217,7 +218,13 @@ mod tests {
             evidence: Vec::new(),
             artifacts: Vec::new(),
             next: None,
+            waived_by: None,
         }
+    }
+
+    fn waived(code: Code) -> Finding {
+        let by = Some(Sha256::of(b"waiver"));
+        Finding { code, outcome: Outcome::Waived, waived_by: by, ..finding() }
     }
 
     #[test]
@@ -250,7 +257,7 @@ mod tests {
     #[test]
     fn a_report_is_an_answer_only_as_a_whole() {
         type Change = fn(&mut Report);
-        let cases: [(&str, Change, Option<&str>); 15] = [
+        let cases: [(&str, Change, Option<&str>); 18] = [
             ("as it was made", |_| {}, None),
             ("a waived rule", |report| report.rules.push(rule(Outcome::Waived)), None),
             (
@@ -270,6 +277,24 @@ mod tests {
                 Some("for stage `staging`"),
             ),
             ("an opinion", |report| report.advisory = true, Some("no opinion was asked")),
+            (
+                "a finding that is waived",
+                |report| report.findings.push(waived(Code::AgeExceeded)),
+                None,
+            ),
+            (
+                "a finding that is waived by nothing",
+                |report| {
+                    let finding = Finding { waived_by: None, ..waived(Code::AgeExceeded) };
+                    report.findings.push(finding);
+                },
+                Some("passed: true"),
+            ),
+            (
+                "a finding that nobody can waive",
+                |report| report.findings.push(waived(Code::RevokedArtifact)),
+                Some("passed: true"),
+            ),
             ("a finding", |report| report.findings.push(finding()), Some("passed: true")),
             (
                 "a rule that fails",

@@ -25,6 +25,8 @@ pub mod proof;
 #[cfg(feature = "server")]
 pub mod proven;
 #[cfg(feature = "server")]
+pub mod revoke;
+#[cfg(feature = "server")]
 pub mod run;
 #[cfg(feature = "server")]
 pub mod serve;
@@ -55,6 +57,8 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         Command::Log(args) => log::log(args, cx),
         Command::Verify(args) => verify::verify(args, cx),
         Command::Model(args) => model::model(args, cx),
+        #[cfg(feature = "server")]
+        Command::Revoke(args) => revoke::revoke(args, cx),
         #[cfg(feature = "server")]
         Command::Lineage(args) => lineage::lineage(args, cx),
         Command::Check(args) => check::check(args, cx),

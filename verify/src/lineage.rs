@@ -51,6 +51,7 @@ pub struct History {
     pub(crate) trust: Sha256,
     pub(crate) standing: TrustStanding,
     pub(crate) activations: Activations,
+    pub(crate) supposed: bool,
     by_subject: BTreeMap<ArtifactId, Vec<usize>>,
     by_material: BTreeMap<ArtifactId, Vec<usize>>,
 }
@@ -296,6 +297,7 @@ impl History {
             trust,
             standing: TrustStanding::default(),
             activations: Activations::default(),
+            supposed: false,
             by_subject: BTreeMap::new(),
             by_material: BTreeMap::new(),
         }
@@ -431,6 +433,12 @@ impl History {
     /// Which policies judged where, as the followed log says.
     pub const fn activations(&self) -> &Activations {
         &self.activations
+    }
+
+    /// Whether it rests on something that nobody said, and that is only supposed. Then nothing may
+    /// be decided by it.
+    pub const fn is_supposed(&self) -> bool {
+        self.supposed
     }
 
     /// The digest of the trust file by which it was believed.

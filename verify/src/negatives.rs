@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attest::predicate::{Revocation as Said, RevocationEffect, RevocationKind};
+use attest::predicate::{REVOCATION, Revocation as Said, RevocationEffect, RevocationKind};
 use attest::{ArtifactId, Checkpoint, KeyId, Sha256};
 
 use crate::governing::Activations;
+use crate::trust::{Trust, TrustedKey};
 use crate::verified::Signer;
 
 /// The negative facts of one log, up to a size.
@@ -28,6 +29,8 @@ pub struct Negatives {
     count: usize,
     /// Which policies judged where.
     activations: Activations,
+    /// Whether something in it is only supposed.
+    supposed: bool,
 }
 
 /// A registered revocation by an authorised revoker.
@@ -138,6 +141,33 @@ impl Negatives {
     /// Which policies judged for which stages, and from which entries on.
     pub const fn activations(&self) -> &Activations {
         &self.activations
+    }
+
+    /// The same, were this revocation the next entry: what somebody who is about to revoke wants to
+    /// know. `None` where `trust` lets no key revoke anything.
+    ///
+    /// A lineage that is made with it says that it is supposed, and decides nothing.
+    #[must_use]
+    pub fn supposing(
+        &self,
+        trust: &Trust,
+        body: Sha256,
+        said: &Said,
+        subjects: &[ArtifactId],
+    ) -> Option<Self> {
+        let may = |key: &&TrustedKey| {
+            key.grants().iter().any(|grant| grant.may().predicates.has(REVOCATION))
+        };
+        let key = trust.keys().iter().find(may)?;
+        let index = self.head.as_ref().map_or(u64::MAX, |head| head.size);
+        let mut supposed = Self { supposed: true, ..self.clone() };
+        supposed.take(index, body, Signer::of(key, key.name()), said, subjects);
+        Some(supposed)
+    }
+
+    /// Whether something in it is only supposed.
+    pub const fn is_supposed(&self) -> bool {
+        self.supposed
     }
 
     /// The statements about this artifact that an answer must not leave out.

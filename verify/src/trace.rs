@@ -230,6 +230,7 @@ impl<'t> Trace<'t> {
         lineage.holds = self.trust.window(self.now).and(self.certificates);
         lineage.standing = self.trust.standing();
         lineage.activations = self.negatives.activations().clone();
+        lineage.supposed = self.negatives.is_supposed();
         lineage.contains = self.contains.into_iter().collect();
         lineage.revoked =
             revoked::spread(negatives, &self.known, &attestations, &lineage.contains, taken_along);

@@ -239,7 +239,9 @@ fn settle(views: &[WaiverView], draft: &mut Draft) {
 
 fn words(view: &WaiverView) -> String {
     let mut words = match view.until {
-        Some(until) => format!("excepted until {until}: {}", view.reason),
+        Some(until) => {
+            format!("excepted until {}: {}", until.strftime("%Y-%m-%d %H:%M:%SZ"), view.reason)
+        }
         None => view.reason.clone(),
     };
     if let Some(ticket) = &view.ticket {

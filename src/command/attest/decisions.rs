@@ -203,8 +203,9 @@ impl RevocationArgs {
             }
             Revoked { builder: Some(id), .. } => {
                 let digest = Sha256::of(id.as_bytes());
-                let name = self.name.clone().unwrap_or_else(|| id.clone());
-                (RevocationKind::Builder, ResourceDescriptor::of(name, &ArtifactId::file(digest)))
+                // An id is no name of an artifact; whoever reads the statement wants to see it.
+                let uri = Some(id.clone());
+                (RevocationKind::Builder, ResourceDescriptor { uri, ..self.named(digest) })
             }
             Revoked { subject: Some(target), .. } => {
                 (RevocationKind::Artifact, describe(target, self.name.as_deref(), cx)?)

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "server")]
 mod cosign;
-mod decisions;
+pub mod decisions;
 mod documents;
 mod evaluation;
 mod operations;
@@ -162,6 +162,6 @@ impl AnyArgs {
 }
 
 /// The bytes to sign of a typed statement.
-fn payload(statement: Statement) -> Result<Vec<u8>, Error> {
+pub fn payload(statement: Statement) -> Result<Vec<u8>, Error> {
     Ok(statement.with_nonce()?.to_json()?)
 }

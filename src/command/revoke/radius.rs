@@ -1,0 +1,353 @@
+//! What falls with a revocation: what descends from it, and which promotions would no longer pass.
+//!
+//! Every promoted artifact is judged twice, as it is and as it would be. Where the register is open
+//! here, its entries are read to the end first; what a service leaves out nobody here knows, and
+//! the answer says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::attest::predicate::{PROVENANCE, PROVENANCE_V0_2, VERIFICATION_SUMMARY};
+use ::attest::predicate::{Revocation, RevocationKind};
+use ::attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
+use ::policy::{Outcome, Policy};
+use ::verify::{Direction, Lineage, Negatives, Trust};
+use serde::Serialize;
+use server::register::{MAX_PAGE, Query, Search, Term};
+use server::wire::EntryView;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::gather;
+use crate::governed;
+use crate::page::{Page, Tone};
+use crate::render::{Answer, to_json};
+use crate::rules;
+use crate::source::Source;
+
+/// How many entries of one kind are looked at.
+const MAX_ENTRIES: usize = 100_000;
+/// How many artifacts are followed downwards.
+const MAX_ROOTS: usize = 256;
+
+/// What would fall.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Radius {
+    version: &'static str,
+    /// What is revoked.
+    kind: RevocationKind,
+    subjects: Vec<Named>,
+    descendants: bool,
+    /// Whether every entry of the register was read.
+    followed: bool,
+    /// The entries that would be void.
+    void: Vec<u64>,
+    /// The artifacts that the revocation would reach, beside the subjects.
+    reached: Vec<Named>,
+    /// The artifacts that have passed somewhere and were looked at.
+    promoted: usize,
+    /// The promotions that would no longer pass, or that would again.
+    flips: Vec<Flip>,
+    /// Whether there is more than was looked at.
+    cut: bool,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+struct Named {
+    artifact: ArtifactId,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+}
+
+/// A decision that would be another.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Flip {
+    #[serde(flatten)]
+    what: Named,
+    stage: StageName,
+    policy: Sha256,
+    passes: bool,
+    would_pass: bool,
+    /// The codes of what would be found.
+    codes: BTreeSet<String>,
+}
+
+/// What is looked at to find out.
+struct Looking<'a> {
+    source: &'a Source,
+    trust: &'a Trust,
+    real: &'a Negatives,
+    supposed: &'a Negatives,
+    cx: &'a Context<'a>,
+    names: BTreeMap<ArtifactId, String>,
+    cut: bool,
+}
+
+impl Radius {
+    /// What would fall with the revocation that `statement` is.
+    pub(super) fn of(statement: &Statement, cx: &Context<'_>) -> Result<Self, Error> {
+        let Predicate::Revocation(said) = &statement.predicate else {
+            return Err(Error::NothingToAttest);
+        };
+        let source = Source::open(cx)?;
+        source.accept(cx)?;
+        let begun = cx.trust(None)?;
+        let followed = source.follow(&begun)?;
+        let governing = match &followed {
+            Some(followed) => followed.governing.clone(),
+            None => governed::shown(&source, &begun, cx)?,
+        };
+        let none = Negatives::none();
+        let real = followed.as_ref().map_or(&none, |followed| &followed.negatives);
+        let body = Sha256::of(&statement.to_json()?);
+        let subjects: Vec<Named> = statement
+            .subjects()
+            .map_err(|_| Error::NothingToAttest)?
+            .into_iter()
+            .zip(&statement.subject)
+            .map(|((artifact, name), subject)| {
+                let name = subject.uri.as_deref().unwrap_or(name).to_owned();
+                Named { artifact, name }
+            })
+            .collect();
+        let ids: Vec<ArtifactId> = subjects.iter().map(|one| one.artifact).collect();
+        let trust = governing.trust();
+        let supposed = real.supposing(trust, body, said, &ids).ok_or(Error::NobodyRevokes)?;
+        let names = BTreeMap::new();
+        let mut search =
+            Looking { source: &source, trust, real, supposed: &supposed, cx, names, cut: false };
+        let (void, roots) = search.void(said, &subjects)?;
+        let mut reached = search.reached(&roots)?;
+        let promoted = search.promoted()?;
+        let mut flips = Vec::new();
+        let own = rules::beforehand(None, &begun, cx);
+        for (artifact, stage) in &promoted {
+            let own = match &own {
+                Ok(own) => own.clone(),
+                Err(_) => None,
+            };
+            // Where nothing judges any more, nothing flips.
+            let Ok(policy) = rules::for_stage(own, stage, &governing, cx) else { continue };
+            flips.extend(search.flip(*artifact, stage, &policy, &mut reached)?);
+        }
+        for one in &subjects {
+            reached.remove(&one.artifact);
+        }
+        let named = |artifact: ArtifactId| {
+            let name = search.names.get(&artifact).cloned().unwrap_or_default();
+            Named { artifact, name }
+        };
+        Ok(Self {
+            version: "assay/radius/v1",
+            kind: said.kind.clone(),
+            descendants: supposed.revocations().last().is_some_and(|last| last.descendants),
+            followed: followed.is_some(),
+            void,
+            reached: reached.into_iter().map(named).collect(),
+            promoted: promoted.len(),
+            flips,
+            cut: search.cut,
+            subjects,
+        })
+    }
+}
+
+impl Looking<'_> {
+    /// The entries that would be void, and the artifacts from which a revocation would spread.
+    fn void(
+        &mut self,
+        said: &Revocation,
+        subjects: &[Named],
+    ) -> Result<(Vec<u64>, BTreeSet<ArtifactId>), Error> {
+        let mut roots: BTreeSet<ArtifactId> = BTreeSet::new();
+        let mut void = Vec::new();
+        let known = said.kind != RevocationKind::Unknown;
+        if !known || said.kind == RevocationKind::Artifact {
+            roots.extend(subjects.iter().map(|one| one.artifact));
+        }
+        let from = self.supposed.revocations().last().map_or(0, |last| last.from);
+        let digests: Vec<Sha256> =
+            subjects.iter().filter_map(|one| one.artifact.digest()).collect();
+        let mut entries: Vec<EntryView> = Vec::new();
+        if said.kind == RevocationKind::Key {
+            for digest in &digests {
+                let Ok(key) = digest.to_string().parse::<KeyId>() else { continue };
+                entries.extend(self.all(Term::Signer(key))?);
+            }
+        }
+        if said.kind == RevocationKind::Builder {
+            for of in [PROVENANCE, PROVENANCE_V0_2] {
+                for entry in self.all(Term::Type(of.into()))? {
+                    let bundle = self.source.entry(entry.index)?.bundle;
+                    let Some(bundle) = bundle else { continue };
+                    let payload = &bundle.0.envelope.payload;
+                    let Ok(statement) = Statement::read(payload) else { continue };
+                    let builder = statement.predicate.builder().unwrap_or_default();
+                    if digests.contains(&Sha256::of(builder.as_bytes())) {
+                        entries.push(entry);
+                    }
+                }
+            }
+        }
+        for entry in entries.iter().filter(|entry| entry.index >= from) {
+            void.push(entry.index);
+            roots.extend(entry.subjects.iter().map(|one| one.artifact));
+        }
+        void.sort_unstable();
+        Ok((void, roots))
+    }
+
+    /// What the revocation would reach, downwards from `roots`.
+    fn reached(&mut self, roots: &BTreeSet<ArtifactId>) -> Result<BTreeSet<ArtifactId>, Error> {
+        self.cut |= roots.len() > MAX_ROOTS;
+        let mut reached = BTreeSet::new();
+        for root in roots.iter().take(MAX_ROOTS) {
+            if reached.contains(root) {
+                continue;
+            }
+            let lineage = self.trace(*root, Direction::Down, self.supposed)?;
+            self.cut |= !lineage.unexplored().is_empty();
+            self.note(&lineage, &mut reached);
+        }
+        Ok(reached)
+    }
+
+    /// Every artifact that passed for a stage, as the register's verifiers say.
+    fn promoted(&mut self) -> Result<BTreeSet<(ArtifactId, StageName)>, Error> {
+        let entries = self.all(Term::Type(VERIFICATION_SUMMARY.into()))?;
+        let verifiers = self.trust.verifiers();
+        let known = |entry: &&EntryView| {
+            entry.signer.is_some_and(|key| verifiers.iter().any(|one| one.key() == key))
+        };
+        for subject in entries.iter().filter_map(|entry| entry.subjects.first()) {
+            self.names.entry(subject.artifact).or_insert_with(|| subject.name.clone());
+        }
+        let promoted = entries
+            .iter()
+            .filter(known)
+            .filter_map(|entry| Some((entry.subjects.first()?.artifact, entry.stage.clone()?)));
+        Ok(promoted.collect())
+    }
+
+    /// How the decision for a promoted artifact would change, if it would.
+    fn flip(
+        &mut self,
+        artifact: ArtifactId,
+        stage: &StageName,
+        policy: &Policy,
+        reached: &mut BTreeSet<ArtifactId>,
+    ) -> Result<Option<Flip>, Error> {
+        let (up, now) = (Direction::Up, self.cx.now);
+        let passes = {
+            let lineage = self.trace(artifact, up, self.real)?;
+            policy.evaluate(&artifact, stage, &lineage, now).passed()
+        };
+        let lineage = self.trace(artifact, up, self.supposed)?;
+        self.note(&lineage, reached);
+        let would = policy.suppose(&artifact, stage, &lineage, now);
+        if would.would_pass() == passes {
+            return Ok(None);
+        }
+        let name = self.names.get(&artifact).cloned().unwrap_or_default();
+        Ok(Some(Flip {
+            what: Named { artifact, name },
+            stage: stage.clone(),
+            policy: policy.digest(),
+            passes,
+            would_pass: would.would_pass(),
+            codes: would
+                .findings()
+                .iter()
+                .filter(|finding| finding.outcome != Outcome::Waived)
+                .map(|finding| finding.code.to_string())
+                .collect(),
+        }))
+    }
+
+    fn trace(
+        &self,
+        artifact: ArtifactId,
+        direction: Direction,
+        negatives: &Negatives,
+    ) -> Result<Lineage, Error> {
+        gather::traced(artifact, direction, self.source, self.trust, negatives, self.cx)
+    }
+
+    /// Remembers what only the supposed revocation reaches, and what it is called.
+    fn note(&mut self, lineage: &Lineage, reached: &mut BTreeSet<ArtifactId>) {
+        let last = self.supposed.revocations().last().map(|last| last.body);
+        let by = |body: Sha256| Some(body) == last;
+        let found = lineage.all_revoked().iter().filter(|(_, revoked)| by(revoked.by.body));
+        reached.extend(found.map(|(artifact, _)| *artifact));
+        let named = lineage.attestations().iter();
+        for named in named.flat_map(|one| one.subjects.iter().chain(&one.materials)) {
+            self.names.entry(named.artifact).or_insert_with(|| named.name.clone());
+        }
+    }
+
+    /// Every entry that a term finds.
+    fn all(&mut self, term: Term) -> Result<Vec<EntryView>, Error> {
+        let mut query = Query { terms: vec![term], limit: MAX_PAGE, ..Query::default() };
+        let mut all = Vec::new();
+        loop {
+            let page = self.source.find(&Search::from(query.clone()))?;
+            all.extend(page.entries);
+            match page.next {
+                None => return Ok(all),
+                Some(_) if all.len() >= MAX_ENTRIES => {
+                    self.cut = true;
+                    return Ok(all);
+                }
+                // Every page starts after the one before it.
+                Some(next) => query.start = Some(next),
+            }
+        }
+    }
+}
+
+impl Answer for Radius {
+    fn draw(&self, page: &mut Page) {
+        page.text("revoking ");
+        for one in &self.subjects {
+            page.put(Tone::Strong, &one.name).text(" ").put(Tone::Faint, one.artifact).text(" ");
+        }
+        page.line(if self.descendants { "and what was made from it" } else { "alone" });
+        let count = |count: usize, one: &str, many: &str| {
+            if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+        };
+        if !self.void.is_empty() {
+            let entries: Vec<String> = self.void.iter().take(32).map(u64::to_string).collect();
+            let more = if self.void.len() > 32 { ", and more" } else { "" };
+            let what = count(self.void.len(), "entry would be void", "entries would be void");
+            page.line(format_args!("  {what}: {}{more}", entries.join(", ")));
+        }
+        let what = count(self.reached.len(), "artifact falls", "artifacts fall");
+        page.line(format_args!("  {what} with it"));
+        for one in &self.reached {
+            page.text("    ").put(Tone::Strong, &one.name).text(" ");
+            page.put(Tone::Faint, one.artifact).end();
+        }
+        let of = count(self.promoted, "promotion", "promotions");
+        page.line(format_args!("  {} of {of} would be decided otherwise", self.flips.len()));
+        for flip in &self.flips {
+            let tone = if flip.would_pass { Tone::Good } else { Tone::Bad };
+            let word = if flip.would_pass { "allowed" } else { "denied" };
+            page.text("    ").put(tone, word).text(format_args!(" at {}: ", flip.stage));
+            page.put(Tone::Strong, &flip.what.name).text(" ").put(Tone::Faint, flip.what.artifact);
+            let codes: Vec<&str> = flip.codes.iter().map(String::as_str).collect();
+            page.text("  ").line(codes.join(", "));
+        }
+        if !self.followed {
+            page.put(Tone::Warn, "  as far as the service shows: its entries were not all read")
+                .end();
+        }
+        if self.cut {
+            page.put(Tone::Warn, "  there is more than was looked at").end();
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "server")]
 mod govern;
+mod lint;
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,7 @@ pub struct PolicyArgs {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     Check(CheckArgs),
+    Lint(lint::LintArgs),
     Schema(SchemaArgs),
     #[cfg(feature = "server")]
     Publish(govern::PublishArgs),
@@ -62,10 +64,9 @@ struct CheckArgs {
 }
 
 pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    #[cfg(not(feature = "server"))]
-    let _ = cx;
     Ok(match &args.command {
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
+        PolicyCommand::Lint(lint) => Box::new(lint.run(cx)?),
         PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
         #[cfg(feature = "server")]
         PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),

@@ -94,6 +94,9 @@ impl Error {
             Self::NoPolicy(_) => {
                 "name one with `--policy FILE`, or put the register's own there".into()
             }
+            Self::Lint(_) => {
+                "take an artifact that `assay check` allows there by this policy".into()
+            }
             Self::Governed(_) => {
                 "change a copy: `assay trust show --document > next.yaml`, `assay trust add … --trust next.yaml`, then `assay trust propose next.yaml`"
                     .into()

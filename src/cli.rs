@@ -61,6 +61,7 @@ pub enum Command {
     Sign(Box<command::sign::SignArgs>),
     Verify(command::verify::VerifyArgs),
     Check(Box<command::check::CheckArgs>),
+    Why(Box<command::why::WhyArgs>),
     #[cfg(feature = "server")]
     Promote(Box<command::promote::PromoteArgs>),
     #[cfg(feature = "server")]

@@ -268,6 +268,9 @@ pub enum Error {
     /// There is no policy to judge by.
     #[error("there is no policy: none was named, and `{}` is not there", .0.display())]
     NoPolicy(PathBuf),
+    /// A policy cannot be looked at with the evidence that is there.
+    #[error("cannot try to break the policy: {}{}", .0, first(.0))]
+    Lint(Box<policy::LintError>),
     /// The trust file says who owns it.
     #[error("`{}` is a version of a registered document, which its owners change", .0.display())]
     Governed(PathBuf),
@@ -900,5 +903,16 @@ impl Error {
             source = error.source();
         }
         text
+    }
+}
+
+/// The first of what stands against evidence that was to pass.
+fn first(error: &policy::LintError) -> String {
+    match error {
+        policy::LintError::DoesNotPass { findings, .. } => findings
+            .first()
+            .map(|found| format!("; `{}`: {}", found.rule, found.message))
+            .unwrap_or_default(),
+        _ => String::new(),
     }
 }

@@ -14,6 +14,7 @@ mod exit;
 mod gather;
 #[cfg(feature = "server")]
 mod governed;
+mod grounds;
 mod home;
 #[cfg(feature = "server")]
 mod http;

@@ -19,6 +19,8 @@ const LARGE: u64 = 256 << 20;
 pub enum Work {
     /// Hashing files, in bytes.
     Hashing,
+    /// Trying to break the rules of a policy.
+    Linting,
     /// Reading a register, in bytes.
     #[cfg(feature = "server")]
     Checking,
@@ -41,6 +43,7 @@ impl Work {
     const fn large(self) -> u64 {
         match self {
             Self::Hashing => LARGE,
+            Self::Linting => 0,
             #[cfg(feature = "server")]
             Self::Checking | Self::Archiving | Self::Restoring => LARGE / 8,
             #[cfg(feature = "server")]
@@ -50,6 +53,7 @@ impl Work {
 
     const fn template(self) -> &'static str {
         match self {
+            Self::Linting => "assay: linting {wide_bar} {pos} of {len} rules",
             Self::Hashing => "assay: hashing {wide_bar} {bytes} of {total_bytes}, {eta} left",
             #[cfg(feature = "server")]
             Self::Checking => "assay: reading {wide_bar} {bytes} of {total_bytes}, {eta} left",

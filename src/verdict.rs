@@ -80,6 +80,16 @@ pub fn draw(report: &Report, name: Option<&str>, names: &Names, page: &mut Page)
     foot(report, page);
 }
 
+/// Draws what every rule rests on.
+pub fn draw_evidence(report: &Report, names: &Names, page: &mut Page) {
+    for rule in report.rules.iter().filter(|rule| !rule.evidence.is_empty()) {
+        page.put(Tone::Faint, "  by which  ").line(&rule.rule);
+        for body in &rule.evidence {
+            page.put(Tone::Faint, "    ").line(names.of(body));
+        }
+    }
+}
+
 fn head(report: &Report, name: Option<&str>, page: &mut Page) {
     let only_errors = !report.findings.is_empty()
         && report.findings.iter().all(|finding| finding.outcome == Outcome::Error);

@@ -51,6 +51,7 @@ fn of_the_rest(model: &Model, place: &str) -> Vec<Reads> {
         let fields = ["/predicate/dataset", "/predicate/measurements/*"];
         reads.push(Reads::Type(EVALUATION.into()));
         reads.extend(fields.map(Reads::field));
+        reads.push(Reads::Bound);
         reads.push(Reads::Order);
         return reads;
     }

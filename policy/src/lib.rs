@@ -22,6 +22,7 @@ mod inventory;
 pub mod layout;
 pub mod library;
 mod licence;
+mod lint;
 mod model;
 mod number;
 mod received;
@@ -45,6 +46,9 @@ pub use code::Code;
 pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
+pub use lint::{
+    Broken, Fault, FaultKind, LINT_VERSION, LintError, LintReport, MAX_CHANGES, MAX_YEARS, Specimen,
+};
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
 pub use rego::{MAX_REGO_BYTES, MAX_REGO_FILES_BYTES, MAX_REGO_RULES, REGO_INPUT_VERSION};

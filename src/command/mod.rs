@@ -37,6 +37,7 @@ pub mod signed;
 pub mod submit;
 pub mod trust;
 pub mod verify;
+pub mod why;
 #[cfg(feature = "server")]
 pub mod witness;
 
@@ -62,6 +63,7 @@ pub fn execute(command: &Command, cx: &Context<'_>) -> Result<Box<dyn Answer>, E
         #[cfg(feature = "server")]
         Command::Lineage(args) => lineage::lineage(args, cx),
         Command::Check(args) => check::check(args, cx),
+        Command::Why(args) => why::why(args, cx),
         #[cfg(feature = "server")]
         Command::Promote(args) => promote::promote(args, cx),
         #[cfg(feature = "server")]

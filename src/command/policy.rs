@@ -5,6 +5,7 @@ mod difference;
 mod explain;
 #[cfg(feature = "server")]
 mod govern;
+mod lint;
 mod rehearsal;
 #[cfg(feature = "server")]
 mod replay;
@@ -38,6 +39,7 @@ pub struct PolicyArgs {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     Check(CheckArgs),
+    Lint(lint::LintArgs),
     Schema(SchemaArgs),
     #[cfg(feature = "server")]
     Init(starter::InitArgs),
@@ -76,8 +78,6 @@ struct CheckArgs {
 }
 
 pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    #[cfg(not(feature = "server"))]
-    let _ = cx;
     Ok(match &args.command {
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
         #[cfg(feature = "server")]
@@ -87,6 +87,7 @@ pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         PolicyCommand::Test(test) => Box::new(test.run()?),
         #[cfg(feature = "server")]
         PolicyCommand::Simulate(simulate) => Box::new(simulate.run(cx)?),
+        PolicyCommand::Lint(lint) => Box::new(lint.run(cx)?),
         PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
         #[cfg(feature = "server")]
         PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),

@@ -9,7 +9,7 @@
 use attest::{Sha256, Statement};
 
 use crate::lineage::{Attestation, History, Lineage};
-use crate::trust::Trust;
+use crate::trust::{Trust, Window};
 use crate::verified::Signer;
 
 /// A history that is only supposed. It can be read and simulated, and decides nothing.
@@ -57,6 +57,8 @@ pub enum Change {
         /// Whoever signed it.
         signers: Vec<Signer>,
     },
+    /// Everybody's validity goes on for ever, so that what time alone does to the rules is seen.
+    Lasting,
     /// Two statements stand in each other's places in the log that orders.
     Swap {
         /// The body of one.
@@ -103,6 +105,7 @@ impl Supposed {
     pub fn with(&self, change: &Change, trust: &Trust) -> Result<Self, ChangeError> {
         let mut history = self.history.clone();
         match change {
+            Change::Lasting => history.holds = Window::default(),
             Change::Remove { body } => {
                 let place = place(&history, body)?;
                 history.attestations.remove(place);

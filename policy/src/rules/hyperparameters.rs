@@ -45,7 +45,9 @@ impl Rule for Hyperparameter {
             "/predicate/run/parameters",
         ];
         let fields = places.iter().map(|place| Reads::Field(format!("{place}/{name}")));
-        Reads::step(model, self.step).into_iter().chain(fields).collect()
+        let bound = self.at_least.is_some() || self.at_most.is_some();
+        let bound = bound.then_some(Reads::Bound);
+        Reads::step(model, self.step).into_iter().chain(fields).chain(bound).collect()
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -49,6 +49,8 @@ pub enum Reads {
     Type(String),
     /// A field of these statements, by JSON pointer; `*` stands for each item of a list or map.
     Field(String),
+    /// A number among the fields is held against a bound.
+    Bound,
     /// Who signed, by names in the trust file; empty for whoever may.
     Signers(Vec<String>),
     /// Which artifacts the statements name, by digest.

@@ -58,7 +58,7 @@ pub(crate) fn speaks_for(step: &Step, attestation: &Attestation) -> bool {
 
 /// Whether a statement of this type can name its step. Provenance of others cannot: it counts by
 /// its build type, where the policy names that.
-fn names_steps(predicate_type: &str) -> bool {
+pub(crate) fn names_steps(predicate_type: &str) -> bool {
     matches!(predicate_type, PROVENANCE | EVALUATION)
 }
 

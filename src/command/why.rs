@@ -1,0 +1,242 @@
+//! `assay why`: why an artifact may or may not run, and what time alone will change of that.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use ::attest::{StageName, Timestamp};
+use ::policy::{MaxAge, Outcome, Report, Simulation};
+use ::verify::{Lineage, Supposed};
+use clap::Args;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::grounds::{Asked, Grounds};
+use crate::page::{Page, Tone};
+use crate::render::{Answer, to_json};
+use crate::target::Target;
+use crate::verdict::{self, Names};
+
+/// The most moments that are looked at; those after them are left out, and the answer says so.
+const MAX_EDGES: usize = 200;
+
+/// Say why an artifact may or may not run, and what will change by time alone
+///
+/// Ends as `assay check` does: with 0 if it is allowed now, 1 if it is denied, and 2 if the
+/// question could not be asked. It binds nobody.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  assay why model.bin --stage production
+  assay why model.bin --stage production --next 30d --json")]
+pub struct WhyArgs {
+    /// The artifact: a file, a folder, an OCI image layout or a digest
+    #[arg(value_name = "PATH|DIGEST")]
+    artifact: Target,
+
+    /// Where it is to be used
+    #[arg(long)]
+    stage: StageName,
+
+    /// Say what will change within this time, such as `30d`, if nothing new is registered
+    #[arg(long, value_name = "TIME")]
+    next: Option<MaxAge>,
+
+    /// The policy; otherwise that of the register
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// The trust file; otherwise `trust.yaml` in the `.assay` folder
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// Judge by this bundle instead of a register; may be given several times
+    #[arg(long = "bundle", value_name = "FILE")]
+    #[cfg_attr(not(feature = "server"), arg(required = true))]
+    bundles: Vec<PathBuf>,
+}
+
+pub fn why(args: &WhyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+    let WhyArgs { artifact, stage, .. } = args;
+    let grounds = Grounds::of(
+        Asked {
+            artifact,
+            stage,
+            policy: args.policy.as_ref(),
+            trust: args.trust.as_ref(),
+            bundles: &args.bundles,
+        },
+        cx,
+    )?;
+    let lineage = grounds.lineage(cx.now, cx)?;
+    let decision = grounds.policy.evaluate(&grounds.artifact, stage, &lineage, cx.now);
+    let mut report = decision.report();
+    report.advisory = true;
+    let mut names = Names::default();
+    names.add_lineage(&lineage);
+    let outlook = match args.next {
+        Some(next) => Some(outlook(&grounds, stage, next.end(cx.now), lineage, cx)?),
+        None => None,
+    };
+    let name = artifact.name();
+    Ok(Box::new(Why { version: "assay/why/v1", report, outlook, name, names }))
+}
+
+/// What time alone will change.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outlook {
+    /// How far was looked.
+    until: Timestamp,
+    /// Whether every change until then is listed.
+    complete: bool,
+    flips: Vec<Flip>,
+}
+
+/// A rule that will come out otherwise.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Flip {
+    at: Timestamp,
+    rule: String,
+    from: Option<Outcome>,
+    to: Option<Outcome>,
+    /// Whether the artifact would pass from then on.
+    would_pass: bool,
+    /// What would be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<::policy::Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What would mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// The owners of the evidence that the rule rests on before.
+    owners: Vec<String>,
+}
+
+/// Goes from one moment at which something changes to the next.
+fn outlook(
+    grounds: &Grounds,
+    stage: &StageName,
+    until: Timestamp,
+    lineage: Lineage,
+    cx: &Context<'_>,
+) -> Result<Outlook, Error> {
+    let ask = |lineage: &Lineage, at| {
+        grounds.policy.simulate(&grounds.artifact, stage, &Supposed::of(lineage), at)
+    };
+    let (mut before, mut at) = (lineage, cx.now);
+    let mut last = ask(&before, at);
+    let mut outlook = Outlook { until, complete: false, flips: Vec::new() };
+    for _ in 0..MAX_EDGES {
+        let edge = last.holds().until.filter(|edge| *edge > at && *edge <= until);
+        let Some(edge) = edge else {
+            outlook.complete = true;
+            break;
+        };
+        let lineage = grounds.lineage(edge, cx)?;
+        let next = ask(&lineage, edge);
+        outlook.flips.extend(flips(&last, &next, &before, edge));
+        (before, last, at) = (lineage, next, edge);
+    }
+    Ok(outlook)
+}
+
+fn flips(last: &Simulation, next: &Simulation, before: &Lineage, at: Timestamp) -> Vec<Flip> {
+    let outcome = |of: &Simulation, rule: &str| {
+        of.rules().iter().find(|one| one.rule == rule).map(|one| one.outcome)
+    };
+    let rules = last.rules().iter().chain(next.rules()).map(|one| one.rule.as_str());
+    let mut seen = BTreeSet::new();
+    let changed = rules.filter(|rule| seen.insert(*rule)).filter_map(|rule| {
+        let (from, to) = (outcome(last, rule), outcome(next, rule));
+        if from == to {
+            return None;
+        }
+        let found = next.findings().iter().find(|finding| finding.rule == rule);
+        let evidence = last.rules().iter().find(|one| one.rule == rule);
+        let evidence = evidence.into_iter().flat_map(|one| &one.evidence);
+        let owners: BTreeSet<&str> = evidence
+            .filter_map(|body| before.attestation(body))
+            .flat_map(|one| one.owners())
+            .collect();
+        Some(Flip {
+            at,
+            rule: rule.into(),
+            from,
+            to,
+            would_pass: next.would_pass(),
+            code: found.map(|found| found.code),
+            message: found.map(|found| found.message.clone()),
+            next: found.and_then(|found| found.next.clone()),
+            owners: owners.into_iter().map(str::to_owned).collect(),
+        })
+    });
+    changed.collect()
+}
+
+/// Why, for a person or a program.
+#[derive(Serialize)]
+struct Why {
+    version: &'static str,
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outlook: Option<Outlook>,
+    #[serde(skip)]
+    name: Option<String>,
+    #[serde(skip)]
+    names: Names,
+}
+
+impl Answer for Why {
+    fn exit(&self) -> Exit {
+        if self.report.passed { Exit::Success } else { Exit::Denied }
+    }
+
+    fn draw(&self, page: &mut Page) {
+        verdict::draw(&self.report, self.name.as_deref(), &self.names, page);
+        match &self.outlook {
+            Some(outlook) => outlook.draw(page),
+            None => verdict::draw_evidence(&self.report, &self.names, page),
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        to_json(self)
+    }
+}
+
+impl Outlook {
+    fn draw(&self, page: &mut Page) {
+        let date = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        if self.flips.is_empty() {
+            page.line(format_args!("  time alone changes nothing until {}", date(self.until)));
+        }
+        for flip in &self.flips {
+            let word = |outcome: Option<Outcome>| match outcome {
+                Some(Outcome::Pass) => "pass",
+                Some(Outcome::Fail) => "fail",
+                Some(Outcome::Error) => "error",
+                Some(Outcome::Waived) => "waived",
+                Some(Outcome::NotApplicable) | None => "n/a",
+            };
+            let tone = if flip.would_pass { Tone::Good } else { Tone::Bad };
+            page.text("  ").put(tone, date(flip.at)).text("  ").put(Tone::Strong, &flip.rule);
+            page.line(format_args!(": {} to {}", word(flip.from), word(flip.to)));
+            if let Some(message) = &flip.message {
+                page.text("    ").line(message);
+            }
+            if !flip.owners.is_empty() {
+                page.put(Tone::Faint, "    owner: ").line(flip.owners.join(", "));
+            }
+            if let Some(next) = &flip.next {
+                page.put(Tone::Faint, "    next: ").line(next);
+            }
+        }
+        if !self.complete {
+            page.put(Tone::Warn, "  more changes after these are left out").end();
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub(crate) fn suppose(
     model: &Model,
     artifact: &ArtifactId,
     stage: &StageName,
-    lineage: &Lineage,
+    lineage: &History,
     now: Timestamp,
 ) -> Decision {
     judged(model, artifact, stage, lineage, now, None)
@@ -46,7 +46,7 @@ fn judged(
     model: &Model,
     artifact: &ArtifactId,
     stage: &StageName,
-    lineage: &Lineage,
+    lineage: &History,
     now: Timestamp,
     refused: Option<Problem>,
 ) -> Decision {

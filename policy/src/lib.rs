@@ -32,7 +32,6 @@ mod rules;
 mod simulation;
 mod starter;
 pub mod summary;
-mod supposition;
 mod whom;
 
 use std::collections::BTreeSet;
@@ -61,7 +60,6 @@ pub use rules::stages::LastVerdict;
 pub use rules::unseen::Unseen;
 pub use rules::waivers::WaiverView;
 pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport, Successor};
-pub use supposition::Supposition;
 
 /// What must hold before an artifact may run at a stage.
 ///
@@ -220,16 +218,5 @@ impl Policy {
         now: Timestamp,
     ) -> Decision {
         evaluate::evaluate(&self.model, artifact, stage, lineage, now)
-    }
-
-    /// What it would come to, were everything true that `lineage` supposes.
-    pub fn suppose(
-        &self,
-        artifact: &ArtifactId,
-        stage: &StageName,
-        lineage: &Lineage,
-        now: Timestamp,
-    ) -> Supposition {
-        Supposition::new(evaluate::suppose(&self.model, artifact, stage, lineage, now))
     }
 }

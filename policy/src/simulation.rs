@@ -109,7 +109,7 @@ impl Policy {
         now: Timestamp,
     ) -> Simulation {
         let history = supposed.history();
-        let decision = evaluate::evaluate(&self.model, artifact, stage, history, now);
+        let decision = evaluate::suppose(&self.model, artifact, stage, history, now);
         Simulation { decision }
     }
 
@@ -138,7 +138,7 @@ impl Successor {
         now: Timestamp,
     ) -> Simulation {
         let history = supposed.history();
-        let decision = evaluate::evaluate(&self.model, artifact, stage, history, now);
+        let decision = evaluate::suppose(&self.model, artifact, stage, history, now);
         Simulation { decision }
     }
 }

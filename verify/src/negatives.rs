@@ -187,7 +187,7 @@ impl Negatives {
 
     /// What was known before the entry `before`. Only for what is supposed.
     pub(crate) fn before(&self, before: u64) -> Self {
-        let mut then = self.clone();
+        let mut then = Self { supposed: true, ..self.clone() };
         let early = |place: &usize| {
             self.revocations.get(*place).is_some_and(|revocation| revocation.index < before)
         };

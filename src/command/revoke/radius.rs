@@ -10,7 +10,7 @@ use ::attest::predicate::{PROVENANCE, PROVENANCE_V0_2, VERIFICATION_SUMMARY};
 use ::attest::predicate::{Revocation, RevocationKind};
 use ::attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
 use ::policy::{Outcome, Policy};
-use ::verify::{Direction, Lineage, Negatives, Trust};
+use ::verify::{Direction, Lineage, Negatives, Supposed, Trust};
 use serde::Serialize;
 use server::register::{MAX_PAGE, Query, Search, Term};
 use server::wire::EntryView;
@@ -245,7 +245,7 @@ impl Looking<'_> {
         };
         let lineage = self.trace(artifact, up, self.supposed)?;
         self.note(&lineage, reached);
-        let would = policy.suppose(&artifact, stage, &lineage, now);
+        let would = policy.simulate(&artifact, stage, &Supposed::of(&lineage), now);
         if would.would_pass() == passes {
             return Ok(None);
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use attest::{NAMESPACE, Sha256, StepName};
 
 use super::cases::cases;
+use super::conflict::refuse;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::lines::{flow, holdout, later_first, metric};
@@ -113,6 +114,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
         monitoring(&mut model, fields)?;
     }
     (model.rego, model.files) = rego(&document, &names, files)?;
+    refuse(&model, &document)?;
     model.cases = cases(&document, &model.stages)?;
     model.asks = asks(&model);
     Ok(model)

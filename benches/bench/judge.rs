@@ -8,7 +8,7 @@ use attest::{ArtifactId, Timestamp};
 use fixtures::{LOG_ORIGIN, Recipe, Scene};
 use policy::Policy;
 use serde_json::{Value, json};
-use verify::{Direction, Follower, Lineage, Trace, Trust};
+use verify::{Direction, Follower, Lineage, Supposed, Trace, Trust};
 
 use crate::report::Report;
 use crate::timing::median;
@@ -19,7 +19,12 @@ const RUNS: usize = 201;
 /// A verdict takes too short to be timed alone.
 const VERDICTS_A_RUN: usize = 50;
 
-/// Measures `policy.evaluate`.
+/// The most that reading a policy may take, in milliseconds.
+const MAX_COMPILE: f64 = 5.0;
+/// The least replayed decisions a second on a core, where lineages are traced.
+const MIN_REPLAYED: f64 = 10_000.0;
+
+/// Measures `policy.evaluate`, `policy.compile` and `policy.simulate`.
 pub(crate) fn measure(report: &mut Report) {
     let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
     let few: Recipe = serde_json::from_value(recipe()).unwrap();
@@ -55,6 +60,8 @@ pub(crate) fn measure(report: &mut Report) {
     let each = microseconds(verdicts) / VERDICTS_A_RUN as f64;
     report.figure("policy.evaluate", each, "µs", "probe.20-signatures");
 
+    replay(report, &scene, &lineage, now);
+
     let many: Recipe = serde_json::from_value(wider(recipe())).unwrap();
     let scene = Scene::new(&many, &policy_document(), now).unwrap();
     let policy = Policy::parse(&scene.policy).unwrap();
@@ -69,6 +76,28 @@ pub(crate) fn measure(report: &mut Report) {
     report.figure("policy.evaluate-200", microseconds(verdicts), "µs", "probe.20-signatures");
     let recipe: Recipe = serde_json::from_value(recipe()).unwrap();
     rego(report, &recipe, now);
+}
+
+/// Reading the policy, and judging by it in the place of another what was decided before.
+fn replay(report: &mut Report, scene: &Scene, lineage: &Lineage, now: Timestamp) {
+    let compiled = median(RUNS, || {
+        std::hint::black_box(Policy::parse(&scene.policy).unwrap());
+    });
+    let milliseconds = compiled.as_secs_f64() * 1e3;
+    assert!(milliseconds <= MAX_COMPILE, "reading a policy takes {milliseconds} ms");
+    report.figure("policy.compile", milliseconds * 1e3, "µs", "policy.evaluate");
+
+    let successor = Policy::parse(&scene.policy).unwrap().successor();
+    let supposed = Supposed::of(lineage);
+    let simulated = median(RUNS, || {
+        for _ in 0..VERDICTS_A_RUN {
+            let found = successor.simulate(&scene.artifact, &scene.stage, &supposed, now);
+            assert!(std::hint::black_box(found).would_pass());
+        }
+    });
+    let second = VERDICTS_A_RUN as f64 / simulated.as_secs_f64();
+    assert!(second >= MIN_REPLAYED, "{second} decisions are replayed a second");
+    report.figure("policy.simulate", 1e6 / second, "µs", "policy.evaluate");
 }
 
 /// The same with as many more parts, each built by itself, as make up [`MANY`] attestations.

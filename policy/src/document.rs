@@ -8,6 +8,7 @@
 
 mod cases;
 mod compile;
+mod conflict;
 mod dependencies;
 mod describe;
 mod error;

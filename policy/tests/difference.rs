@@ -171,6 +171,7 @@ fn the_same_in_other_words_is_the_same() {
         ("atLeast: 1e-6", "atLeast: \"0.000001\""),
         ("allow: [CC-BY-4.0, MIT], signers", "allow: [MIT, CC-BY-4.0], signers"),
         ("completeness: followed\n", ""),
+        ("name: holdout, digest: \"sha256:", "name: holdout, digest: \"file:sha256:"),
         (", threshold: 1, maxAge: 365d", ", maxAge: 365d"),
         ("train.materials, strength: declared-files}\n  criteria", "train.materials}\n  criteria"),
     ];

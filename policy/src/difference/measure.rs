@@ -6,8 +6,8 @@
 
 use std::cmp::Ordering;
 
-use attest::NAMESPACE;
 use attest::predicate::vulnerabilities::Severity;
+use attest::{ArtifactId, NAMESPACE};
 use serde_json::Value;
 
 use super::Effect::{self, Changed, Looser, Nothing, Tighter};
@@ -185,6 +185,9 @@ pub(super) fn plain(shape: &str, value: &Value) -> Value {
     if shape.ends_with("predicates") {
         return long_names(value);
     }
+    if shape.ends_with("digest") {
+        return artifact(value);
+    }
     let text = scalar(value);
     let number = |text: &str| exact(text).map(|number| number.to_string());
     let read = match row(shape).map(|(_, measure, _)| measure) {
@@ -197,6 +200,12 @@ pub(super) fn plain(shape: &str, value: &Value) -> Value {
         _ => None,
     };
     read.map_or_else(|| value.clone(), Value::String)
+}
+
+/// An artifact, whose kind need not be written where it is a file.
+pub(super) fn artifact(value: &Value) -> Value {
+    let read = value.as_str().and_then(|text| text.parse::<ArtifactId>().ok());
+    read.map_or_else(|| value.clone(), |artifact| Value::String(artifact.to_string()))
 }
 
 /// Types of statement, of which own ones may be written short.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::measure::{Absent, Measure, effect, plain, row, scalar};
+use super::measure::{Absent, Measure, artifact, effect, plain, row, scalar};
 use super::{ChangeKind, Effect};
 
 /// What was found, with the places of both documents.
@@ -128,7 +128,9 @@ fn lines(
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let (older, newer) = (list(older), list(newer));
     let same = |one: &Value, other: &Value| {
-        identity.iter().all(|pointer| one.pointer(pointer) == other.pointer(pointer))
+        identity.iter().all(|pointer| {
+            one.pointer(pointer).map(artifact) == other.pointer(pointer).map(artifact)
+        })
     };
     let mut taken = vec![false; older.len()];
     for (index, line) in newer.iter().enumerate() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use attest::{NAMESPACE, Sha256, StepName};
 
 use super::cases::cases;
+use super::conflict::refuse;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::lines::{flow, holdout, later_first, metric};
@@ -116,6 +117,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
     }
     model.waivers = document.waivers.as_ref().map(|fields| waivers(fields, &model)).transpose()?;
     (model.rego, model.files) = rego(&document, &names, files)?;
+    refuse(&model, &document)?;
     model.cases = cases(&document, &model.stages)?;
     model.asks = asks(&model);
     Ok(model)

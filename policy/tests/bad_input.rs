@@ -1,0 +1,180 @@
+//! Policies and evidence that somebody made to be hard: each is refused, or judged within its
+//! bounds.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use attest::{ArtifactId, Timestamp};
+use fixtures::{LOG_ORIGIN, Recipe, Scene};
+use policy::{Code, MAX_BYTES, Outcome, Policy};
+use serde_json::{Value, json};
+use verify::{Direction, Follower, Trace, Trust};
+
+/// How long anything here may take, built without optimisation on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const GOOD: &str = "apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: hard, version: 1}
+stages:
+  one: {mode: enforce}
+  two: {mode: enforce, after: [one]}
+trust: {signers: {a: {identity: {regex: 'a@b'}}, b: {identity: {exact: 'b@b'}}, c: {identity: {exact: 'c@b'}}}}
+steps:
+  prepare: {predicates: ['https://slsa.dev/provenance/v1'], signers: {anyOf: [a]}}
+  train: {predicates: ['https://slsa.dev/provenance/v1'], signers: {anyOf: [b]}}
+  evaluate: {predicates: [evaluation/v0.1], signers: {anyOf: [c], notSameAs: train}}
+flow:
+  - {from: prepare.products, to: train.materials, coverage: any}
+  - {from: train.products, to: evaluate.subject, coverage: all}
+  - {forbid: {from: prepare.products, select: holdout.csv, to: train.materials}, strength: declared-files}
+ml:
+  metrics:
+    - {step: evaluate, name: loss, dataset: {digest: 'sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f'}, atMost: '0.5', minSamples: 1}
+    - {step: evaluate, name: loss, dataset: {digest: 'sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f'}, atLeast: '0.1', minSamples: 9}
+";
+
+/// What to replace, by what, where the error stands, and what it says; beside each the smallest
+/// change that can hold.
+#[test]
+fn rules_that_cannot_hold_together_are_refused() {
+    assert!(Policy::parse(GOOD).is_ok());
+    let rows = [
+        (
+            "one: {mode: enforce}",
+            "one: {mode: enforce, after: [two]}",
+            "line 5",
+            "`one` would have to come before itself",
+        ),
+        (
+            "to: evaluate.subject, coverage: all",
+            "to: evaluate.subject, coverage: all}\n  - {from: evaluate.subject, to: prepare.materials, coverage: any",
+            "line",
+            "lead back to it",
+        ),
+        (
+            "to: train.materials, coverage: any",
+            "to: train.materials, coverage: all",
+            "line 15",
+            "demands this very flow",
+        ),
+        (
+            "to: train.materials, coverage: any",
+            "select: holdout.csv, to: train.materials, coverage: any",
+            "line 15",
+            "demands this very flow",
+        ),
+        (
+            "select: holdout.csv, to: train.materials}, str",
+            "to: train.materials}, str",
+            "line 15",
+            "demands this very flow",
+        ),
+        ("atLeast: '0.1'", "atLeast: '0.51'", "line 19", "no number is within these bounds"),
+        ("anyOf: [c], notSameAs", "anyOf: [b], notSameAs", "line 11", "one and the same signer"),
+    ];
+    for (from, to, place, want) in rows {
+        assert!(GOOD.contains(from), "{from}");
+        let error = Policy::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.starts_with(place) && error.contains(want), "{from} -> {to}: {error}");
+    }
+    let rows = [
+        (
+            "to: train.materials, coverage: any",
+            "select: train.csv, to: train.materials, coverage: any",
+        ),
+        ("atLeast: '0.1'", "atLeast: '0.5'"),
+        ("anyOf: [c], notSameAs", "anyOf: [b, c], notSameAs"),
+    ];
+    for (from, to) in rows {
+        assert!(Policy::parse(&GOOD.replacen(from, to, 1)).is_ok(), "{from} -> {to}");
+    }
+}
+
+/// Patterns that take other engines for ever are read and matched in linear time, or refused.
+#[test]
+fn catastrophic_patterns_are_refused_or_cost_nothing() {
+    let start = Instant::now();
+    for (pattern, read) in [
+        ("(a+)+$", true),
+        ("(a|aa)+b", true),
+        ("(.*.*.*.*.*)*x", true),
+        ("((a{100}){100}){100}", false),
+        ("(?=a)a", false),
+    ] {
+        let policy = Policy::parse(&GOOD.replacen("'a@b'", &format!("'{pattern}'"), 1));
+        assert_eq!(policy.is_ok(), read, "{pattern}: {:?}", policy.err());
+        if read {
+            let pattern = verify::Pattern::regex(pattern).unwrap();
+            assert!(!pattern.matches(&format!("{}!", "a".repeat(100_000))));
+        }
+    }
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+}
+
+#[test]
+fn long_documents_are_refused_before_they_are_read() {
+    let long = format!("{GOOD}# {}\n", "x".repeat(MAX_BYTES));
+    assert!(Policy::parse(&long).unwrap_err().to_string().contains("more than the limit"));
+}
+
+/// A model of which a hundred thousand files went in: what is beyond the bounds is not looked at,
+/// and that is an error, never "allowed".
+#[test]
+fn a_lineage_of_a_hundred_thousand_artifacts_is_undecided_within_its_time() {
+    let start = Instant::now();
+    let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let (parts, files) = (50, 2000);
+    let made = |id: &str, materials: Vec<String>, about: &str| {
+        json!({"id": id, "sign": "trainer", "says": "training", "step": "train",
+            "materials": materials, "about": [about], "at": "-4h"})
+    };
+    let evidence: Vec<Value> = (0..parts)
+        .map(|part| {
+            let files = (0..files).map(|file| format!("data/{part}/{file}")).collect();
+            made(&format!("part {part}"), files, &format!("part/{part}"))
+        })
+        .chain([made("model", (0..parts).map(|part| format!("part/{part}")).collect(), "model")])
+        .collect();
+    let recipe: Recipe = serde_json::from_value(json!({
+        "artifact": "model", "stage": "production",
+        "keys": {"trainer": {"predicates": ["provenance"], "steps": ["train"], "artifacts": ["**"]}},
+        "evidence": evidence,
+    }))
+    .unwrap();
+    let policy = json!({
+        "apiVersion": "assay/v1", "kind": "PromotionPolicy", "metadata": {"name": "large", "version": 1},
+        "stages": {"production": {"mode": "enforce"}},
+        "steps": {"train": {"predicates": ["https://slsa.dev/provenance/v1"], "signers": {"anyOf": ["trainer"]}}},
+    });
+    let scene = Scene::new(&recipe, &policy, now).unwrap();
+    let trust = Trust::parse(&scene.trust).unwrap();
+    let mut follower = Follower::new(LOG_ORIGIN, &trust).unwrap();
+    for (index, (leaf, body)) in (0..).zip(&scene.leaves) {
+        follower.leaf(index, leaf.bytes(), body.as_deref()).unwrap();
+    }
+    let followed = follower.finish(&scene.checkpoint, &trust).unwrap();
+    let mut about: BTreeMap<ArtifactId, Vec<attest::Bundle>> = BTreeMap::new();
+    for one in &scene.evidence {
+        for subject in &one.subjects {
+            about.entry(*subject).or_default().extend(one.registered.clone());
+        }
+    }
+    let traced = Instant::now();
+    let mut trace = Trace::new(scene.artifact, Direction::Up, &trust, &followed.negatives, now);
+    while let Some(wanted) = trace.wanted().first().copied() {
+        trace.supply(wanted, about.get(&wanted).cloned().unwrap_or_default(), None);
+    }
+    let lineage = trace.finish();
+    assert!(lineage.artifacts().len() <= verify::MAX_ARTIFACTS, "{}", lineage.artifacts().len());
+    let policy = Policy::parse(&scene.policy).unwrap();
+    let decision = policy.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+    assert!(!decision.passed() && !decision.admitted());
+    let undecided = |code: Code| {
+        decision.findings().iter().any(|one| one.code == code && one.outcome == Outcome::Error)
+    };
+    assert!(undecided(Code::TraceUnexplored), "{:?}", decision.findings());
+    assert!(traced.elapsed() < PATIENCE, "{:?} after {:?}", traced.elapsed(), start.elapsed());
+}

@@ -1,0 +1,136 @@
+//! Trying a policy by cases, and replaying by another what was decided.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{assay, command, expect};
+
+const POLICY: &str = "apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: replayed, version: 1}
+stages:
+  staging: {mode: enforce}
+  production: {mode: enforce, after: [staging]}
+steps:
+  train: {predicates: ['https://slsa.dev/provenance/v1'], kind: training, signers: {anyOf: [local]}}
+";
+
+/// A folder with a trained model that was promoted to both stages, and the bundle of its training.
+fn promoted() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("train.csv"), "1\n2\n").unwrap();
+    let train = "run --quiet --kind training --step train --material train.csv --product model.bin \
+                 --output evidence/train.json -- cp train.csv model.bin";
+    fs::create_dir(here.join("evidence")).unwrap();
+    expect(&assay(here, train), 0, "");
+    fs::write(here.join(".assay/policy.yaml"), POLICY).unwrap();
+    expect(&assay(here, "promote model.bin --stage staging"), 0, "promoted");
+    expect(&assay(here, "promote model.bin --stage production"), 0, "promoted");
+    folder
+}
+
+fn simulate(folder: &Path, words: &str, status: i32) -> Value {
+    let found = command(folder, &format!("policy simulate --json {words}")).output().unwrap();
+    assert_eq!(found.status.code(), Some(status), "{found:?}");
+    serde_json::from_slice(&found.stdout).unwrap()
+}
+
+#[test]
+fn what_was_decided_comes_out_again_whatever_is_registered_since() {
+    let folder = promoted();
+    let here = folder.path();
+    expect(&assay(here, "policy simulate --against 1d"), 0, "2 come out as they were registered");
+
+    // Under another version, and at a time when it is too old.
+    let next = POLICY.replace("version: 1", "version: 2") + "ages: {train: 1s}\n";
+    fs::write(here.join("next.yaml"), &next).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let found = simulate(here, "--against 1d --policy next.yaml --at 1d", 1);
+    assert_eq!((&found["replayed"], &found["reproduced"]), (&2.into(), &2.into()), "{found:#}");
+    for (flip, stage) in [(0, "staging"), (1, "production")] {
+        let flip = &found["flips"][flip];
+        assert_eq!(
+            (&flip["stage"], &flip["wouldBe"]),
+            (&stage.into(), &"denied".into()),
+            "{found:#}"
+        );
+        assert_eq!(flip["codes"], serde_json::json!(["age.exceeded"]), "{found:#}");
+    }
+    let looser = POLICY.replace("version: 1", "version: 3") + "ages: {train: 90d}\n";
+    fs::write(here.join("looser.yaml"), looser).unwrap();
+    let found = simulate(here, "--against 1d --policy looser.yaml", 0);
+    assert_eq!(found["flips"], serde_json::json!([]), "{found:#}");
+
+    // A revocation counts today, and did not count then.
+    fs::write(
+        here.join("revocation.json"),
+        r#"{"kind": "artifact", "reason": "bad", "effect": "only"}"#,
+    )
+    .unwrap();
+    let revoke = "attest --quiet --type revocation --predicate revocation.json --subject model.bin";
+    expect(&assay(here, revoke), 0, "");
+    expect(&assay(here, "check model.bin --stage staging"), 1, "revoked.artifact");
+    let found = simulate(here, "--against 1d", 0);
+    assert_eq!(found["reproduced"], 2, "{found:#}");
+    let found = simulate(here, "--against 1d --at 1m", 1);
+    assert_eq!(found["flips"][0]["codes"], serde_json::json!(["revoked.artifact"]), "{found:#}");
+
+    // Without the policy nothing can be replayed, and nothing is claimed.
+    fs::write(here.join(".assay/policy.yaml"), next).unwrap();
+    let found = simulate(here, "--against 1d", 1);
+    assert_eq!((&found["reproduced"], &found["flips"]), (&0.into(), &serde_json::json!([])));
+    let why = found["notReproduced"][0]["why"].as_str().unwrap();
+    assert!(why.contains("is not registered, and is not that of the folder"), "{why}");
+    expect(&assay(here, "policy simulate --against 2030-01-01"), 2, "no verdict was registered");
+}
+
+#[test]
+fn cases_are_tried_and_what_differs_is_said() {
+    let folder = promoted();
+    let here = folder.path();
+    fs::copy(here.join(".assay/trust.yaml"), here.join("evidence/trust.yaml")).unwrap();
+    let digest = attest::Sha256::of(&fs::read(here.join("model.bin")).unwrap());
+    let case = |name: &str, at: &str, expect: &str| {
+        format!(
+            "  - {{name: {name}, evidence: evidence, at: {at}, stage: staging, artifact: '{digest}', \
+             expect: {expect}}}\n"
+        )
+    };
+    let now = "2199-01-01T00:00:00Z";
+    let good = case("good", now, "{verdict: allowed}");
+    let future = case("future", "2020-01-01T00:00:00Z", "{verdict: denied, codes: [age.future]}");
+    let write = |tests: &[&String]| {
+        let tests: String = tests.iter().map(|one| one.as_str()).collect();
+        fs::write(here.join("policy.yaml"), format!("{POLICY}tests:\n{tests}")).unwrap();
+    };
+    write(&[&good, &future]);
+    expect(&assay(here, "policy test policy.yaml"), 0, "2 of 2 cases");
+
+    let wrong = case("wrong", now, "{verdict: denied, codes: [step.missing]}");
+    write(&[&good, &wrong]);
+    let said = expect(&assay(here, "policy test policy.yaml"), 1, "1 of 2 cases");
+    assert!(
+        said.contains("allowed, not denied") && said.contains("not found: step.missing"),
+        "{said}"
+    );
+    let tap = expect(&assay(here, "policy test policy.yaml --format tap"), 1, "not ok 2 - wrong");
+    assert!(tap.starts_with("TAP version 13\n1..2\nok 1 - good\n"), "{tap}");
+    expect(&assay(here, "policy test policy.yaml --format junit"), 1, "tests=\"2\" failures=\"1\"");
+
+    // In folders of their own; none at all is no answer.
+    fs::write(here.join("policy.yaml"), POLICY).unwrap();
+    expect(&assay(here, "policy test policy.yaml"), 2, "has no cases");
+    fs::create_dir_all(here.join("cases/late")).unwrap();
+    for file in ["train.json", "trust.yaml"] {
+        fs::copy(here.join("evidence").join(file), here.join("cases/late").join(file)).unwrap();
+    }
+    let lone =
+        format!("at: {now}\nstage: staging\nartifact: '{digest}'\nexpect: {{verdict: allowed}}\n");
+    fs::write(here.join("cases/late/case.yaml"), lone).unwrap();
+    expect(&assay(here, "policy test policy.yaml --cases cases"), 0, "1 of 1 cases");
+    fs::remove_file(here.join("cases/late/train.json")).unwrap();
+    expect(&assay(here, "policy test policy.yaml --cases cases"), 2, "holds no bundle");
+}

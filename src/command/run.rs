@@ -165,7 +165,7 @@ fn failed_to_start(error: RecordError, cx: &Context<'_>) -> Result<Box<dyn Answe
 
 /// What the statement is signed with, once the step is over.
 enum Signing {
-    Key { home: Home, key: KeyFile },
+    Key { home: Home, key: Box<KeyFile> },
     Keyless(Box<Keyless>),
 }
 
@@ -179,7 +179,7 @@ impl RunArgs {
         require_server(cx)?;
         let (home, key) = setup::key(self.key.as_deref(), cx)?;
         key.require_passphrase()?;
-        Ok(Signing::Key { home, key })
+        Ok(Signing::Key { home, key: Box::new(key) })
     }
 
     fn plan(&self) -> Result<Plan, Error> {

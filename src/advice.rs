@@ -75,6 +75,7 @@ impl Error {
                 "for another format use `assay attest --type URI --predicate FILE`".into()
             }
             Self::Policy { .. } => "correct the file and try it with `assay policy check`".into(),
+            Self::NoLibraryPolicy(_) | Self::Library(_) => return None,
             Self::PolicyFile { .. } => "put it below the folder of the policy".into(),
             Self::NoPolicy(_) => {
                 "name one with `--policy FILE`, or put the register's own there".into()

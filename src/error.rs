@@ -235,6 +235,12 @@ pub enum Error {
         /// Why.
         source: Box<PolicyError>,
     },
+    /// The library has no such policy.
+    #[error("the library has no policy `{0}`; `assay policy library list` has them all")]
+    NoLibraryPolicy(String),
+    /// A policy of the library cannot be filled in.
+    #[error(transparent)]
+    Library(#[from] policy::library::LibraryError),
     /// A file that a policy names cannot be read.
     #[error("cannot read `{}`, which the policy names", path.display())]
     PolicyFile {

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "server")]
 mod govern;
+mod library;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,7 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Check(CheckArgs),
     Schema(SchemaArgs),
+    Library(library::LibraryArgs),
     #[cfg(feature = "server")]
     Publish(govern::PublishArgs),
     #[cfg(feature = "server")]
@@ -62,9 +64,8 @@ struct CheckArgs {
 }
 
 pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
-    #[cfg(not(feature = "server"))]
-    let _ = cx;
     Ok(match &args.command {
+        PolicyCommand::Library(library) => library.run(cx)?,
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
         PolicyCommand::Schema(SchemaArgs {}) => Box::new(Schema(Policy::schema())),
         #[cfg(feature = "server")]

@@ -90,6 +90,7 @@ impl Error {
             Self::NoEvidence(_) => {
                 "put the bundles of the case there, as `.json` or `.jsonl`, beside `trust.yaml`".into()
             }
+            Self::NoLibraryPolicy(_) | Self::Library(_) => return None,
             Self::PolicyFile { .. } => "put it below the folder of the policy".into(),
             Self::NoPolicy(_) => {
                 "name one with `--policy FILE`, or put the register's own there".into()

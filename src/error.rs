@@ -257,6 +257,12 @@ pub enum Error {
     /// A case has no evidence.
     #[error("folder `{}` holds no bundle", .0.display())]
     NoEvidence(PathBuf),
+    /// The library has no such policy.
+    #[error("the library has no policy `{0}`; `assay policy library list` has them all")]
+    NoLibraryPolicy(String),
+    /// A policy of the library cannot be filled in.
+    #[error(transparent)]
+    Library(#[from] policy::library::LibraryError),
     /// A file that a policy names cannot be read.
     #[error("cannot read `{}`, which the policy names", path.display())]
     PolicyFile {

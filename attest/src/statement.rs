@@ -298,10 +298,12 @@ impl Statement {
         }
     }
 
-    /// The stage that a verification summary is for.
+    /// The stage that a verification summary is for, or that a simple result has among its
+    /// properties.
     pub fn stage(&self) -> Option<StageName> {
         match &self.predicate {
             Predicate::VerificationSummary(summary) => summary.stage(),
+            Predicate::SimpleVerification(result) => result.stage(),
             _ => None,
         }
     }

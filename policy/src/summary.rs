@@ -7,8 +7,8 @@
 //! Source: SLSA v1.2, "Verification Summary Attestation". Nothing is claimed of dependencies.
 
 use attest::predicate::{
-    FAILED, JudgedCheckpoint, PolicyReference, Predicate, VerificationResult, VerificationSummary,
-    Verifier,
+    FAILED, JudgedCheckpoint, PolicyReference, Predicate, SimpleVerification, SimpleVerifier,
+    VerificationResult, VerificationSummary, Verifier,
 };
 use attest::{ResourceDescriptor, Statement, StatementError, Timestamp};
 use serde_json::Map;
@@ -33,14 +33,9 @@ pub fn statement(
 ) -> Result<Statement, StatementError> {
     let passed = decision.passed();
     let mut verified_levels = vec![decision.stage().level()];
-    if !passed {
-        verified_levels.push(FAILED.into());
-    }
-    // What the evidence can show at most is not what it shows: that a platform isolates its
-    // builds stands in no statement, so that more than 1 is claimed only where the policy says it
-    // of the builder.
-    if passed && decision.shown_level() > 0 {
-        verified_levels.push(format!("SLSA_BUILD_LEVEL_{}", decision.shown_level()));
+    match passed {
+        true => verified_levels.extend(build_level(decision)),
+        false => verified_levels.push(FAILED.into()),
     }
     let inputs = decision.inputs().iter().map(|body| ResourceDescriptor {
         digest: [("sha256".to_owned(), body.hex())].into(),
@@ -73,6 +68,49 @@ pub fn statement(
     };
     statement.to_json()?;
     statement.with_nonce()
+}
+
+/// The same as a simple verification result, for readers of those: the properties that passed, of
+/// which there are none where the decision did not.
+///
+/// # Errors
+/// As [`statement`].
+pub fn simple(
+    decision: &Decision,
+    verifier_id: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<Statement, StatementError> {
+    let properties = match decision.passed() {
+        true => [decision.stage().level()].into_iter().chain(build_level(decision)).collect(),
+        false => Vec::new(),
+    };
+    let policy = ResourceDescriptor {
+        uri: Some(decision.policy_uri().into()),
+        digest: [("sha256".to_owned(), decision.policy_digest().hex())].into(),
+        ..ResourceDescriptor::default()
+    };
+    let result = SimpleVerification {
+        verifier: SimpleVerifier { id: verifier_id.into(), policies: vec![policy] },
+        time_created: now,
+        properties,
+    };
+    let statement = Statement {
+        subject: vec![ResourceDescriptor::of(name, decision.artifact())],
+        predicate: Predicate::SimpleVerification(Box::new(result)),
+    };
+    statement.to_json()?;
+    statement.with_nonce()
+}
+
+/// The level of SLSA's build track, if any is shown.
+///
+/// What the evidence can show at most is not what it shows: that a platform isolates its builds
+/// stands in no statement, so that more than 1 is claimed only where the policy says it of the
+/// builder.
+fn build_level(decision: &Decision) -> Option<String> {
+    let shown = decision.shown_level();
+    (shown > 0).then(|| format!("SLSA_BUILD_LEVEL_{shown}"))
 }
 
 /// The state of the register that was judged, where somebody followed it.

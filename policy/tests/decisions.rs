@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use attest::predicate::{Predicate, VerificationResult};
 use attest::{Statement, Timestamp};
-use fixtures::{Row, Scene};
+use fixtures::{LOG_ORIGIN, Row, Scene};
 use policy::{Decision, Mode, Outcome, Policy, REPORT_VERSION, Report, summary};
 use support::{Door, decide, lineage};
 
@@ -206,5 +206,22 @@ fn a_summary_says_what_was_decided() {
         assert_eq!(found.input_attestations.len(), decision.inputs().len());
         let digest = attest::Sha256::of(scene.policy.as_bytes());
         assert_eq!(found.policy.digest.get("sha256"), Some(&digest.hex()));
+        let judged = found.checkpoint.as_ref().unwrap();
+        assert_eq!((judged.origin.as_str(), judged.size), (LOG_ORIGIN, scene.leaves.len() as u64));
+        let passed = want == VerificationResult::Passed;
+        assert_eq!(found.verified_levels.iter().any(|level| level == "FAILED"), !passed, "{name}");
+
+        let simple = summary::simple(&decision, "https://gate.example", "image", scene.now);
+        let simple = simple.unwrap();
+        let read = Statement::parse(&simple.to_json().unwrap()).unwrap();
+        assert_eq!(read, simple, "{name}");
+        assert_eq!(read.subjects().unwrap(), [(scene.artifact, "image")]);
+        let Predicate::SimpleVerification(found) = &read.predicate else { panic!("{name}") };
+        assert_eq!(found.verifier.id, "https://gate.example");
+        assert_eq!(found.verifier.policies[0].digest.get("sha256"), Some(&digest.hex()));
+        assert_eq!(found.time_created, scene.now);
+        // Only what passed is said, and nothing did where the decision did not.
+        assert_eq!(found.properties.is_empty(), !passed, "{name}");
+        assert_eq!(read.stage().is_some(), passed, "{name}");
     }
 }

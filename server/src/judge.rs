@@ -6,13 +6,15 @@
 //! question could not be asked: it is never to be taken for "allowed".
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use attest::envelope::IN_TOTO;
 use attest::{
-    ArtifactId, Bundle, Checkpoint, Envelope, KeyError, KeyId, SigningKey, StageName,
+    ArtifactId, Bundle, Checkpoint, Envelope, KeyError, KeyId, SigningKey, StageName, Statement,
     StatementError, Timestamp,
 };
 use policy::{Decision, Policy, summary};
+use serde::{Deserialize, Serialize};
 use verify::{Direction, Followed, Lineage, Negatives, Trace, Trust};
 
 use crate::family::own_name;
@@ -201,6 +203,20 @@ impl Gate {
     }
 }
 
+impl Gate {
+    async fn register<S: Storage>(
+        &self,
+        register: &Register<S>,
+        statement: &Statement,
+        now: Timestamp,
+    ) -> Result<Option<Receipt>, JudgeError> {
+        let envelope = Envelope::sign(IN_TOTO, statement.to_json()?, &[&self.key])?;
+        let verifiers = [self.key.public().clone()];
+        let receipts = register.submit(&envelope, &verifiers, now).await?;
+        Ok(receipts.into_iter().next())
+    }
+}
+
 /// What becomes of a promotion that is denied.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IfDenied {
@@ -211,6 +227,36 @@ pub enum IfDenied {
     RegisterFailure,
 }
 
+/// How a promotion is written down.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SummaryFormat {
+    /// As a SLSA verification summary, which is what gates read.
+    #[default]
+    Vsa,
+    /// As that, and beside it as an in-toto simple verification result for others.
+    Svr,
+}
+
+impl SummaryFormat {
+    /// Whether it is the one that is written unless somebody says otherwise.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl FromStr for SummaryFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "vsa" => Ok(Self::Vsa),
+            "svr" => Ok(Self::Svr),
+            _ => Err("known are `vsa` and `svr`".into()),
+        }
+    }
+}
+
 /// What came of a promotion.
 #[derive(Clone, Debug)]
 pub struct Promotion {
@@ -218,6 +264,8 @@ pub struct Promotion {
     pub decision: Decision,
     /// Where its summary stands; nothing was signed without it.
     pub registered: Option<Receipt>,
+    /// Where its simple result stands, if one was asked for and it passed.
+    pub simple: Option<Receipt>,
 }
 
 /// Checks an artifact, and signs and registers the summary of it.
@@ -233,11 +281,27 @@ pub async fn promote<S: Storage>(
     gate: &Gate,
     if_denied: IfDenied,
 ) -> Result<Promotion, JudgeError> {
+    promote_as(register, artifact, stage, grounds, gate, if_denied, SummaryFormat::Vsa).await
+}
+
+/// Does what [`promote`] does, and writes it down as `format` says.
+///
+/// # Errors
+/// As [`promote`]; the summary may be registered where the simple result is not.
+pub async fn promote_as<S: Storage>(
+    register: &Register<S>,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    grounds: &Grounds<'_>,
+    gate: &Gate,
+    if_denied: IfDenied,
+    format: SummaryFormat,
+) -> Result<Promotion, JudgeError> {
     let verifier = gate.verifier(grounds.trust)?;
     gate.require_alone(grounds.trust, stage)?;
     let Examined { decision, lineage } = examine(register, artifact, stage, grounds).await?;
     if !decision.passed() && if_denied == IfDenied::SignNothing {
-        return Ok(Promotion { decision, registered: None });
+        return Ok(Promotion { decision, registered: None, simple: None });
     }
     let name = match own_name(&lineage) {
         "" => artifact.to_string(),
@@ -245,10 +309,15 @@ pub async fn promote<S: Storage>(
     };
     let now = grounds.now;
     let statement = summary::statement(&decision, verifier, &name, now)?;
-    let envelope = Envelope::sign(IN_TOTO, statement.to_json()?, &[&gate.key])?;
-    let verifiers = [gate.key.public().clone()];
-    let receipts = register.submit(&envelope, &verifiers, now).await?;
-    Ok(Promotion { decision, registered: receipts.into_iter().next() })
+    let registered = gate.register(register, &statement, now).await?;
+    let simple = match format {
+        SummaryFormat::Svr if decision.passed() => {
+            let result = summary::simple(&decision, verifier, &name, now)?;
+            gate.register(register, &result, now).await?
+        }
+        SummaryFormat::Svr | SummaryFormat::Vsa => None,
+    };
+    Ok(Promotion { decision, registered, simple })
 }
 
 /// Every attestation that a term finds and that can count, with some that cannot, and what the

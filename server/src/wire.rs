@@ -18,6 +18,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::judge::SummaryFormat;
 use crate::register::{self, ConsistencyProof, Entry, EntryBody, InclusionProof, Receipt};
 
 /// How many subjects of a statement are shown with its entry.
@@ -449,6 +450,9 @@ pub struct PromotionRequest {
     pub artifact: ArtifactId,
     /// Where.
     pub stage: StageName,
+    /// How it is written down.
+    #[serde(default, skip_serializing_if = "SummaryFormat::is_default")]
+    pub format: SummaryFormat,
 }
 
 /// What came of a promotion.
@@ -459,6 +463,9 @@ pub struct Promoted {
     /// Where the summary stands; absent when the promotion was refused and nothing was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<ReceiptDocument>,
+    /// Where the simple verification result stands, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simple: Option<ReceiptDocument>,
 }
 
 #[cfg(test)]

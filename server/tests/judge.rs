@@ -109,6 +109,15 @@ async fn stages_are_promoted_in_order_and_a_skipped_one_is_refused_with_nothing_
         assert_eq!(statement.subject[0].name.as_deref(), Some("image"));
         assert!(statement.subject[0].annotations.contains_key("nonce"));
     }
+    let question = json!({"artifact": scene.artifact, "stage": "staging", "format": "svr"});
+    let promoted = service.post("/v1/promote", &question).await.good();
+    let bundle = promoted["simple"]["bundle"].to_string();
+    let bundle = Bundle::parse(bundle.as_bytes()).unwrap();
+    let statement = Statement::parse(&bundle.envelope.payload).unwrap();
+    assert_eq!(statement.predicate_type(), "https://in-toto.io/attestation/svr/v0.2");
+    assert_eq!(statement.stage().unwrap().as_str(), "staging");
+    let index = |name: &str| promoted[name]["index"].as_u64().unwrap();
+    assert_eq!(index("simple"), index("entry") + 1);
 }
 
 #[tokio::test]

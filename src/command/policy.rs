@@ -5,6 +5,7 @@ mod difference;
 mod explain;
 #[cfg(feature = "server")]
 mod govern;
+mod library;
 mod lint;
 mod rehearsal;
 #[cfg(feature = "server")]
@@ -41,6 +42,7 @@ enum PolicyCommand {
     Check(CheckArgs),
     Lint(lint::LintArgs),
     Schema(SchemaArgs),
+    Library(library::LibraryArgs),
     #[cfg(feature = "server")]
     Init(starter::InitArgs),
     Explain(explain::ExplainArgs),
@@ -79,6 +81,7 @@ struct CheckArgs {
 
 pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     Ok(match &args.command {
+        PolicyCommand::Library(library) => library.run(cx)?,
         PolicyCommand::Check(check) => Box::new(Summary::of(&read(&check.file)?)),
         #[cfg(feature = "server")]
         PolicyCommand::Init(init) => Box::new(init.run(cx)?),

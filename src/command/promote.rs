@@ -8,7 +8,7 @@ use ::policy::Report;
 use ::verify::Trust;
 use clap::Args;
 use serde::Serialize;
-use server::judge::{self, Gate, Grounds, IfDenied};
+use server::judge::{self, Gate, Grounds, IfDenied, SummaryFormat};
 use server::wire::{Promoted, PromotionRequest, ReceiptDocument};
 
 use super::check::{names, require_tree};
@@ -37,6 +37,10 @@ pub struct PromoteArgs {
     #[arg(long)]
     stage: StageName,
 
+    /// How to write it down: `vsa`, or `svr` for a simple verification result beside that
+    #[arg(long, value_name = "FORMAT", default_value = "vsa", hide_default_value = true)]
+    format: SummaryFormat,
+
     /// The policy; otherwise that of the register
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -53,7 +57,7 @@ pub struct PromoteArgs {
 pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let source = Source::open(cx)?;
     let artifact = args.artifact.resolve(cx.printer, |candidates| source.known(candidates))?;
-    let Promoted { report, entry } = match &source {
+    let Promoted { report, entry, simple } = match &source {
         Source::Folder(folder) => {
             let trust = cx.trust(args.trust.as_deref())?;
             let policy = rules::beforehand(args.policy.as_ref(), &trust, cx)?;
@@ -66,18 +70,20 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
             let gate = args.gate(trust, cx)?;
             let grounds = Grounds { trust, policy: &policy, followed: &followed, now: cx.now };
             let promotion = folder
-                .wait(judge::promote(
+                .wait(judge::promote_as(
                     folder.register(),
                     &artifact,
                     &args.stage,
                     &grounds,
                     &gate,
                     IfDenied::SignNothing,
+                    args.format,
                 ))
                 .map_err(Error::judge)?;
             Promoted {
                 report: promotion.decision.report(),
                 entry: promotion.registered.map(ReceiptDocument::from),
+                simple: promotion.simple.map(ReceiptDocument::from),
             }
         }
         // A served register is promoted by its own policy, with its own gate's key.
@@ -85,12 +91,14 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         Source::Service(_) if args.trust.is_some() => return Err(Error::TrustOfAService),
         Source::Service(service) => {
             let shown = source.accept(cx)?;
-            let question = PromotionRequest { artifact, stage: args.stage.clone() };
+            let format = args.format;
+            let question = PromotionRequest { artifact, stage: args.stage.clone(), format };
             let trust = governed::known(&source, cx)?;
             let promoted: Promoted = service.post("/v1/promote", &question)?;
             let answered =
                 require_promotion(&promoted, &artifact, &args.stage, trust.as_deref(), cx);
             answered.map_err(|why| service.unreadable(why))?;
+            require_simple(&promoted, format).map_err(|why| service.unreadable(why))?;
             require_tree(&promoted.report, shown.as_ref(), cx)?
                 .map_err(|why| service.unreadable(why))?;
             promoted
@@ -101,6 +109,7 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         version: "assay/promotion/v1",
         report,
         entry,
+        simple,
         name: args.artifact.name(),
         names,
     }))
@@ -116,7 +125,7 @@ fn require_promotion(
     trust: Option<&Trust>,
     cx: &Context<'_>,
 ) -> Result<(), String> {
-    let Promoted { report, entry } = promoted;
+    let Promoted { report, entry, .. } = promoted;
     report.require_answer(artifact, stage, None).map_err(|error| error.to_string())?;
     let entry = match (report.passed, entry) {
         (false, None) => return Ok(()),
@@ -148,6 +157,26 @@ fn require_promotion(
     Ok(())
 }
 
+/// Demands a simple result that says what the report does where one was asked for, and only there.
+fn require_simple(promoted: &Promoted, format: SummaryFormat) -> Result<(), String> {
+    let Promoted { report, simple, .. } = promoted;
+    let wanted = report.passed && format == SummaryFormat::Svr;
+    let simple = match (wanted, simple) {
+        (true, Some(simple)) => simple,
+        (false, None) => return Ok(()),
+        (true, None) => return Err("there is no simple result of it".into()),
+        (false, Some(_)) => return Err("there is a simple result of it that nobody wanted".into()),
+    };
+    let statement = Statement::parse(&simple.bundle.0.envelope.payload);
+    let says_so = statement.is_ok_and(|statement| {
+        let Predicate::SimpleVerification(result) = &statement.predicate else { return false };
+        let subjects = statement.subjects().unwrap_or_default();
+        result.stage().as_ref() == Some(&report.stage)
+            && matches!(subjects.as_slice(), [(artifact, _)] if *artifact == report.artifact)
+    });
+    if says_so { Ok(()) } else { Err("its simple result is not that of its report".into()) }
+}
+
 /// Whether a statement is the summary of a report.
 fn says_so(statement: &Statement, report: &Report) -> bool {
     let Predicate::VerificationSummary(summary) = &statement.predicate else { return false };
@@ -175,6 +204,8 @@ struct Promotion {
     report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<ReceiptDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simple: Option<ReceiptDocument>,
     #[serde(skip)]
     name: Option<String>,
     #[serde(skip)]
@@ -191,6 +222,9 @@ impl Answer for Promotion {
             Some(entry) => {
                 page.put(Tone::Good, "promoted").text(" to ").text(&self.report.stage);
                 page.line(format_args!(": entry {}", entry.index));
+                if let Some(simple) = &self.simple {
+                    page.line(format_args!("simple verification result: entry {}", simple.index));
+                }
             }
             None => {
                 page.put(Tone::Bad, "not promoted").text(" to ").text(&self.report.stage);

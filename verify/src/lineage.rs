@@ -80,8 +80,8 @@ pub struct Attestation {
     pub step: Option<StepName>,
     /// The predicate type, whole.
     pub predicate_type: String,
-    /// For a verification summary: the verifier id that it names, if one of `signers` is the
-    /// trusted key of that verifier. A summary without it is nobody's verdict.
+    /// For a verification summary or a simple result: the verifier id that it names, if one of
+    /// `signers` is the trusted key of that verifier. One without it is nobody's verdict.
     pub verifier: Option<String>,
 }
 

@@ -12,6 +12,7 @@ mod evaluation;
 mod governance;
 mod operations;
 mod provenance;
+mod simple;
 mod summary;
 pub mod vulnerabilities;
 
@@ -26,6 +27,7 @@ pub use governance::{
 };
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
+pub use simple::{SimpleVerification, SimpleVerifier};
 pub use summary::{
     FAILED, JudgedCheckpoint, PolicyReference, VerificationResult, VerificationSummary, Verifier,
 };
@@ -46,6 +48,8 @@ pub const MODEL_SIGNATURE: &str = "https://model_signing/signature/v1.0";
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 /// SLSA verification summary v1.
 pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
+/// in-toto simple verification results v0.2.
+pub const SIMPLE_VERIFICATION: &str = "https://in-toto.io/attestation/svr/v0.2";
 /// CycloneDX bills of materials.
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 /// SPDX bills of materials.
@@ -100,6 +104,8 @@ pub enum Predicate {
     Evaluation(Box<Evaluation>),
     /// What a verifier decided.
     VerificationSummary(Box<VerificationSummary>),
+    /// Which properties a verifier found.
+    SimpleVerification(Box<SimpleVerification>),
     /// Where it runs.
     Deployment(Deployment),
     /// How it fares.
@@ -139,6 +145,7 @@ impl Predicate {
             Self::TestResult(_) => TEST_RESULT,
             Self::Evaluation(_) => EVALUATION,
             Self::VerificationSummary(_) => VERIFICATION_SUMMARY,
+            Self::SimpleVerification(_) => SIMPLE_VERIFICATION,
             Self::Deployment(_) => DEPLOYMENT,
             Self::Monitoring(_) => MONITORING,
             Self::Approval(_) => APPROVAL,
@@ -171,6 +178,7 @@ impl Predicate {
             Self::Provenance(_)
             | Self::EarlierProvenance(_)
             | Self::TestResult(_)
+            | Self::SimpleVerification(_)
             | Self::Monitoring(_)
             | Self::Revocation(_)
             | Self::Other { .. } => false,
@@ -182,7 +190,7 @@ impl Predicate {
     pub fn is_of_others(&self) -> bool {
         match self {
             Self::Provenance(provenance) => provenance.kind().is_none(),
-            Self::EarlierProvenance(_) | Self::TestResult(_) => true,
+            Self::EarlierProvenance(_) | Self::TestResult(_) | Self::SimpleVerification(_) => true,
             Self::Other { predicate_type, .. } => !predicate_type.starts_with(NAMESPACE),
             _ => false,
         }
@@ -236,6 +244,7 @@ impl Predicate {
             TEST_RESULT => Self::TestResult(TestResult::deserialize(predicate)?),
             EVALUATION => Self::Evaluation(Box::deserialize(predicate)?),
             VERIFICATION_SUMMARY => Self::VerificationSummary(Box::deserialize(predicate)?),
+            SIMPLE_VERIFICATION => Self::SimpleVerification(Box::deserialize(predicate)?),
             DEPLOYMENT => Self::Deployment(Deployment::deserialize(predicate)?),
             MONITORING => Self::Monitoring(Monitoring::deserialize(predicate)?),
             APPROVAL => Self::Approval(Approval::deserialize(predicate)?),
@@ -267,6 +276,7 @@ impl Predicate {
             Self::TestResult(typed) => value(typed),
             Self::Evaluation(typed) => value(typed),
             Self::VerificationSummary(typed) => value(typed),
+            Self::SimpleVerification(typed) => value(typed),
             Self::Deployment(typed) => value(typed),
             Self::Monitoring(typed) => value(typed),
             Self::Approval(typed) => value(typed),

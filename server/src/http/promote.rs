@@ -22,7 +22,8 @@ pub(super) const PROMOTE: Operation = Operation {
     id: "promote",
     summary: "Promotes an artifact to a stage",
     description: "Checks it by the policy of the register, and only by that; when it passes, signs a SLSA \
-                  verification summary and registers it. When it does not, nothing is signed, and there is no \
+                  verification summary and registers it, and with `format: svr` also an in-toto simple \
+                  verification result. When it does not, nothing is signed, and there is no \
                   `entry` in the answer.",
     parameters: &[],
     body: Some("PromotionRequest"),
@@ -34,7 +35,7 @@ pub(super) async fn promote<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
     _: MayWrite,
     Now(now): Now,
-    Body(PromotionRequest { artifact, stage }): Body<PromotionRequest>,
+    Body(PromotionRequest { artifact, stage, format }): Body<PromotionRequest>,
 ) -> Result<Json<Promoted>, ApiError> {
     app.write(now, move |app| async move {
         app.require_policy()?;
@@ -44,10 +45,16 @@ pub(super) async fn promote<S: Storage + 'static>(
         let policy = in_force.rules.policy(&stage).map_err(rules)?;
         let grounds = Grounds { trust: &in_force.trust, policy: &policy, followed: &followed, now };
         let denied = IfDenied::SignNothing;
-        let Promotion { decision, mut registered } =
-            judge::promote(app.register(), &artifact, &stage, &grounds, gate, denied).await?;
+        let (register, artifact) = (app.register(), &artifact);
+        let Promotion { decision, mut registered, mut simple } =
+            judge::promote_as(register, artifact, &stage, &grounds, gate, denied, format).await?;
         app.require_witnesses(registered.as_mut_slice()).await?;
-        Ok(Json(Promoted { report: decision.report(), entry: registered.map(Into::into) }))
+        app.require_witnesses(simple.as_mut_slice()).await?;
+        Ok(Json(Promoted {
+            report: decision.report(),
+            entry: registered.map(Into::into),
+            simple: simple.map(Into::into),
+        }))
     })
     .await
 }

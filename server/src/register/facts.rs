@@ -223,6 +223,9 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
             };
             terms.push(Term::Result(word.into()));
         }
+        Predicate::SimpleVerification(result) => {
+            terms.extend(result.properties.iter().cloned().map(Term::Result));
+        }
         Predicate::Monitoring(monitoring) => {
             terms.push(Term::Result(monitoring.verdict.clone()));
         }

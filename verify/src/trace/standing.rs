@@ -233,12 +233,14 @@ impl<'t> Standing<'t> {
     }
 
     fn verifier(&self, statement: &Statement, signers: &[Signer]) -> Option<String> {
-        let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
-        let id = &summary.verifier.id;
+        let (id, stage) = match &statement.predicate {
+            Predicate::VerificationSummary(summary) => (&summary.verifier.id, summary.stage()),
+            Predicate::SimpleVerification(result) => (&result.verifier.id, result.stage()),
+            _ => return None,
+        };
         let pair = |signer: &Signer| self.trust.is_verifier(id, &signer.key);
         // Where the document has roles of gates, as many owners must agree as they say.
         let signed: BTreeSet<KeyId> = signers.iter().map(|signer| signer.key).collect();
-        let stage = summary.stage();
         let agreed = self
             .trust
             .governance()

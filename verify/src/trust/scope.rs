@@ -104,6 +104,13 @@ impl May {
                 None => return Err(OutOfScope::NoStage),
             }
         }
+        // A simple result is of others as well, who know no stages.
+        if matches!(statement.predicate, Predicate::SimpleVerification(_))
+            && let Some(stage) = statement.stage()
+            && !self.stages.has(stage.as_str())
+        {
+            return Err(OutOfScope::Stage(stage.to_string()));
+        }
         Ok(())
     }
 }

@@ -218,7 +218,7 @@ fn flows(steps: &Steps<'_>) -> Vec<String> {
                 .filter(|one| reads(one))
                 .flat_map(|one| one.materials.iter().map(|material| material.artifact))
                 .collect();
-            if target.statements.iter().all(|one| reads(&one)) {
+            if target.statements.iter().all(reads) {
                 lines.extend(joined(from, &products, &format!("{to}.materials"), &materials));
             }
         }
@@ -256,12 +256,12 @@ fn joined(
 fn numbers(steps: &Steps<'_>) -> String {
     let (mut metrics, mut holdouts) = (Vec::new(), BTreeSet::new());
     for (name, found) in steps {
-        let evaluations =
+        let mut evaluations =
             found.statements.iter().filter_map(|one| match &one.statement().predicate {
                 Predicate::Evaluation(evaluation) => Some(evaluation),
                 _ => None,
             });
-        let Some(last) = evaluations.last() else { continue };
+        let Some(last) = evaluations.next_back() else { continue };
         let Ok(data) = last.dataset.artifact() else { continue };
         let called = last.dataset.name.as_deref().unwrap_or_default();
         let title =

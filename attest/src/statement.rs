@@ -89,7 +89,7 @@ pub enum StatementError {
     Random,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct StatementJson {
     #[serde(rename = "_type")]
     statement_type: String,
@@ -100,7 +100,18 @@ struct StatementJson {
     predicate: Value,
 }
 
-/// The same, with the predicate as it stands.
+/// What is written, with a predicate of whatever type.
+#[derive(Serialize)]
+struct WrittenStatement<'a, P> {
+    #[serde(rename = "_type")]
+    statement_type: &'static str,
+    subject: &'a [ResourceDescriptor],
+    #[serde(rename = "predicateType")]
+    predicate_type: &'a str,
+    predicate: P,
+}
+
+/// What is read, with the predicate as it stands.
 #[derive(Deserialize)]
 struct StatementText<'a> {
     #[serde(rename = "_type", borrow)]
@@ -212,16 +223,24 @@ impl Statement {
         if matches!(self.predicate, Predicate::Provenance(_)) {
             check_product_names(self.subject.iter().map(ResourceDescriptor::label))?;
         }
-        let written = StatementJson {
-            statement_type: STATEMENT_V1.into(),
-            subject: self.subject.clone(),
-            predicate_type: self.predicate_type().into(),
-            predicate: self.predicate.to_value().map_err(JsonError::from)?,
+        let bytes = match &self.predicate {
+            // A model can have many files: they are written without a tree of values in between.
+            Predicate::ModelSignature(manifest) => self.written(manifest)?,
+            other => self.written(other.to_value().map_err(JsonError::from)?)?,
         };
-        let bytes = serde_json::to_vec(&written).map_err(JsonError::from)?;
         // What cannot be read back must not be signed: too large, too deep.
         Self::parse(&bytes)?;
         Ok(bytes)
+    }
+
+    fn written<P: Serialize>(&self, predicate: P) -> Result<Vec<u8>, StatementError> {
+        let written = WrittenStatement {
+            statement_type: STATEMENT_V1,
+            subject: &self.subject,
+            predicate_type: self.predicate_type(),
+            predicate,
+        };
+        Ok(serde_json::to_vec(&written).map_err(JsonError::from)?)
     }
 
     /// The subject of a model's signature is the root of its manifest, whether it says so or not.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::MAX_RESOURCES;
 use super::names::{ONLY_FILE, check_path, shown};
@@ -43,8 +43,8 @@ pub struct SignedFile<'a> {
 ///
 /// In what is written they are sorted by the code points of their names; what is read keeps its
 /// order, which the root hashes.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(try_from = "ManifestJson", into = "ManifestJson")]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "ManifestJson")]
 pub struct Manifest {
     resources: Vec<Resource>,
     serialization: Serialization,
@@ -99,17 +99,34 @@ pub enum ManifestError {
     Hash(#[from] UnknownHash),
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct ResourceJson {
     name: String,
     digest: String,
     algorithm: String,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestJson {
     resources: Vec<ResourceJson>,
+    serialization: SerializationJson,
+}
+
+/// A resource as it is written.
+#[derive(Serialize)]
+struct WrittenResource<'a> {
+    name: &'a str,
+    digest: String,
+    algorithm: &'static str,
+}
+
+/// The resources of a manifest as they are written, one after the other and without a copy of all.
+struct WrittenResources<'a>(&'a Manifest);
+
+#[derive(Serialize)]
+struct WrittenManifest<'a> {
+    resources: WrittenResources<'a>,
     serialization: SerializationJson,
 }
 
@@ -273,18 +290,21 @@ impl TryFrom<ManifestJson> for Manifest {
     }
 }
 
-impl From<Manifest> for ManifestJson {
-    fn from(manifest: Manifest) -> Self {
-        let algorithm = manifest.serialization.hash().as_str();
-        let resource = |resource: Resource| ResourceJson {
-            name: resource.name,
+impl Serialize for Manifest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let serialization = (&self.serialization).into();
+        WrittenManifest { resources: WrittenResources(self), serialization }.serialize(serializer)
+    }
+}
+
+impl Serialize for WrittenResources<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let algorithm = self.0.serialization.hash().as_str();
+        serializer.collect_seq(self.0.resources.iter().map(|resource| WrittenResource {
+            name: &resource.name,
             digest: to_hex(&resource.digest),
-            algorithm: algorithm.into(),
-        };
-        Self {
-            serialization: (&manifest.serialization).into(),
-            resources: manifest.resources.into_iter().map(resource).collect(),
-        }
+            algorithm,
+        }))
     }
 }
 

@@ -148,9 +148,9 @@ pub fn payload(name: &str, manifest: &Manifest) -> Result<Vec<u8>, StatementErro
     Statement { subject, predicate }.with_nonce()?.to_json()
 }
 
-/// A cheap look: whatever is read by the old rules has the old type in it.
+/// A cheap look: whatever is read by the old rules has the old type in it, and is JSON, which is text.
 fn mentions_legacy(payload: &[u8]) -> bool {
-    payload.windows(LEGACY.len()).any(|part| part == LEGACY.as_bytes())
+    std::str::from_utf8(payload).is_ok_and(|text| text.contains(LEGACY))
 }
 
 /// `repr` of bytes in Python.

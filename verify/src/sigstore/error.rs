@@ -85,12 +85,9 @@ pub enum SigstoreError {
     ),
     /// A log promised to take the entry, and nothing shows that it did.
     #[error(
-        "log entry: a promise without an inclusion proof, which instance `{root}` does not waive (trust it with `--without inclusion-proof` to take promises)"
+        "log entry: a promise without an inclusion proof; where a log's word is enough, as for bundles from before July 2023, waive the proof in the trust file (`assay trust add --sigstore … --without inclusion-proof`)"
     )]
-    OnlyPromised {
-        /// The instance, by its name in the trust file.
-        root: String,
-    },
+    OnlyPromised,
     /// The time of signing is not proven, or wrongly.
     #[error("time of signing: {0}")]
     Time(

@@ -82,7 +82,7 @@ pub(super) fn place(
     if entry.inclusion_proof.is_none() && version == MediaType::Bundle0_1 && promised {
         return match root.demands().inclusion_proof {
             Demand::Waived => Ok(None),
-            Demand::Required => Err(SigstoreError::OnlyPromised { root: root.name().to_owned() }),
+            Demand::Required => Err(SigstoreError::OnlyPromised),
         };
     }
     let proof = entry.inclusion_proof.as_ref().ok_or_else(|| wrong("no inclusion proof"))?;

@@ -6,7 +6,7 @@ use attest::{ArtifactId, Sha256, Timestamp};
 use verify::{Attestation, Window};
 
 use crate::code::Code;
-use crate::decision::{Finding, Outcome, RuleResult};
+use crate::decision::{Considered, Finding, Outcome, Remedy, RuleResult};
 
 /// The longest message, in bytes.
 const MAX_TEXT: usize = 1000;
@@ -31,6 +31,8 @@ pub(crate) struct Problem {
     pub(crate) evidence: Vec<Sha256>,
     pub(crate) artifacts: Vec<ArtifactId>,
     pub(crate) next: String,
+    pub(crate) considered: Vec<Considered>,
+    pub(crate) remedy: Option<Remedy>,
 }
 
 impl Draft {
@@ -75,6 +77,8 @@ impl Draft {
                 evidence: problem.evidence,
                 artifacts: problem.artifacts,
                 next: Some(problem.next),
+                considered: problem.considered,
+                remedy: problem.remedy,
             });
         }
         self.end(rule, outcome, evidence, None);
@@ -99,7 +103,16 @@ impl Problem {
     /// Something that is not as it must be.
     pub(crate) fn fail(code: Code, message: String, next: impl Into<String>) -> Self {
         let (evidence, artifacts) = (Vec::new(), Vec::new());
-        Self { code, outcome: Outcome::Fail, message, evidence, artifacts, next: next.into() }
+        Self {
+            code,
+            outcome: Outcome::Fail,
+            message,
+            evidence,
+            artifacts,
+            next: next.into(),
+            considered: Vec::new(),
+            remedy: None,
+        }
     }
 
     /// Something that cannot be decided.
@@ -118,6 +131,30 @@ impl Problem {
 
     pub(crate) fn shown_by_bodies(mut self, bodies: impl IntoIterator<Item = Sha256>) -> Self {
         self.evidence.extend(bodies.into_iter().take(MAX_EVIDENCE));
+        self
+    }
+
+    /// These do not do, for these reasons; the nearest is the first.
+    pub(crate) fn considering(
+        mut self,
+        considered: impl IntoIterator<Item = (Sha256, String)>,
+    ) -> Self {
+        let considered = considered.into_iter().take(MAX_EVIDENCE);
+        let considered = considered.map(|(body, why)| Considered { body, why: printable(why) });
+        self.considered.extend(considered);
+        self
+    }
+
+    /// A step that, recorded, makes it yes.
+    pub(crate) fn mended_by_run(mut self, argv: &[&str]) -> Self {
+        self.remedy = Some(Remedy::Run { argv: argv.iter().map(|one| (*one).into()).collect() });
+        self
+    }
+
+    /// A command that makes it yes.
+    pub(crate) fn mended_by(mut self, argv: &[&str]) -> Self {
+        self.remedy =
+            Some(Remedy::Command { argv: argv.iter().map(|one| (*one).into()).collect() });
         self
     }
 

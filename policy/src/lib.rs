@@ -37,7 +37,7 @@ use verify::Lineage;
 
 pub use age::{AgeError, MaxAge};
 pub use code::Code;
-pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
+pub use decision::{Considered, Decision, Finding, Outcome, Remedy, RuleResult, SingleKey};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use lint::{
     Broken, Fault, FaultKind, LINT_VERSION, LintError, LintReport, MAX_CHANGES, MAX_YEARS, Specimen,

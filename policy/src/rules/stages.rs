@@ -26,7 +26,8 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
         match verdicts(question, earlier).pop() {
             Some((one, summary)) if is_passed(summary) => evidence.push(one),
             Some((one, _)) => {
-                let problem = not_passed(&earlier.name, "its last verdict is FAILED".into());
+                let problem =
+                    not_passed(question, &earlier.name, "its last verdict is FAILED".into());
                 problems.push(problem.shown_by([one]).about([question.artifact]));
             }
             None => {
@@ -46,7 +47,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                         near.len()
                     )
                 };
-                let problem = not_passed(&earlier.name, why);
+                let problem = not_passed(question, &earlier.name, why);
                 problems.push(problem.shown_by(near).about([question.artifact]));
             }
         }
@@ -116,10 +117,12 @@ fn summary(attestation: &Attestation) -> Option<&VerificationSummary> {
     }
 }
 
-fn not_passed(stage: &StageName, why: String) -> Problem {
+fn not_passed(question: Question<'_>, stage: &StageName, why: String) -> Problem {
+    let artifact = question.artifact.to_string();
     Problem::fail(
         Code::StageNotPassed,
         format!("the stage `{stage}` was not passed: {why}"),
         format!("promote the artifact to `{stage}` first, by this policy"),
     )
+    .mended_by(&["assay", "promote", &artifact, "--stage", stage.as_str()])
 }

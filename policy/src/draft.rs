@@ -31,8 +31,15 @@ pub(crate) struct Problem {
     pub(crate) evidence: Vec<Sha256>,
     pub(crate) artifacts: Vec<ArtifactId>,
     pub(crate) next: String,
-    pub(crate) considered: Vec<Considered>,
-    pub(crate) remedy: Option<Remedy>,
+    /// Apart, as most have none, and problems are handed around as errors.
+    explained: Box<Explained>,
+}
+
+/// What explains a problem further.
+#[derive(Debug, Default)]
+struct Explained {
+    considered: Vec<Considered>,
+    remedy: Option<Remedy>,
 }
 
 impl Draft {
@@ -77,8 +84,8 @@ impl Draft {
                 evidence: problem.evidence,
                 artifacts: problem.artifacts,
                 next: Some(problem.next),
-                considered: problem.considered,
-                remedy: problem.remedy,
+                considered: problem.explained.considered,
+                remedy: problem.explained.remedy,
             });
         }
         self.end(rule, outcome, evidence, None);
@@ -110,8 +117,7 @@ impl Problem {
             evidence,
             artifacts,
             next: next.into(),
-            considered: Vec::new(),
-            remedy: None,
+            explained: Box::default(),
         }
     }
 
@@ -141,19 +147,20 @@ impl Problem {
     ) -> Self {
         let considered = considered.into_iter().take(MAX_EVIDENCE);
         let considered = considered.map(|(body, why)| Considered { body, why: printable(why) });
-        self.considered.extend(considered);
+        self.explained.considered.extend(considered);
         self
     }
 
     /// A step that, recorded, makes it yes.
     pub(crate) fn mended_by_run(mut self, argv: &[&str]) -> Self {
-        self.remedy = Some(Remedy::Run { argv: argv.iter().map(|one| (*one).into()).collect() });
+        self.explained.remedy =
+            Some(Remedy::Run { argv: argv.iter().map(|one| (*one).into()).collect() });
         self
     }
 
     /// A command that makes it yes.
     pub(crate) fn mended_by(mut self, argv: &[&str]) -> Self {
-        self.remedy =
+        self.explained.remedy =
             Some(Remedy::Command { argv: argv.iter().map(|one| (*one).into()).collect() });
         self
     }

@@ -217,6 +217,8 @@ mod tests {
             evidence: Vec::new(),
             artifacts: Vec::new(),
             next: None,
+            considered: Vec::new(),
+            remedy: None,
         }
     }
 

@@ -11,7 +11,6 @@ use attest::{ArtifactId, Bundle, StageName, Timestamp};
 use policy::Policy;
 use verify::{Direction, Lineage, Trust};
 
-use crate::command::policy::read;
 use crate::context::Context;
 use crate::error::Error;
 use crate::gather;
@@ -73,6 +72,7 @@ impl Grounds {
 
     #[cfg(feature = "server")]
     fn of_register(asked: Asked<'_>, cx: &Context<'_>) -> Result<Self, Error> {
+        use crate::command::policy::read;
         use crate::source::Source;
 
         let source = Source::open(cx)?;

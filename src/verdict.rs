@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use attest::{Sha256, StageName, StepName};
 use policy::{
-    Basis, CompletenessKind, CompletenessReport, Finding, Outcome, Report, RuleResult, WaiverView,
+    Basis, CompletenessKind, CompletenessReport, Finding, Outcome, Remedy, Report, RuleResult,
+    WaiverView,
 };
 use verify::Lineage;
 
@@ -150,8 +151,23 @@ fn finding(finding: &Finding, names: &Names, page: &mut Page) {
     for body in &finding.evidence {
         page.put(Tone::Faint, "         evidence: ").line(names.of(body));
     }
+    for (at, considered) in finding.considered.iter().enumerate() {
+        let word = if at == 0 { "         nearest: " } else { "         considered: " };
+        page.put(Tone::Faint, word).text(names.of(&considered.body));
+        page.text(": ").line(&considered.why);
+    }
     if let Some(next) = &finding.next {
         page.put(Tone::Faint, "         next: ").line(next);
+    }
+    match &finding.remedy {
+        Some(Remedy::Run { argv }) => {
+            page.put(Tone::Faint, "         run: ");
+            page.line(format_args!("{} --material … --product … -- …", argv.join(" ")));
+        }
+        Some(remedy) => {
+            page.put(Tone::Faint, "         run: ").line(remedy.argv().join(" "));
+        }
+        None => {}
     }
 }
 

@@ -6,7 +6,7 @@ use attest::{ArtifactId, Sha256, Timestamp};
 use verify::{Attestation, Window};
 
 use crate::code::Code;
-use crate::decision::{Finding, Outcome, RuleResult};
+use crate::decision::{Considered, Finding, Outcome, Remedy, RuleResult};
 
 /// The longest message, in bytes.
 const MAX_TEXT: usize = 1000;
@@ -31,6 +31,15 @@ pub(crate) struct Problem {
     pub(crate) evidence: Vec<Sha256>,
     pub(crate) artifacts: Vec<ArtifactId>,
     pub(crate) next: String,
+    /// Apart, as most have none, and problems are handed around as errors.
+    explained: Box<Explained>,
+}
+
+/// What explains a problem further.
+#[derive(Debug, Default)]
+struct Explained {
+    considered: Vec<Considered>,
+    remedy: Option<Remedy>,
 }
 
 impl Draft {
@@ -76,6 +85,8 @@ impl Draft {
                 artifacts: problem.artifacts,
                 next: Some(problem.next),
                 waived_by: None,
+                considered: problem.explained.considered,
+                remedy: problem.explained.remedy,
             });
         }
         self.end(rule, outcome, evidence, None);
@@ -100,7 +111,15 @@ impl Problem {
     /// Something that is not as it must be.
     pub(crate) fn fail(code: Code, message: String, next: impl Into<String>) -> Self {
         let (evidence, artifacts) = (Vec::new(), Vec::new());
-        Self { code, outcome: Outcome::Fail, message, evidence, artifacts, next: next.into() }
+        Self {
+            code,
+            outcome: Outcome::Fail,
+            message,
+            evidence,
+            artifacts,
+            next: next.into(),
+            explained: Box::default(),
+        }
     }
 
     /// Something that cannot be decided.
@@ -119,6 +138,31 @@ impl Problem {
 
     pub(crate) fn shown_by_bodies(mut self, bodies: impl IntoIterator<Item = Sha256>) -> Self {
         self.evidence.extend(bodies.into_iter().take(MAX_EVIDENCE));
+        self
+    }
+
+    /// These do not do, for these reasons; the nearest is the first.
+    pub(crate) fn considering(
+        mut self,
+        considered: impl IntoIterator<Item = (Sha256, String)>,
+    ) -> Self {
+        let considered = considered.into_iter().take(MAX_EVIDENCE);
+        let considered = considered.map(|(body, why)| Considered { body, why: printable(why) });
+        self.explained.considered.extend(considered);
+        self
+    }
+
+    /// A step that, recorded, makes it yes.
+    pub(crate) fn mended_by_run(mut self, argv: &[&str]) -> Self {
+        self.explained.remedy =
+            Some(Remedy::Run { argv: argv.iter().map(|one| (*one).into()).collect() });
+        self
+    }
+
+    /// A command that makes it yes.
+    pub(crate) fn mended_by(mut self, argv: &[&str]) -> Self {
+        self.explained.remedy =
+            Some(Remedy::Command { argv: argv.iter().map(|one| (*one).into()).collect() });
         self
     }
 

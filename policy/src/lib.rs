@@ -42,7 +42,7 @@ use verify::Lineage;
 pub use age::{AgeError, MaxAge};
 pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
-pub use decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
+pub use decision::{Considered, Decision, Finding, Outcome, Remedy, RuleResult, SingleKey};
 pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use lint::{

@@ -219,6 +219,8 @@ mod tests {
             artifacts: Vec::new(),
             next: None,
             waived_by: None,
+            considered: Vec::new(),
+            remedy: None,
         }
     }
 

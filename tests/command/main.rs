@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 mod folder;
 mod judging;
+mod remedies;
 mod replaying;
 mod service;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use attest::predicate::Approval;
-use attest::{ArtifactId, Predicate, Timestamp};
+use attest::{ArtifactId, Predicate, Sha256, Timestamp};
 use verify::Attestation;
 
 use super::rule::{Reads, View, older};
@@ -133,7 +133,26 @@ impl Approvals {
                 Problem::fail(Code::ApprovalOwners, message, next).shown_by(evidence)
             }
         };
-        Err(problem.about(about.iter().copied()))
+        let counted: BTreeSet<Sha256> = agreeing.iter().map(|(one, _)| one.body()).collect();
+        let why = |(one, approval): &(&Attestation, &Approval)| {
+            let named = approval.scope.stage.is_some() && approval.scope.policy.is_some();
+            let why = match () {
+                () if approval.decision != APPROVED => "it does not approve",
+                () if !is_for(approval, view) => "for another stage or policy",
+                () if !named && self.bound => "it names no stage or no policy",
+                () if !counted.contains(&one.body()) => {
+                    "by nobody whom the policy names, or in no log"
+                }
+                () if !later(one) => "before the last rejection",
+                () if self.end(one, approval).is_some_and(|end| view.question.now >= end) => {
+                    "it ran out"
+                }
+                () => "by too few owners, or only by those who signed the step",
+            };
+            (one.body(), why.to_owned())
+        };
+        let considered: Vec<_> = said.iter().map(why).collect();
+        Err(problem.considering(considered).about(about.iter().copied()))
     }
 
     /// The first moment at which an approval counts no longer; `None` where there is none, or

@@ -39,7 +39,9 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                     links.all.iter().filter(same).copied().collect()
                 }
             };
-            draft.fail(&step.rule, vec![steps::flawed(step, other, flaw, &at)]);
+            let considered = steps::considered(step, &links.all, flaw);
+            let problem = steps::flawed(step, other, flaw, &at).considering(considered);
+            draft.fail(&step.rule, vec![problem]);
             continue;
         }
         if !links.chosen.is_empty() {

@@ -48,7 +48,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
         match verdicts(question, name).pop() {
             Some(Verdict { one, says: LastVerdict::Passed, .. }) => evidence.push(one),
             Some(Verdict { one, says: LastVerdict::Failed, .. }) => {
-                let problem = not_passed(name, "its last verdict is FAILED".into());
+                let problem = not_passed(question, name, "its last verdict is FAILED".into());
                 problems.push(problem.shown_by([one]).about([question.artifact]));
             }
             Some(Verdict { one, says: LastVerdict::Void(unseen), .. }) => {
@@ -57,7 +57,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                     unseen.index
                 );
                 let shown = [one.body(), unseen.body];
-                let problem = not_passed(name, why).shown_by_bodies(shown);
+                let problem = not_passed(question, name, why).shown_by_bodies(shown);
                 problems.push(problem.about([question.artifact]));
             }
             None => {
@@ -77,7 +77,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                         near.len()
                     )
                 };
-                let problem = not_passed(name, why);
+                let problem = not_passed(question, name, why);
                 problems.push(problem.shown_by(near).about([question.artifact]));
             }
         }
@@ -156,10 +156,12 @@ fn summary(attestation: &Attestation) -> Option<&VerificationSummary> {
     }
 }
 
-fn not_passed(stage: &StageName, why: String) -> Problem {
+fn not_passed(question: Question<'_>, stage: &StageName, why: String) -> Problem {
+    let artifact = question.artifact.to_string();
     Problem::fail(
         Code::StageNotPassed,
         format!("the stage `{stage}` was not passed: {why}"),
         format!("promote the artifact to `{stage}` first, by this policy"),
     )
+    .mended_by(&["assay", "promote", &artifact, "--stage", stage.as_str()])
 }

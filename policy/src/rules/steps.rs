@@ -183,6 +183,33 @@ pub(crate) fn flawed(
         .about(at.iter().flat_map(|attestation| &attestation.subjects).map(|one| one.artifact))
 }
 
+/// Why a statement does not count for the step, in words.
+fn words(step: &Step, flaw: Flaw) -> String {
+    match flaw {
+        Flaw::Kind => "it is of another kind".into(),
+        Flaw::Signer => format!("signed by nobody of {}", step.signers.whom.words()),
+        Flaw::Unlogged => "it is in no trusted log".into(),
+        Flaw::Threshold { owners } => {
+            format!("signed by {owners} of {} needed owners", step.signers.threshold)
+        }
+        Flaw::Failed => format!("its result is not `{PASSED}`, or a later one's is not"),
+        Flaw::SameSigner => "signed by whoever signed the other step".into(),
+    }
+}
+
+/// Every statement that says it is of the step, with what is wrong with it: the nearest to
+/// counting comes first.
+pub(crate) fn considered(
+    step: &Step,
+    all: &[&Attestation],
+    nearest: Flaw,
+) -> Vec<(attest::Sha256, String)> {
+    let mut flaws: Vec<(Flaw, &Attestation)> =
+        all.iter().map(|one| (flaw(step, one).unwrap_or(nearest), *one)).collect();
+    flaws.sort_by_key(|(flaw, _)| std::cmp::Reverse(*flaw));
+    flaws.into_iter().map(|(flaw, one)| (one.body(), words(step, flaw))).collect()
+}
+
 /// The finding for a step of which there is no believed statement: what was rejected explains it
 /// where it can. `after` are statements that should have used what the step made.
 pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]) -> Problem {
@@ -240,11 +267,22 @@ pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]
             with.push(*other);
         }
     }
+    let considered: Vec<_> = shown.iter().map(|one| (one.body, one.why.to_string())).collect();
     let problem = match code_or_missing {
         Code::EvidenceConflict => Problem::error(code_or_missing, message, next),
         _ => Problem::fail(code_or_missing, message, next),
     };
+    let measures = step.predicates.iter().all(|one| one == EVALUATION);
+    let kind = step.kind.or_else(|| measures.then_some(BuildKind::Evaluation));
+    let problem = match (code_or_missing, kind) {
+        (Code::StepMissing, Some(kind)) => {
+            let argv = ["assay", "run", "--step", name.as_str(), "--kind", kind.as_str()];
+            problem.mended_by_run(&argv)
+        }
+        _ => problem,
+    };
     problem
+        .considering(considered)
         .shown_by_bodies(with)
         .shown_by(after.iter().copied())
         .about(shown.iter().map(|one| one.artifact))

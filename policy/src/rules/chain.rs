@@ -299,8 +299,9 @@ fn used_by_later_steps(
         let used = used.get_or_insert_with(BTreeSet::new);
         let takers = links.get(flow.to.step).into_iter().flat_map(|links| &links.all);
         for artifact in takers.flat_map(|taker| entering(flow.to, taker)) {
-            if !used.contains(&artifact) {
-                used.append(&mut past.related(artifact));
+            // Not `append`, which makes a set of both anew each time.
+            if used.insert(artifact) && past.has_parts() {
+                used.extend(past.related(artifact));
             }
         }
     }

@@ -124,7 +124,7 @@ impl Entry<'_> {
         let mut touched: BTreeSet<ArtifactId> = BTreeSet::new();
         for artifact in kept_out {
             for part in past.with_parts(*artifact) {
-                touched.append(&mut past.with_wholes(part));
+                touched.extend(past.with_wholes(part));
             }
         }
         let Self { what, to, port, strength } = self;

@@ -54,11 +54,16 @@ impl Joint {
         let mut takers: BTreeMap<ArtifactId, Vec<usize>> = BTreeMap::new();
         for (place, taker) in chain.chosen(flow.to.step).iter().enumerate() {
             for artifact in entering(flow.to, taker) {
-                for part in past.with_parts(artifact) {
+                let mut enters = |part: ArtifactId| {
                     let places = takers.entry(part).or_default();
                     if places.last() != Some(&place) {
                         places.push(place);
                     }
+                };
+                if past.has_parts() {
+                    past.with_parts(artifact).into_iter().for_each(enters);
+                } else {
+                    enters(artifact);
                 }
             }
         }

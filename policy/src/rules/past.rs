@@ -39,6 +39,12 @@ impl<'a> Past<'a> {
                     if !expanded.insert(material.artifact) {
                         continue;
                     }
+                    if !past.has_parts() {
+                        if past.all.insert(material.artifact) {
+                            open.push(material.artifact);
+                        }
+                        continue;
+                    }
                     for related in past.related(material.artifact) {
                         if past.all.insert(related) {
                             open.push(related);
@@ -53,6 +59,12 @@ impl<'a> Past<'a> {
     /// Everything in it.
     pub(crate) const fn all(&self) -> &BTreeSet<ArtifactId> {
         &self.all
+    }
+
+    /// Whether anything is proven to be in anything. Where not, whatever asks for what is in an
+    /// artifact, or what it is in, gets the artifact alone.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.wholes.is_empty()
     }
 
     /// Whether `artifact` is the one that is judged, in it, or what it is in.

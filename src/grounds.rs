@@ -22,6 +22,7 @@ pub struct Asked<'a> {
     /// The artifact.
     pub artifact: &'a Target,
     /// The stage.
+    #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a register says whose it is"))]
     pub stage: &'a StageName,
     /// The policy, if one was named.
     pub policy: Option<&'a PathBuf>,
@@ -101,6 +102,8 @@ impl Grounds {
 
     /// The lineage as it is, or will be, believed at `at`.
     pub fn lineage(&self, at: Timestamp, cx: &Context<'_>) -> Result<Lineage, Error> {
+        #[cfg(not(feature = "server"))]
+        let _ = cx;
         let (artifact, up) = (self.artifact, Direction::Up);
         match &self.evidence {
             Evidence::Bundles(bundles) => {

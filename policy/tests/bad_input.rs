@@ -1,7 +1,11 @@
 //! Policies and evidence that somebody made to be hard: each is refused, or judged within its
 //! bounds.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed; a bound on time is held against a clock"
+)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

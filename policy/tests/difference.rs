@@ -8,20 +8,8 @@ use policy::{ChangeKind, Difference, Effect, Policy};
 const WHOLE: &str = include_str!("../../tests/policy_schema/whole.yaml");
 
 fn difference(older: &str, newer: &str) -> Difference {
-    let read = |text: &str| {
-        Policy::parse_with(text, &files()).unwrap_or_else(|error| panic!("{error}\n{text}"))
-    };
+    let read = |text: &str| Policy::parse(text).unwrap();
     read(older).difference(&read(newer))
-}
-
-/// The files that the document names.
-fn files() -> policy::Files {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/policy_schema");
-    let read = |name: String| {
-        let bytes = std::fs::read(folder.join(&name)).unwrap();
-        (name, bytes)
-    };
-    Policy::files_of(WHOLE).unwrap().into_iter().map(read).collect()
 }
 
 use ChangeKind::{Added, Changed, Removed};

@@ -1,7 +1,13 @@
 //! The policies that come with Assay: for every rule of each, one set of evidence passes, and one
 //! fails by that rule alone. The cases stand in `tests/library/`, a row for each rule by its place.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and lays out its cases on disk"
+)]
 
 mod support;
 

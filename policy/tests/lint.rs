@@ -1,6 +1,10 @@
 //! Rules that nothing can break, or nothing can satisfy, are found; sound ones are left alone.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 
@@ -89,12 +93,15 @@ fn production_alone(trust: &str) -> String {
     trust.to_string()
 }
 
+/// What is planted: its name, what it changes in the policy, the rule that is at fault, and how.
+type Planted<'a> = (&'a str, Vec<(&'a str, Value)>, &'a str, FaultKind);
+
 #[test]
 fn rules_that_are_planted_vacuous_in_eleven_ways_are_found() {
     let rego = |body: &str| json!([{"id": "R-1", "text": format!("package assay\n\n{body}\n")}]);
     let everybody = json!(["data", "trainer", "evaluator", "packager", "gate", "security"]);
     let unknown = format!("sha256:{}", "ab".repeat(32));
-    let cases: Vec<(&str, Vec<(&str, Value)>, &str, FaultKind)> = vec![
+    let cases: Vec<Planted<'_>> = vec![
         (
             "a share that is at least nothing",
             vec![

@@ -12,7 +12,8 @@ fn findings(folder: &Path, stage: &str) -> Vec<serde_json::Value> {
 fn remedy(folder: &Path, stage: &str, code: &str) -> String {
     let found = findings(folder, stage);
     let finding = found.iter().find(|one| one["code"] == code);
-    let finding = finding.unwrap_or_else(|| panic!("no {code} among {found:?}"));
+    assert!(finding.is_some(), "no {code} among {found:?}");
+    let finding = finding.unwrap();
     let argv = finding["remedy"]["argv"].as_array().unwrap();
     let words: Vec<&str> = argv.iter().map(|word| word.as_str().unwrap()).collect();
     assert_eq!(words[0], "assay");

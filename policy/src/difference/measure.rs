@@ -78,6 +78,7 @@ const ROWS: &[Row] = &[
     ("trust.signers", Group, Loosest),
     ("trust.signers.*", Whole, Tightest),
     ("trust.signers.*.key", Whole, Loosest),
+    ("trust.signers.*.authority", Whole, Loosest),
     ("issuer", Whole, Loosest),
     ("identity", Whole, Loosest),
     ("verifiers", Set(Looser), Loosest),
@@ -146,6 +147,10 @@ const ROWS: &[Row] = &[
     ("vex", Whole, Tightest),
     ("unlicensed", MISSING, Is("deny")),
     ("approvals", Whole, Loosest),
+    // Where nothing is said, none are accepted.
+    ("waivers", Whole, Tightest),
+    ("approvers", Set(Looser), Tightest),
+    ("maxLife", Age(Looser), Tightest),
     ("monitoring", Whole, Loosest),
     ("drift", Group, Loosest),
     ("drift.*", Whole, Loosest),

@@ -69,7 +69,8 @@ fn every_policy_of_the_project_is_valid() {
         let document: Value = serde_saphyr::from_str(&text).unwrap();
         // A row may have a policy that is refused; then the schema may say what it likes.
         if let Err(error) = Policy::parse(&text) {
-            assert_ne!(name, "whole", "{error}");
+            // Without its engine, rules in Rego are refused.
+            assert!(name != "whole" || !cfg!(feature = "rego"), "{error}");
             continue;
         }
         let errors: Vec<String> =

@@ -55,6 +55,15 @@ pub(crate) struct Model {
     pub(crate) fields: Arc<serde_json::Value>,
 }
 
+impl Model {
+    /// The stages right before the one at this place, in words.
+    pub(crate) fn right_before(&self, stage: usize) -> String {
+        let after = self.stages.get(stage).into_iter().flat_map(|stage| &stage.after);
+        let earlier = after.filter_map(|index| self.stages.get(*index));
+        earlier.map(|stage| stage.name.as_str()).collect::<Vec<_>>().join(" and ")
+    }
+}
+
 /// Where an artifact may run.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {

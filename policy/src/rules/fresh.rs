@@ -24,11 +24,8 @@ impl Rule for Fresh {
     }
 
     fn asks(&self, model: &Model) -> String {
-        let stage = model.stages.get(self.stage);
-        let earlier = stage.into_iter().flat_map(|stage| &stage.after);
-        let earlier = earlier.filter_map(|index| model.stages.get(*index));
-        let earlier: Vec<&str> = earlier.map(|stage| stage.name.as_str()).collect();
-        format!("{} was passed at most {} ago", earlier.join(" and "), self.max_age)
+        let earlier = model.right_before(self.stage);
+        format!("{} was passed at most {} ago", earlier, self.max_age)
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {

@@ -25,11 +25,8 @@ impl Rule for Soak {
     }
 
     fn asks(&self, model: &Model) -> String {
-        let stage = model.stages.get(self.stage);
-        let earlier = stage.into_iter().flat_map(|stage| &stage.after);
-        let earlier = earlier.filter_map(|index| model.stages.get(*index));
-        let earlier: Vec<&str> = earlier.map(|stage| stage.name.as_str()).collect();
-        format!("{} was passed {} ago, without a failure since", earlier.join(" and "), self.length)
+        let earlier = model.right_before(self.stage);
+        format!("{} was passed {} ago, without a failure since", earlier, self.length)
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {

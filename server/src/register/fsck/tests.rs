@@ -7,7 +7,7 @@ use super::super::batch::{Batch, Body, Covered, NewEntry};
 use super::super::contract::wait;
 use super::super::embedded::Embedded;
 use super::super::facts::Term;
-use super::super::index::Addition;
+use super::super::index::{Addition, database};
 use super::super::published::Tip;
 use super::super::record::JournalId;
 use super::super::record::Record;
@@ -254,28 +254,29 @@ fn entries_are_found_by_what_they_say_and_by_nothing_else() {
 #[test]
 fn an_index_that_is_wrong_is_a_fault_and_one_that_is_missing_is_not() {
     let rig = Rig::of(40);
-    let database = |change: &dyn Fn(&sled::Db)| {
-        let database = sled::open(rig.folder.path().join(INDEX)).unwrap();
+    let open = || database::open(&rig.folder.path().join(INDEX), 1 << 20).unwrap();
+    let change_index = |change: &dyn Fn(&sled::Db)| {
+        let database = open();
         change(&database);
         database.flush().unwrap();
     };
     for kind in *b"eh" {
         let mut key = Vec::new();
         let mut value = Vec::new();
-        let opened = sled::open(rig.folder.path().join(INDEX)).unwrap();
+        let opened = open();
         if let Some(Ok((found, row))) = opened.scan_prefix([kind]).next() {
             (key, value) = (found.to_vec(), row.to_vec());
         }
         drop(opened);
         let mut changed = value.clone();
         changed[20] ^= 1;
-        database(&|database| drop(database.insert(&key, changed.as_slice()).unwrap()));
+        change_index(&|database| drop(database.insert(&key, changed.as_slice()).unwrap()));
         let faults = rig.check(&[]).faults;
         assert!(matches!(faults[..], [Fault::Row { .. }, ..]), "{kind}: {faults:?}");
-        database(&|database| drop(database.insert(&key, value.as_slice()).unwrap()));
+        change_index(&|database| drop(database.insert(&key, value.as_slice()).unwrap()));
         assert!(rig.check(&[]).is_sound());
     }
-    database(&|database| drop(database.insert(b"m", b"condemned").unwrap()));
+    change_index(&|database| drop(database.insert(b"m", b"condemned").unwrap()));
     assert!(matches!(rig.check(&[]).faults[..], [Fault::Index(_)]));
     std::fs::remove_dir_all(rig.folder.path().join(INDEX)).unwrap();
     let checked = rig.check(&[]);

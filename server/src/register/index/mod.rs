@@ -24,6 +24,7 @@
 
 mod block;
 mod compare;
+pub(in crate::register) mod database;
 mod filter;
 mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -35,11 +36,9 @@ mod recent;
 mod run;
 mod sample;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use attest::{Sha256, Timestamp};
 use verify::merkle::Node;
@@ -66,9 +65,6 @@ const STATE: &[u8] = b"m";
 /// What stands there when something in the index is not as it was written.
 const CONDEMNED: &[u8] = b"condemned";
 
-/// How often opening is tried while the last user of the index is still closing it.
-const OPEN_ATTEMPTS: u32 = 1000;
-const OPEN_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Why the index does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -252,7 +248,7 @@ impl Index {
         cache_bytes: u64,
         journal: JournalId,
     ) -> Result<Self, IndexError> {
-        let database = open_database(folder, cache_bytes)?;
+        let database = database::open(folder, cache_bytes)?;
         let index = Self {
             database,
             journal,
@@ -714,29 +710,6 @@ impl Listed {
         let fits = end == tip.tree.size && runs.iter().all(|run| run.id < next_id);
         if fits { Ok(Self { journal, tip, next_id, runs }) } else { Err(Short) }
     }
-}
-
-fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, IndexError> {
-    let config = sled::Config::new()
-        .path(folder)
-        .cache_capacity(cache_bytes)
-        // No thread of its own: what is not written when the process ends is caught up.
-        .flush_every_ms(None);
-    for _ in 0..OPEN_ATTEMPTS {
-        // sled 0.34 panics while it recovers from some torn files. Nothing of ours is shared
-        // with the closure but the configuration, and what it leaves is thrown away with the
-        // folder.
-        match catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Ok(Ok(database)) => return Ok(database),
-            // A thread of the one who had it open last is still closing the file.
-            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("acquire lock") => {
-                std::thread::sleep(OPEN_INTERVAL);
-            }
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(IndexError::Panicked),
-        }
-    }
-    Err(IndexError::Busy)
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::super::index::database;
 use super::*;
 
 proptest! {
@@ -120,7 +121,7 @@ fn rows_of_the_index_that_were_lost_are_made_anew_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("register");
         let want = closed(&folder);
-        let index = sled::open(folder.join("index")).unwrap();
+        let index = database::open(&folder.join("index"), 1 << 20).unwrap();
         for row in index.scan_prefix([kind]).keys() {
             index.remove(row.unwrap()).unwrap();
         }

@@ -364,6 +364,16 @@ impl Storage for Embedded {
         })
     }
 
+    fn settle(&self) {
+        if let Err(error) = self.reader.held(self.reader.index.settle().map_err(Into::into)) {
+            // Entries can still be read; more of them would only grow what cannot be written.
+            if let Ok(mut writer) = self.writer.lock() {
+                writer.poisoned = true;
+            }
+            self.look_for_breakdown(&error);
+        }
+    }
+
     fn breakdown(&self) -> Option<Breakdown> {
         let because = |why: &str| Some(Breakdown { why: why.into(), is_full: false });
         match self.breakdown.get() {

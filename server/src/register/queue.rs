@@ -3,8 +3,8 @@
 //! Whoever comes when nobody commits takes the baton and leads: it commits all that wait, in the
 //! order in which they came, and tells each where it stands. Those who come meanwhile wait, and
 //! are committed together next. So one write to the disk serves many submitters, and a single one
-//! waits for nobody. Leading ends with the leader's own submission; then the baton goes to the
-//! first who still waits.
+//! waits for nobody. A leader commits once, its own submission among the others; then the baton
+//! goes to the first who still waits.
 //!
 //! A baton that is dropped passes itself on, and a submission whose leader went away half-way is
 //! told so: nothing waits for ever, and whoever is left in doubt submits again, which is harmless

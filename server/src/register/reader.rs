@@ -223,6 +223,7 @@ impl Reader {
             addition.push(&batch, &record, tip);
             if addition.len() >= ENTRIES_A_STEP || bodies.bytes >= BODIES_A_STEP {
                 self.index.apply(std::mem::replace(&mut addition, Addition::after(id, tip)))?;
+                self.index.settle()?;
                 bodies = Bodies::default();
             }
             frontier = batch.frontier().clone();
@@ -230,6 +231,7 @@ impl Reader {
             progress.advance(batch.entries().len() as u64);
         }
         self.index.apply(addition)?;
+        self.index.settle()?;
         Ok(commits)
     }
 

@@ -199,6 +199,10 @@ pub trait Storage: Send + Sync {
         batch: Batch,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
+    /// Does what commits left for later. Nobody waits for it but who calls it; nothing that was
+    /// committed depends on it, and what fails shows as a [`Storage::breakdown`].
+    fn settle(&self) {}
+
     /// How much is kept and how, for whoever watches over it; `None` of a storage that has no
     /// journal.
     ///

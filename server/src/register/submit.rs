@@ -275,16 +275,15 @@ impl<S: Storage> Register<S> {
         for _ in 0..MAX_ATTEMPTS {
             let Ticket { mut answer, mut turn, mut baton } =
                 self.queue.join(Arc::clone(&entries), now)?;
-            // Ends: each round commits what waits before these entries, or gets the baton, once.
+            // Ends: each round ends with the answer, or with the baton, which comes once.
             loop {
                 if let Some(held) = baton.take() {
-                    self.commit_waiting(&held).await;
+                    self.commit_waiting(held).await;
+                    // Whoever has the baton is the first who waits, so that it has its answer now.
                     match answer.try_recv() {
                         Ok(done) => return done,
-                        Err(tokio::sync::oneshot::error::TryRecvError::Empty) => baton = Some(held),
-                        Err(tokio::sync::oneshot::error::TryRecvError::Closed) => break,
+                        Err(_) => break,
                     }
-                    continue;
                 }
                 tokio::select! {
                     biased;
@@ -301,8 +300,9 @@ impl<S: Storage> Register<S> {
         Err(SubmitError::Contended)
     }
 
-    /// Commits those who are next in one step, and tells each what became of it.
-    async fn commit_waiting(&self, baton: &Baton) {
+    /// Commits those who are next in one step, hands the baton on, and tells each what became of
+    /// it.
+    async fn commit_waiting(&self, baton: Baton) {
         let group = baton.take();
         let mut edge = self.edge.lock().await;
         let mut outcome = Err(GroupError::Contended);
@@ -348,6 +348,8 @@ impl<S: Storage> Register<S> {
             },
             Err(error) => Err(error),
         };
+        // The next ones are committed while these are told.
+        drop(baton);
         match shared {
             Ok((answers, shared)) => {
                 for (Waiting { answer, .. }, places) in group.into_iter().zip(answers) {
@@ -362,6 +364,7 @@ impl<S: Storage> Register<S> {
                 }
             }
         }
+        self.storage.settle();
     }
 
     /// Commits what is new of a group and says where everything is; the edge after it and what is

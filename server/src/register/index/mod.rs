@@ -35,10 +35,11 @@ mod places;
 mod recent;
 mod run;
 mod sample;
+mod unwritten;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use attest::{Sha256, Timestamp};
 use verify::merkle::Node;
@@ -49,9 +50,9 @@ use self::fingerprint::{Fingerprints, Kind};
 use self::hashes::Hashes;
 use self::merge::{Merge, Progress, due, work_for};
 pub(super) use self::places::{BodyPlace, Place};
-use self::recent::Recent;
 use self::run::{ROW_KINDS, Run, Writer};
 pub(super) use self::sample::Sample;
+use self::unwritten::{Aside, Unwritten};
 use super::batch::Batch;
 use super::facts::Term;
 use super::fields::{Fields, Short};
@@ -64,7 +65,6 @@ const VERSION: u16 = 5;
 const STATE: &[u8] = b"m";
 /// What stands there when something in the index is not as it was written.
 const CONDEMNED: &[u8] = b"condemned";
-
 
 /// Why the index does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -131,9 +131,12 @@ pub(super) struct Index {
     /// In the order of their entries; together they hold all that the database has.
     runs: RwLock<Arc<Vec<Arc<Run>>>>,
     /// What the database does not have yet. Whoever holds it and reads the runs sees all entries.
-    recent: RwLock<Recent>,
+    unwritten: RwLock<Unwritten>,
     size: AtomicU64,
     condemned: AtomicBool,
+    /// Postings that were added and that no merge was worked on for yet.
+    owed: AtomicU64,
+    /// Who holds it writes to the database.
     tail: Mutex<Tail>,
 }
 
@@ -160,10 +163,9 @@ impl Stretch {
     }
 }
 
-/// What the next addition continues.
+/// What the next rows continue.
 #[derive(Debug, Default)]
 struct Tail {
-    tip: Option<Tip>,
     /// What the rows are complete to.
     written: Option<Tip>,
     next_id: u64,
@@ -255,9 +257,10 @@ impl Index {
             fingerprints: Fingerprints::new(journal),
             hashes: Hashes::default(),
             runs: RwLock::default(),
-            recent: RwLock::default(),
+            unwritten: RwLock::default(),
             size: AtomicU64::new(0),
             condemned: AtomicBool::new(false),
+            owed: AtomicU64::new(0),
             tail: Mutex::default(),
         };
         if let Some(Listed { journal: owner, tip, next_id, runs }) = index.listed()?
@@ -267,8 +270,7 @@ impl Index {
             index.size.store(tip.tree.size, Ordering::Release);
             index.start_after(tip.tree.size, runs);
             let mut tail = index.tail();
-            (tail.tip, tail.written) = (Some(tip), Some(tip));
-            tail.next_id = next_id;
+            (tail.written, tail.next_id) = (Some(tip), next_id);
         }
         Ok(index)
     }
@@ -308,20 +310,20 @@ impl Index {
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(runs);
     }
 
-    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+    fn unwritten(&self) -> RwLockReadGuard<'_, Unwritten> {
         // Nothing panics while it is written.
-        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+        self.unwritten.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
-        self.recent.write().unwrap_or_else(PoisonError::into_inner)
+    fn unwritten_mut(&self) -> RwLockWriteGuard<'_, Unwritten> {
+        self.unwritten.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The database has the first `size` entries, in these runs.
     fn start_after(&self, size: u64, runs: Vec<Arc<Run>>) {
-        let mut recent = self.recent_mut();
+        let mut unwritten = self.unwritten_mut();
         self.set_runs(runs);
-        *recent = Recent::after(size);
+        *unwritten = Unwritten::after(size);
     }
 
     fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
@@ -329,24 +331,26 @@ impl Index {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds commits.
+    /// Adds commits. They are found from here on; what that leaves to be done is for
+    /// [`Index::settle`].
     pub(super) fn apply(&self, addition: Addition) -> Result<(), IndexError> {
         let Addition { places, postings, nodes, tip, .. } = addition;
         if places.is_empty() {
             return Ok(());
         }
-        let mut tail = self.tail();
-        let is_full = {
-            let mut recent = self.recent_mut();
-            recent.push(&places, &nodes, &postings);
-            recent.is_full()
+        let is_overfull = {
+            let mut unwritten = self.unwritten_mut();
+            unwritten.push(&places, &nodes, &postings, tip);
+            unwritten.is_overfull()
         };
-        tail.tip = Some(tip);
         self.size.store(tip.tree.size, Ordering::Release);
-        if is_full {
-            self.write_recent(&mut tail)?;
+        self.owed.fetch_add(postings.len() as u64, Ordering::Relaxed);
+        if is_overfull {
+            // Whoever settles does not keep up: memory is bounded all the same.
+            let mut tail = self.tail();
+            self.write_next(&mut tail)?;
         }
-        self.merge(&mut tail, postings.len() as u64)
+        Ok(())
     }
 
     /// How many entries it is complete to.
@@ -354,34 +358,57 @@ impl Index {
         self.size.load(Ordering::Acquire)
     }
 
+    /// Does what additions left for later: writes what is new once that is much, and merges runs,
+    /// as far as the additions since the last time pay for it. Whoever comes while somebody else is
+    /// at it has nothing to do.
+    pub(super) fn settle(&self) -> Result<(), IndexError> {
+        let mut tail = match self.tail.try_lock() {
+            Ok(tail) => tail,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        if self.unwritten().is_full() {
+            self.write_next(&mut tail)?;
+        }
+        match self.owed.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            owed => self.merge(&mut tail, owed),
+        }
+    }
+
     /// Writes what the database does not have yet.
     pub(super) fn write(&self) -> Result<(), IndexError> {
         let mut tail = self.tail();
-        self.write_recent(&mut tail)
+        // What is being written, and what came since.
+        for _ in 0..2 {
+            self.write_next(&mut tail)?;
+        }
+        Ok(())
     }
 
-    fn write_recent(&self, tail: &mut Tail) -> Result<(), IndexError> {
-        let recent = self.recent();
-        let Some(tip) = tail.tip.filter(|_| !recent.places().is_empty()) else { return Ok(()) };
+    /// Writes what was set aside, or else sets the newest entries aside and writes these.
+    fn write_next(&self, tail: &mut Tail) -> Result<(), IndexError> {
+        let Some(Aside { entries, tip }) = self.unwritten_mut().set_aside() else { return Ok(()) };
         let mut rows = sled::Batch::default();
-        for (level, start, hashes) in recent.levels() {
+        for (level, start, hashes) in entries.levels() {
             hashes::add(&self.database, &mut rows, level, start, hashes)?;
         }
-        self.add_places(&mut rows, recent.first(), recent.places())?;
+        self.add_places(&mut rows, entries.first(), entries.places())?;
 
-        let count = recent.places().len() as u64;
-        let mut writer = Writer::new(tail.next_id, recent.first(), count, recent.fingerprints());
+        let count = entries.places().len() as u64;
+        let mut writer = Writer::new(tail.next_id, entries.first(), count, entries.fingerprints());
         tail.next_id += 1;
-        for posting in recent.postings() {
+        for posting in entries.postings() {
             writer.push(posting, &mut rows);
         }
-        drop(recent);
         let mut runs = self.runs().as_ref().clone();
         runs.push(Arc::new(writer.finish(&mut rows)));
         self.list(&mut rows, &tip, tail.next_id, &runs);
         self.database.apply_batch(rows)?;
         tail.written = Some(tip);
-        self.start_after(tip.tree.size, runs);
+        let mut unwritten = self.unwritten_mut();
+        self.set_runs(runs);
+        unwritten.written();
         Ok(())
     }
 
@@ -511,7 +538,7 @@ impl Index {
     /// Where an entry is; `None` beyond the end.
     pub(super) fn place(&self, index: u64) -> Result<Option<Place>, IndexError> {
         let size = self.size();
-        if let Some(place) = self.recent().place(index) {
+        if let Some(place) = self.unwritten().place(index) {
             return Ok(Some(place));
         }
         let (number, within) = places::row_of(index);
@@ -543,14 +570,14 @@ impl Index {
         count: u64,
     ) -> Result<Vec<Sha256>, IndexError> {
         // Before the database is read: what is written meanwhile is there then.
-        let recent = self.recent();
-        let written = recent.start(level).saturating_sub(start).min(count);
+        let unwritten = self.unwritten();
+        let written = unwritten.start(level).saturating_sub(start).min(count);
         if written == count {
-            drop(recent);
+            drop(unwritten);
             return hashes::read(&self.database, level, start, count);
         }
-        let newest = recent.hashes(level, start.saturating_add(written), count - written).to_vec();
-        drop(recent);
+        let newest = unwritten.hashes(level, start.saturating_add(written), count - written);
+        drop(unwritten);
         if written == 0 {
             return Ok(newest);
         }
@@ -592,8 +619,8 @@ impl Index {
     pub(super) fn previous(&self, term: &Term, end: u64) -> Result<Option<u64>, IndexError> {
         let fingerprint = self.fingerprints.of(Kind::Term, &term.digest());
         let (runs, newest) = {
-            let recent = self.recent();
-            (self.runs(), recent.previous(fingerprint, end))
+            let unwritten = self.unwritten();
+            (self.runs(), unwritten.previous(fingerprint, end))
         };
         if newest.is_some() {
             return Ok(newest);
@@ -617,8 +644,8 @@ impl Index {
 
     fn stretch_with(&self, fingerprint: u64, start: u64) -> Result<Stretch, IndexError> {
         let (runs, newest) = {
-            let recent = self.recent();
-            (self.runs(), recent.all(fingerprint, start))
+            let unwritten = self.unwritten();
+            (self.runs(), unwritten.all(fingerprint, start))
         };
         let from = runs.partition_point(|run| run.end() <= start);
         for run in runs.get(from..).unwrap_or_default() {
@@ -633,8 +660,8 @@ impl Index {
     /// The first entry that was committed at `time` or after it. Times never go back.
     pub(super) fn first_at(&self, time: Timestamp) -> Result<Option<u64>, IndexError> {
         let (size, newest) = {
-            let recent = self.recent();
-            (recent.first(), recent.first_at(time))
+            let unwritten = self.unwritten();
+            (unwritten.first(), unwritten.first_at(time))
         };
         let damaged = |Short| IndexError::Row('e');
         let row = |number| self.database.get(places_key(number))?.ok_or(IndexError::Row('e'));

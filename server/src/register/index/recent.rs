@@ -75,6 +75,11 @@ impl Recent {
         self.places.len() >= MAX_ENTRIES || self.postings >= MAX_POSTINGS
     }
 
+    /// Whether they should have been written long ago.
+    pub(super) const fn is_overfull(&self) -> bool {
+        self.places.len() >= 4 * MAX_ENTRIES || self.postings >= 4 * MAX_POSTINGS
+    }
+
     /// Adds the entries that follow.
     pub(super) fn push(
         &mut self,

@@ -83,9 +83,12 @@ proptest! {
                     drop(index);
                     index = open(folder.path());
                 }
-                2..=9 => index.write().unwrap(),
+                2..=7 => index.write().unwrap(),
+                // As while they are written.
+                8..=10 => drop(index.unwritten_mut().set_aside()),
                 _ => {}
             }
+            index.settle().unwrap();
         }
         let size = frontier.size();
         prop_assert_eq!(index.size(), size);
@@ -120,6 +123,63 @@ proptest! {
             prop_assert!(row.unwrap().len() <= 4096);
         }
     }
+}
+
+#[test]
+fn everything_is_found_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = &open(folder.path());
+    let done = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let settling = scope.spawn(move || {
+            while !done.load(Ordering::Acquire) {
+                index.settle().unwrap();
+                std::thread::yield_now();
+            }
+        });
+        let reading = scope.spawn(move || {
+            let mut looked = 0;
+            while !done.load(Ordering::Acquire) {
+                let size = index.size();
+                for at in (0..size).rev().step_by(997) {
+                    let found = index.index_of(&Sha256::of(&at.to_be_bytes())).unwrap();
+                    assert_eq!(found, Some(at), "of {size}");
+                    assert_eq!(next(index, &term(at), 0).unwrap(), Some(at), "of {size}");
+                    assert_eq!(index.previous(&term(at), size).unwrap(), Some(at), "of {size}");
+                    assert!(index.place(at).unwrap().is_some(), "{at} of {size}");
+                    looked += 1;
+                }
+            }
+            looked
+        });
+        let mut frontier = Frontier::new();
+        for _ in 0..80 {
+            let entries: Vec<Vec<u64>> = (frontier.size()..).take(501).map(|at| vec![at]).collect();
+            index.apply(addition(&mut frontier, &entries)).unwrap();
+        }
+        done.store(true, Ordering::Release);
+        settling.join().unwrap();
+        assert!(reading.join().unwrap() > 0);
+    });
+    index.write().unwrap();
+    assert_eq!(index.state().unwrap(), State::Complete(JOURNAL, tip(80 * 501)));
+    assert!(index.runs().len() > 1, "it was written more than once");
+}
+
+#[test]
+fn nobody_adds_for_ever_without_something_being_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (index, mut frontier) = (open(folder.path()), Frontier::new());
+    let unwritten = |index: &Index| index.size() - index.unwritten().first();
+    for _ in 0..100 {
+        index.apply(addition(&mut frontier, &vec![vec![]; 1000])).unwrap();
+        assert!(unwritten(&index) <= 34_000, "{}", unwritten(&index));
+    }
+    assert!(index.state().unwrap() != State::New);
+    // Whoever settles leaves less.
+    index.settle().unwrap();
+    index.settle().unwrap();
+    assert!(unwritten(&index) < 8192, "{}", unwritten(&index));
 }
 
 #[test]

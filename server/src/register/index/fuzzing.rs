@@ -7,10 +7,10 @@ use attest::{Sha256, Timestamp};
 use super::super::published::{Position, Tip};
 use super::super::record::JournalId;
 use super::super::tree::Tree;
-use super::block::{Builder, Posting, Postings};
+use super::block::{Builder, Posting, Postings, put_number};
+use super::listed::{Listed, list};
 use super::places::{self, BodyPlace, Place};
 use super::run::{Run, fences_of};
-use super::{Listed, list, put_number};
 
 const JOURNAL: JournalId = JournalId([9; 16]);
 /// The first entry of the run that blocks are read for.

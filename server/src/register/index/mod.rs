@@ -22,6 +22,7 @@
 //! | `q` run (8) number (4) | first postings of 128 blocks |
 //! | `f` run (8) number (4) | a block of the run's filter ([`filter`]) |
 
+mod addition;
 mod block;
 mod compare;
 pub(in crate::register) mod database;
@@ -30,34 +31,33 @@ mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 mod hashes;
+mod listed;
+mod look;
 mod merge;
 mod places;
 mod recent;
 mod run;
 mod sample;
 mod unwritten;
+mod write;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use attest::{Sha256, Timestamp};
-use verify::merkle::Node;
-
-use self::block::{Posting, put_number, take_number};
+pub(super) use self::addition::Addition;
 pub(super) use self::compare::Difference;
-use self::fingerprint::{Fingerprints, Kind};
+use self::fingerprint::Fingerprints;
 use self::hashes::Hashes;
-use self::merge::{Merge, Progress, due, work_for};
+use self::listed::Listed;
+pub(super) use self::look::Stretch;
 pub(super) use self::places::{BodyPlace, Place};
-use self::run::{ROW_KINDS, Run, Writer};
+use self::run::Run;
 pub(super) use self::sample::Sample;
-use self::unwritten::{Aside, Unwritten};
-use super::batch::Batch;
-use super::facts::Term;
-use super::fields::{Fields, Short};
+use self::unwritten::Unwritten;
+use self::write::Tail;
 use super::published::{Position, Tip};
-use super::record::{JournalId, Record};
+use super::record::JournalId;
 
 /// Version of the rows; an index of another version is made anew. It changes with the rows and
 /// with what [`super::facts`] finds in statements.
@@ -138,109 +138,6 @@ pub(super) struct Index {
     owed: AtomicU64,
     /// Who holds it writes to the database.
     tail: Mutex<Tail>,
-}
-
-/// Some of the entries that can be found by something.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Stretch {
-    start: u64,
-    /// In order.
-    indices: Vec<u64>,
-    end: u64,
-}
-
-impl Stretch {
-    /// The first entry at `start` or after it: `None` when these here do not say which it is,
-    /// `Some(None)` when there is none.
-    pub(super) fn next(&self, start: u64) -> Option<Option<u64>> {
-        if start < self.start {
-            return None;
-        }
-        match self.indices.get(self.indices.partition_point(|index| *index < start)) {
-            Some(index) => Some(Some(*index)),
-            None => (self.end == u64::MAX).then_some(None),
-        }
-    }
-}
-
-/// What the next rows continue.
-#[derive(Debug, Default)]
-struct Tail {
-    /// What the rows are complete to.
-    written: Option<Tip>,
-    next_id: u64,
-    /// The smallest last: it is worked on first.
-    merges: Vec<Merge>,
-    /// Runs that were merged into others; their rows go when nobody reads them any more.
-    merged: Vec<Arc<Run>>,
-}
-
-/// Commits that are to be added to the index in one step.
-pub(super) struct Addition {
-    fingerprints: Fingerprints,
-    first: u64,
-    places: Vec<Place>,
-    postings: Vec<Posting>,
-    nodes: Vec<(Node, Sha256)>,
-    tip: Tip,
-}
-
-impl Addition {
-    /// Nothing yet, after `tip`.
-    pub(super) fn after(journal: JournalId, tip: Tip) -> Self {
-        Self {
-            fingerprints: Fingerprints::new(journal),
-            first: tip.tree.size,
-            places: Vec::new(),
-            postings: Vec::new(),
-            nodes: Vec::new(),
-            tip,
-        }
-    }
-
-    /// How many entries.
-    pub(super) const fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Adds the next commit: what `batch` says of it, and where `record`, the one at `tip`, put it.
-    pub(super) fn push(&mut self, batch: &Batch, record: &Record<'_>, tip: Tip) {
-        let bodies: std::collections::HashMap<Sha256, (u64, u32)> = record
-            .bodies
-            .iter()
-            .zip(record.body_offsets())
-            .map(|(body, start)| (body.hash, (start, body.length)))
-            .collect();
-        // A record has at most 192 MiB.
-        let narrow = |offset: u64| u32::try_from(offset).unwrap_or(u32::MAX);
-        let leaves = batch.entries().iter().zip(record.leaf_offsets());
-        for ((entry, leaf), index) in leaves.zip(batch.from().size..) {
-            let hash = entry.body();
-            let brought = hash.and_then(|hash| bodies.get(&hash).map(|place| (hash, place)));
-            let body = match (hash, brought) {
-                (None, _) => BodyPlace::None,
-                (Some(_), None) => BodyPlace::Elsewhere,
-                (Some(_), Some((hash, (start, length)))) => {
-                    self.post(Kind::Body, &hash, index);
-                    BodyPlace::Here { start: narrow(*start), length: *length }
-                }
-            };
-            let length = u16::try_from(entry.leaf().len()).unwrap_or(u16::MAX);
-            let (record, time) = (tip.position, record.time);
-            self.places.push(Place { record, time, leaf: narrow(leaf), length, body });
-            self.post(Kind::Leaf, &entry.leaf_hash(), index);
-            for term in entry.terms() {
-                self.post(Kind::Term, term, index);
-            }
-        }
-        self.nodes.extend_from_slice(batch.nodes());
-        self.tip = tip;
-    }
-
-    fn post(&mut self, kind: Kind, digest: &Sha256, index: u64) {
-        let fingerprint = self.fingerprints.of(kind, digest);
-        self.postings.push(Posting { fingerprint, index });
-    }
 }
 
 impl Index {
@@ -357,336 +254,6 @@ impl Index {
     pub(super) fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
     }
-
-    /// Does what additions left for later: writes what is new once that is much, and merges runs,
-    /// as far as the additions since the last time pay for it. Whoever comes while somebody else is
-    /// at it has nothing to do.
-    pub(super) fn settle(&self) -> Result<(), IndexError> {
-        let mut tail = match self.tail.try_lock() {
-            Ok(tail) => tail,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
-        if self.unwritten().is_full() {
-            self.write_next(&mut tail)?;
-        }
-        match self.owed.swap(0, Ordering::Relaxed) {
-            0 => Ok(()),
-            owed => self.merge(&mut tail, owed),
-        }
-    }
-
-    /// Writes what the database does not have yet.
-    pub(super) fn write(&self) -> Result<(), IndexError> {
-        let mut tail = self.tail();
-        // What is being written, and what came since.
-        for _ in 0..2 {
-            self.write_next(&mut tail)?;
-        }
-        Ok(())
-    }
-
-    /// Writes what was set aside, or else sets the newest entries aside and writes these.
-    fn write_next(&self, tail: &mut Tail) -> Result<(), IndexError> {
-        let Some(Aside { entries, tip }) = self.unwritten_mut().set_aside() else { return Ok(()) };
-        let mut rows = sled::Batch::default();
-        for (level, start, hashes) in entries.levels() {
-            hashes::add(&self.database, &mut rows, level, start, hashes)?;
-        }
-        self.add_places(&mut rows, entries.first(), entries.places())?;
-
-        let count = entries.places().len() as u64;
-        let mut writer = Writer::new(tail.next_id, entries.first(), count, entries.fingerprints());
-        tail.next_id += 1;
-        for posting in entries.postings() {
-            writer.push(posting, &mut rows);
-        }
-        let mut runs = self.runs().as_ref().clone();
-        runs.push(Arc::new(writer.finish(&mut rows)));
-        self.list(&mut rows, &tip, tail.next_id, &runs);
-        self.database.apply_batch(rows)?;
-        tail.written = Some(tip);
-        let mut unwritten = self.unwritten_mut();
-        self.set_runs(runs);
-        unwritten.written();
-        Ok(())
-    }
-
-    fn add_places(
-        &self,
-        rows: &mut sled::Batch,
-        first: u64,
-        places: &[Place],
-    ) -> Result<(), IndexError> {
-        let numbered: Vec<(u64, Place)> = (first..).zip(places.iter().copied()).collect();
-        let row_of = |index: u64| places::row_of(index).0;
-        for group in numbered.chunk_by(|(one, _), (next, _)| row_of(*one) == row_of(*next)) {
-            let Some((index, _)) = group.first() else { continue };
-            let key = places_key(row_of(*index));
-            let mut row = Vec::new();
-            if places::row_of(*index).1 > 0 {
-                let before = self.database.get(&key)?.ok_or(IndexError::Row('e'))?;
-                row.extend_from_slice(&before);
-            }
-            for extent in group.chunk_by(|(_, one), (_, next)| one.record == next.record) {
-                let places: Vec<Place> = extent.iter().map(|(_, place)| *place).collect();
-                places::append(&mut row, &places);
-            }
-            rows.insert(key, row);
-        }
-        Ok(())
-    }
-
-    /// Merges runs, as far as an addition of `added` postings pays for it.
-    fn merge(&self, tail: &mut Tail, added: u64) -> Result<(), IndexError> {
-        let mut budget = work_for(added);
-        loop {
-            let runs = self.runs();
-            let busy = runs.iter().rposition(|run| tail.merges.iter().any(|merge| merge.has(run)));
-            let free = runs.get(busy.map_or(0, |last| last + 1)..).unwrap_or_default();
-            if let Some((count, overdue)) = due(free) {
-                let inputs = free.get(free.len().saturating_sub(count)..).unwrap_or_default();
-                tail.merges.push(Merge::new(inputs, tail.next_id));
-                tail.next_id += 1;
-                if overdue {
-                    budget = u64::MAX;
-                }
-            }
-            drop(runs);
-            if budget == 0 {
-                break;
-            }
-            let Some(merge) = tail.merges.pop() else { break };
-            match merge.work(&self.database, &mut budget)? {
-                Progress::Unfinished(merge) => {
-                    tail.merges.push(merge);
-                    break;
-                }
-                Progress::Finished(run, inputs) => self.replace(tail, run, inputs)?,
-            }
-        }
-        self.remove_merged(tail)
-    }
-
-    /// Puts a run in the place of those that it was merged from.
-    fn replace(&self, tail: &mut Tail, run: Run, inputs: Vec<Arc<Run>>) -> Result<(), IndexError> {
-        let tip = tail.written.ok_or(IndexError::Row('m'))?;
-        let is_input = |run: &Arc<Run>| inputs.iter().any(|input| input.id == run.id);
-        let mut runs = self.runs().as_ref().clone();
-        let at = runs.iter().position(is_input).ok_or(IndexError::Row('m'))?;
-        runs.retain(|run| !is_input(run));
-        runs.insert(at, Arc::new(run));
-        let mut rows = sled::Batch::default();
-        self.list(&mut rows, &tip, tail.next_id, &runs);
-        self.database.apply_batch(rows)?;
-        self.set_runs(runs);
-        tail.merged.extend(inputs);
-        Ok(())
-    }
-
-    /// Removes the rows of runs that were merged and that nobody reads any more.
-    fn remove_merged(&self, tail: &mut Tail) -> Result<(), IndexError> {
-        let (unread, read) = std::mem::take(&mut tail.merged)
-            .into_iter()
-            .partition(|run| Arc::strong_count(run) == 1);
-        tail.merged = read;
-        let unread: Vec<Arc<Run>> = unread;
-        for run in unread {
-            let mut rows = sled::Batch::default();
-            run.remove(&mut rows);
-            self.database.apply_batch(rows)?;
-        }
-        Ok(())
-    }
-
-    /// Removes the rows of runs that are not listed: a merge that did not come to its end, or that
-    /// did and left its inputs.
-    fn remove_strays(&self, runs: &[Arc<Run>]) -> Result<(), IndexError> {
-        for kind in ROW_KINDS {
-            let mut next = 0_u64;
-            // Each round passes a run.
-            while let Some(found) = self
-                .database
-                .range(run::row_key(kind, next, 0)..=run::row_key(kind, u64::MAX, u32::MAX))
-                .keys()
-                .next()
-            {
-                let found = found?;
-                let id = found.get(1..9).and_then(|bytes| bytes.try_into().ok());
-                let id = u64::from_be_bytes(id.ok_or(IndexError::Row(char::from(kind)))?);
-                if !runs.iter().any(|run| run.id == id) {
-                    let mut rows = sled::Batch::default();
-                    for row in self.database.scan_prefix(key(kind, &[&id.to_be_bytes()])).keys() {
-                        rows.remove(row?);
-                    }
-                    self.database.apply_batch(rows)?;
-                }
-                match id.checked_add(1) {
-                    Some(after) => next = after,
-                    None => break,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn list(&self, rows: &mut sled::Batch, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) {
-        let state = list(self.journal, tip, next_id, runs);
-        rows.insert(STATE, if self.is_condemned() { CONDEMNED.to_vec() } else { state });
-    }
-
-    /// Where an entry is; `None` beyond the end.
-    pub(super) fn place(&self, index: u64) -> Result<Option<Place>, IndexError> {
-        let size = self.size();
-        if let Some(place) = self.unwritten().place(index) {
-            return Ok(Some(place));
-        }
-        let (number, within) = places::row_of(index);
-        let found = match self.database.get(places_key(number))? {
-            Some(row) => places::find(&row, within).map_err(|Short| IndexError::Row('e'))?,
-            None => None,
-        };
-        // What was lost is not what never was.
-        match found {
-            None if index < size => Err(IndexError::Row('e')),
-            found => Ok(found),
-        }
-    }
-
-    /// The hash of a complete subtree; `None` when the tree is not that large.
-    pub(super) fn node(&self, node: Node) -> Result<Option<Sha256>, IndexError> {
-        let size = self.size();
-        let read = |level, start, count| self.hashes(level, start, count);
-        let found = self.hashes.node(read, node)?;
-        let is_complete = size.checked_shr(node.level.into()).is_some_and(|all| node.index < all);
-        if found.is_none() && is_complete { Err(IndexError::Row('h')) } else { Ok(found) }
-    }
-
-    /// Hashes of complete subtrees of height `8 * level`, from `start` on, at most `count`.
-    pub(super) fn hashes(
-        &self,
-        level: u8,
-        start: u64,
-        count: u64,
-    ) -> Result<Vec<Sha256>, IndexError> {
-        // Before the database is read: what is written meanwhile is there then.
-        let unwritten = self.unwritten();
-        let written = unwritten.start(level).saturating_sub(start).min(count);
-        if written == count {
-            drop(unwritten);
-            return hashes::read(&self.database, level, start, count);
-        }
-        let newest = unwritten.hashes(level, start.saturating_add(written), count - written);
-        drop(unwritten);
-        if written == 0 {
-            return Ok(newest);
-        }
-        let mut hashes = hashes::read(&self.database, level, start, written)?;
-        if hashes.len() as u64 == written {
-            hashes.extend(newest);
-        }
-        Ok(hashes)
-    }
-
-    /// The entry with a leaf of this hash.
-    pub(super) fn index_of(&self, leaf_hash: &Sha256) -> Result<Option<u64>, IndexError> {
-        let mut start = 0;
-        while let Some(index) = self.next_of(Kind::Leaf, leaf_hash, start)? {
-            let found = self.hashes(0, index, 1)?;
-            if found.first().ok_or(IndexError::Row('h'))? == leaf_hash {
-                return Ok(Some(index));
-            }
-            start = index + 1;
-        }
-        Ok(None)
-    }
-
-    /// The first entry at `start` or after it whose record may have brought the body.
-    pub(super) fn next_with_body(
-        &self,
-        hash: &Sha256,
-        start: u64,
-    ) -> Result<Option<u64>, IndexError> {
-        self.next_of(Kind::Body, hash, start)
-    }
-
-    /// The entries with `term` from `start` on, as far as one look reaches.
-    pub(super) fn stretch(&self, term: &Term, start: u64) -> Result<Stretch, IndexError> {
-        self.stretch_with(self.fingerprints.of(Kind::Term, &term.digest()), start)
-    }
-
-    /// The last entry with `term` at `end` or before it.
-    pub(super) fn previous(&self, term: &Term, end: u64) -> Result<Option<u64>, IndexError> {
-        let fingerprint = self.fingerprints.of(Kind::Term, &term.digest());
-        let (runs, newest) = {
-            let unwritten = self.unwritten();
-            (self.runs(), unwritten.previous(fingerprint, end))
-        };
-        if newest.is_some() {
-            return Ok(newest);
-        }
-        let until = runs.partition_point(|run| run.first <= end);
-        for run in runs.get(..until).unwrap_or_default().iter().rev() {
-            if let Some(index) = run.previous(&self.database, fingerprint, end)? {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
-    }
-
-    fn next_of(&self, kind: Kind, digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
-        self.next_with(self.fingerprints.of(kind, digest), start)
-    }
-
-    fn next_with(&self, fingerprint: u64, start: u64) -> Result<Option<u64>, IndexError> {
-        Ok(self.stretch_with(fingerprint, start)?.indices.first().copied())
-    }
-
-    fn stretch_with(&self, fingerprint: u64, start: u64) -> Result<Stretch, IndexError> {
-        let (runs, newest) = {
-            let unwritten = self.unwritten();
-            (self.runs(), unwritten.all(fingerprint, start))
-        };
-        let from = runs.partition_point(|run| run.end() <= start);
-        for run in runs.get(from..).unwrap_or_default() {
-            let (indices, end) = run.stretch(&self.database, fingerprint, start)?;
-            if !indices.is_empty() {
-                return Ok(Stretch { start, indices, end });
-            }
-        }
-        Ok(Stretch { start, indices: newest, end: u64::MAX })
-    }
-
-    /// The first entry that was committed at `time` or after it. Times never go back.
-    pub(super) fn first_at(&self, time: Timestamp) -> Result<Option<u64>, IndexError> {
-        let (size, newest) = {
-            let unwritten = self.unwritten();
-            (unwritten.first(), unwritten.first_at(time))
-        };
-        let damaged = |Short| IndexError::Row('e');
-        let row = |number| self.database.get(places_key(number))?.ok_or(IndexError::Row('e'));
-        let (mut low, mut high) = (0, size.div_ceil(places::ENTRIES_A_ROW));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if places::first_time(&row(middle)?).map_err(damaged)? < time {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if let Some(before) = low.checked_sub(1) {
-            let row = row(before)?;
-            for index in (before * places::ENTRIES_A_ROW..size).take(places::ENTRIES_A_ROW as usize)
-            {
-                let place = places::find(&row, places::row_of(index).1).map_err(damaged)?;
-                if place.ok_or(IndexError::Row('e'))?.time >= time {
-                    return Ok(Some(index));
-                }
-            }
-        }
-        let first = low * places::ENTRIES_A_ROW;
-        Ok(if first < size { Some(first) } else { newest })
-    }
 }
 
 impl Drop for Index {
@@ -694,48 +261,6 @@ impl Drop for Index {
         if let Err(error) = self.write() {
             tracing::warn!(%error, "the index is brought up to the journal at the next start");
         }
-    }
-}
-
-/// The state row.
-fn list(journal: JournalId, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) -> Vec<u8> {
-    let mut state = Vec::with_capacity(1024);
-    state.extend_from_slice(&VERSION.to_be_bytes());
-    state.extend_from_slice(&journal.0);
-    tip.encode(&mut state);
-    put_number(&mut state, next_id);
-    for run in runs {
-        run.encode(&mut state);
-    }
-    state
-}
-
-/// What the state row says.
-struct Listed {
-    journal: JournalId,
-    tip: Tip,
-    next_id: u64,
-    runs: Vec<Arc<Run>>,
-}
-
-impl Listed {
-    fn decode(row: &[u8]) -> Result<Self, Short> {
-        let mut fields = Fields::new(row);
-        if fields.u16()? != VERSION {
-            return Err(Short);
-        }
-        let journal = JournalId(fields.array()?);
-        let tip = Tip::decode(&mut fields)?;
-        let mut rest = fields.rest();
-        let next_id = take_number(&mut rest)?;
-        let (mut runs, mut end) = (Vec::new(), 0);
-        while !rest.is_empty() {
-            let run = Run::decode(&mut rest, end)?;
-            end = run.end();
-            runs.push(Arc::new(run));
-        }
-        let fits = end == tip.tree.size && runs.iter().all(|run| run.id < next_id);
-        if fits { Ok(Self { journal, tip, next_id, runs }) } else { Err(Short) }
     }
 }
 

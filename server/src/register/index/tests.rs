@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 
+use attest::{Sha256, Timestamp};
 use proptest::prelude::*;
-use verify::merkle::Frontier;
+use verify::merkle::{Frontier, Node};
 
+use super::super::facts::Term;
 use super::super::tree::Tree;
+use super::block::put_number;
+use super::fingerprint::Kind;
 use super::*;
 
 const JOURNAL: JournalId = JournalId([4; 16]);

@@ -47,6 +47,14 @@ impl Licences {
         }
     }
 
+    /// What is named as unsuited; empty where only what suits is named.
+    pub(crate) fn denied(&self) -> &[String] {
+        match self {
+            Self::Allow(_) => &[],
+            Self::Deny(list) => list,
+        }
+    }
+
     /// In words.
     pub(crate) fn words(&self) -> String {
         match self {

@@ -9,6 +9,7 @@ use attest::{Decimal, Predicate, Timestamp};
 use serde_json::Value;
 use verify::Attestation;
 
+use super::bound::Bound;
 use super::rule::{Reads, Rule, View, older};
 use super::vulnerabilities::too_old;
 use crate::age::MaxAge;
@@ -59,7 +60,7 @@ impl Rule for Monitoring {
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {
-        vec![
+        let mut reads = vec![
             Reads::Type(attest::predicate::MONITORING.into()),
             Reads::field("/predicate/window/to"),
             Reads::field("/predicate/measurements/*"),
@@ -68,7 +69,13 @@ impl Rule for Monitoring {
             Reads::Digests,
             Reads::Order,
             Reads::age(self.max_age),
-        ]
+        ];
+        for drift in &self.drift {
+            let bounds = Bound::within(drift.at_least, drift.at_most).into_iter();
+            let of = |bound: Bound| bound.of_metric(&drift.metric).in_field("value");
+            reads.extend(bounds.map(|bound| Reads::Bound(of(bound))));
+        }
+        reads
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -64,6 +64,13 @@ impl Rule for Vulnerabilities {
             Reads::Order,
             Reads::age(self.scan_max_age),
         ];
+        // The least that is too bad, in words and as a score.
+        reads.extend(
+            self.most
+                .worse()
+                .into_iter()
+                .flat_map(|(word, score)| [word, score].map(|one| Reads::Word(one.into()))),
+        );
         if let Some(age) = self.database_max_age {
             reads.push(Reads::field("/predicate/scanner/db/lastUpdate"));
             reads.push(Reads::age(age));

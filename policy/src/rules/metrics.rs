@@ -153,7 +153,7 @@ impl Metric {
         let of_rule = |one: &&Attestation| {
             evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
         };
-        let lapsed = question.lineage.lapsed().iter().filter(|one| one.is_about(artifact));
+        let lapsed = question.lineage.lapsed_about(artifact);
         question.lineage.about(artifact).chain(lapsed).filter(of_rule).collect()
     }
 

@@ -81,12 +81,10 @@ impl Rule for Monitoring {
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let artifact = view.question.artifact;
         let mut windows = view.about(&artifact, window);
+        // What a signer said whose time has run out counts against it alone.
+        let counting = windows.iter().filter(|(one, _)| self.whom.stand_behind(one));
+        let last = counting.map(|(one, _)| one.index).max();
         windows.extend(view.lapsed(&artifact, window));
-        let counts = |(one, _): &&(&Attestation, &Window)| {
-            self.whom.stand_behind(one)
-                && view.question.lineage.about(&artifact).any(|known| known.body() == one.body())
-        };
-        let last = windows.iter().filter(counts).map(|(one, _)| one.index).max();
         let next = format!("have {} look at {artifact} again, and register it", self.whom.words());
         if last.is_none() && windows.is_empty() && self.on_missing == OnMissing::Accept {
             let detail = "nobody has looked yet, and the policy takes that";

@@ -146,8 +146,7 @@ impl<'a> View<'_, 'a> {
         artifact: &ArtifactId,
         read: impl Fn(&'a Attestation) -> Option<T>,
     ) -> Vec<(&'a Attestation, T)> {
-        let lapsed = self.question.lineage.lapsed().iter();
-        let about = lapsed.filter(|one| one.is_about(artifact));
+        let about = self.question.lineage.lapsed_about(artifact);
         about.filter_map(|one| read(one).map(|read| (one, read))).collect()
     }
 }

@@ -45,6 +45,7 @@ pub use code::Code;
 pub use decision::{Considered, Decision, Finding, Outcome, Remedy, RuleResult, SingleKey};
 pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
+pub use licence::Licences;
 pub use lint::{
     Broken, Fault, FaultKind, LINT_VERSION, LintError, LintReport, MAX_CHANGES,
     MAX_CHANGES_OF_A_RULE, MAX_YEARS, Specimen, Untried, WhyUntried,

@@ -56,6 +56,7 @@ pub struct History {
     by_material: BTreeMap<ArtifactId, Vec<usize>>,
     lapsed_by_subject: BTreeMap<ArtifactId, Vec<usize>>,
     by_body: BTreeMap<Sha256, usize>,
+    contains_by_part: BTreeMap<ArtifactId, Vec<usize>>,
 }
 
 /// A believed statement, as far as its signers may speak.
@@ -304,6 +305,7 @@ impl History {
             by_material: BTreeMap::new(),
             lapsed_by_subject: BTreeMap::new(),
             by_body: BTreeMap::new(),
+            contains_by_part: BTreeMap::new(),
         }
     }
 
@@ -313,6 +315,10 @@ impl History {
         self.by_material.clear();
         self.lapsed_by_subject.clear();
         self.by_body.clear();
+        self.contains_by_part.clear();
+        for (place, edge) in self.contains.iter().enumerate() {
+            self.contains_by_part.entry(edge.part).or_default().push(place);
+        }
         for (place, attestation) in self.lapsed.iter().enumerate() {
             enter(&mut self.lapsed_by_subject, &attestation.subjects, place);
         }
@@ -385,8 +391,8 @@ impl History {
 
     /// What `part` is proven to be in.
     pub fn wholes_of(&self, part: &ArtifactId) -> impl Iterator<Item = &Contains> {
-        let part = *part;
-        self.contains.iter().filter(move |edge| edge.part == part)
+        let places = self.contains_by_part.get(part).into_iter().flatten();
+        places.filter_map(|place| self.contains.get(*place))
     }
 
     /// What does not count, and why, by body.

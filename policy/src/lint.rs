@@ -2,10 +2,12 @@
 //!
 //! A rule that nothing can break is worse than none: it reads like a promise. Here evidence that
 //! passes is changed piece by piece, each change in what a rule says that it reads, until the rule
-//! fails for a reason of its own. A rule that no change makes fail is vacuous; so is one that no
-//! plausible number, no age of ten years or no other signer breaks, where it reads such. Beside
-//! that the policy is held against the trust file: what nobody could sign, and who could sign
-//! both sides of what must be two persons' work.
+//! fails for a reason of its own. A number goes just across each bound that the rule states, by the
+//! least that can be written there, and a time by a second; farther only where that breaks nothing.
+//! A rule that no change makes fail is vacuous; so is one that no plausible number, no age of ten
+//! years or no other signer breaks, where it reads such. Beside that the policy is held against the
+//! trust file: what nobody could sign, and who could sign both sides of what must be two persons'
+//! work. What was not tried is said, with how much of it there is and why.
 //!
 //! Nothing is decided here: the changed evidence is [`verify::Supposed`], and what comes of it a
 //! simulation.
@@ -15,6 +17,8 @@ mod change;
 mod field;
 mod number;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod try_out;
 

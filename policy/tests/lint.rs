@@ -20,7 +20,7 @@ use policy::{
 };
 use serde_json::{Value, json};
 use support::{Door, decide, lineage};
-use verify::Trust;
+use verify::{Custody, Demands, May, Pattern, SigstoreRoot, Trust, Whom, Window};
 
 fn rows() -> Vec<(String, Row)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -143,6 +143,72 @@ fn what_is_planted_is_found_and_its_sound_twin_is_not() {
     }
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
     assert!(ways > 16 && found_kinds.len() == 7, "{ways} {found_kinds:?}");
+}
+
+/// A trust file with two signers without keys: what their subjects are, and who answers for them.
+fn keyless(signers: [(&str, Pattern, &str); 2]) -> Trust {
+    let now = "2026-11-20T12:00:00Z".parse().unwrap();
+    let instance = fixtures::sigstore::Instance::new("https://issuer.example", now).unwrap();
+    let root = instance.trusted_root(&[]).unwrap().to_string();
+    let root = SigstoreRoot::parse(&root).unwrap();
+    let mut trust = Trust::empty();
+    trust.add_root("instance", &root, Demands::default()).unwrap();
+    for (name, subject, owner) in signers {
+        let issuer = Pattern::exact("https://issuer.example").unwrap();
+        let whom = Whom { issuer, subject, claims: [].into() };
+        let types = ["https://slsa.dev/provenance/v1", attest::predicate::EVALUATION];
+        let may = May::of(&["train", "evaluate"], &types, &["*"], &[]).unwrap();
+        let (window, custody) = (Window::default(), Custody::Separate);
+        trust.add_signer(name, "instance", &whom, owner, &may, window, custody).unwrap();
+    }
+    trust
+}
+
+#[test]
+fn one_certificate_that_is_two_owners_is_found() {
+    let policy = |evaluate: &str| {
+        let text = format!(
+            "apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {{name: keyless, version: 1}}
+stages: {{production: {{mode: enforce}}}}
+steps:
+  train: {{predicates: ['https://slsa.dev/provenance/v1'], signers: {{anyOf: [trainer]}}}}
+  evaluate: {{predicates: [evaluation/v0.1], signers: {evaluate}}}
+"
+        );
+        Policy::parse(&text).unwrap()
+    };
+    let apart = policy("{anyOf: [evaluator], notSameAs: train}");
+    let both = policy("{anyOf: [trainer, evaluator], threshold: 2}");
+    let one = policy("{anyOf: [evaluator]}");
+    let exact = || Pattern::exact("https://git.example/acme/eval/ci.yml").unwrap();
+    let glob = |text: &str| Pattern::glob(text).unwrap();
+    let regex = |text: &str| Pattern::regex(text).unwrap();
+    let rows = [
+        ("every workflow trains", &apart, glob("https://git.example/acme/**"), "ana", true),
+        ("its own workflow trains", &apart, glob("https://git.example/acme/train/*"), "ana", false),
+        ("a pattern that is too wide", &apart, regex(r"https://git\.example/acme/.+"), "ana", true),
+        ("one that is not", &apart, regex(r"https://git\.example/acme/train/.+"), "ana", false),
+        (
+            "everything under it",
+            &apart,
+            Pattern::under("https://git.example/acme").unwrap(),
+            "ana",
+            true,
+        ),
+        ("the same of one person", &apart, glob("https://git.example/acme/**"), "ben", true),
+        ("two at once", &both, glob("https://git.example/acme/**"), "ana", true),
+        ("two that are apart", &both, glob("https://git.example/acme/train/*"), "ana", false),
+        ("where nobody wants two", &one, glob("https://git.example/acme/**"), "ana", false),
+    ];
+    for (name, policy, trains, owner, overlaps) in rows {
+        let trust = keyless([("trainer", trains, owner), ("evaluator", exact(), "ben")]);
+        let faults = policy.lint_scopes(&trust);
+        let found = faults.iter().any(|fault| fault.kind == FaultKind::Overlap);
+        assert_eq!(found, overlaps, "{name}: {faults:?}");
+        assert!(faults.iter().all(|fault| fault.rule == "steps.evaluate"), "{name}: {faults:?}");
+    }
 }
 
 #[test]

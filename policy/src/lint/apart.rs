@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::predicate::{EVALUATION, VERIFICATION_SUMMARY};
-use verify::{May, Pattern, PatternKind, Trust, TrustedSigner};
+use verify::{CertifiedSigner, May, Pattern, PatternKind, Trust, TrustedSigner};
 
 use super::{Fault, FaultKind};
 use crate::model::{Model, Stage, Step};
@@ -136,23 +136,25 @@ fn one_certificate(model: &Model, step: &Step, trust: &Trust) -> Vec<Fault> {
     }
     let own = owners(step, trust);
     let theirs = other.map_or_else(BTreeMap::new, |other| owners(other, trust));
-    let has = |owners: &Owners<'_>, one: &TrustedSigner| {
-        owners.get(one.owner()).is_some_and(|names| names.contains(one.grant().name()))
+    let has = |owners: &Owners<'_>, one: &Vouched<'_>| {
+        owners.get(one.owner()).is_some_and(|names| names.contains(one.name()))
     };
     let mut faults = Vec::new();
-    let all = trust.signers();
+    let keyless = trust.signers().iter().map(Vouched::Keyless);
+    let certified = trust.certified_signers().iter().map(Vouched::Certified);
+    let all: Vec<Vouched<'_>> = keyless.chain(certified).collect();
     for (at, one) in all.iter().enumerate() {
         for another in all.get(at + 1..).unwrap_or_default() {
             let counted = step.signers.threshold > 1 && has(&own, one) && has(&own, another);
             let apart =
                 has(&own, one) && has(&theirs, another) || has(&theirs, one) && has(&own, another);
-            if one.owner() == another.owner() || !(counted || apart) || !may_meet(one, another) {
+            if one.owner() == another.owner() || !(counted || apart) || !one.may_meet(another) {
                 continue;
             }
             let message = format!(
                 "one certificate can be both `{}` and `{}`, who count as two owners (`{}` and `{}`)",
-                one.grant().name(),
-                another.grant().name(),
+                one.name(),
+                another.name(),
                 one.owner(),
                 another.owner()
             );
@@ -168,18 +170,50 @@ fn one_certificate(model: &Model, step: &Step, trust: &Trust) -> Vec<Fault> {
     faults
 }
 
-/// Whether an example of the one's certificates is the other's. Two different patterns of which
-/// neither yields an example of the other are taken to be apart.
-fn may_meet(one: &TrustedSigner, other: &TrustedSigner) -> bool {
-    let (this, that) = (one.whom(), other.whom());
-    let claims = this
-        .claims
-        .iter()
-        .all(|(claim, pattern)| that.claims.get(claim).is_none_or(|wanted| meet(pattern, wanted)));
-    one.root() == other.root()
-        && meet(&this.issuer, &that.issuer)
-        && meet(&this.subject, &that.subject)
-        && claims
+/// One for whom somebody else vouches, by a certificate of some name.
+enum Vouched<'t> {
+    Keyless(&'t TrustedSigner),
+    Certified(&'t CertifiedSigner),
+}
+
+impl Vouched<'_> {
+    fn owner(&self) -> &str {
+        match self {
+            Self::Keyless(signer) => signer.owner(),
+            Self::Certified(signer) => signer.owner(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Keyless(signer) => signer.grant().name(),
+            Self::Certified(signer) => signer.grant().name(),
+        }
+    }
+
+    /// Whether an example of the one's certificates is the other's. Two different patterns of which
+    /// neither yields an example of the other are taken to be apart.
+    fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Keyless(one), Self::Keyless(other)) => {
+                let (this, that) = (one.whom(), other.whom());
+                let claims = this.claims.iter().all(|(claim, pattern)| {
+                    that.claims.get(claim).is_none_or(|wanted| meet(pattern, wanted))
+                });
+                one.root() == other.root()
+                    && meet(&this.issuer, &that.issuer)
+                    && meet(&this.subject, &that.subject)
+                    && claims
+            }
+            (Self::Certified(one), Self::Certified(other)) => {
+                // A certificate has names of several kinds at once.
+                let kinds = one.rule().kind != other.rule().kind;
+                one.authority() == other.authority()
+                    && (kinds || meet(&one.rule().pattern, &other.rule().pattern))
+            }
+            _ => false,
+        }
+    }
 }
 
 fn meet(one: &Pattern, other: &Pattern) -> bool {

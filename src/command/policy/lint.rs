@@ -152,6 +152,7 @@ const fn word(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Unsatisfiable => "cannot hold",
         FaultKind::Overlap => "overlaps",
+        FaultKind::LooseBound => "is loose",
         FaultKind::Unreachable => "unreachable",
         _ => "cannot fail",
     }

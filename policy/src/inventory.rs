@@ -51,7 +51,7 @@ fn of_the_rest(model: &Model, place: &str) -> Vec<Reads> {
         let fields = ["/predicate/dataset", "/predicate/measurements/*"];
         reads.push(Reads::Type(EVALUATION.into()));
         reads.extend(fields.map(Reads::field));
-        reads.push(Reads::Bound);
+        reads.extend(metric.bounds().into_iter().map(Reads::Bound));
         reads.push(Reads::Order);
         return reads;
     }
@@ -78,7 +78,8 @@ fn of_rego(model: &Model, rule: &RegoRule) -> Vec<Reads> {
     let moments = [rule.effective.from, rule.effective.until].into_iter().flatten();
     let all = [Reads::field("/predicate/*"), Reads::Digests, Reads::Names, Reads::Order];
     let signers = [Reads::Signers(Vec::new())];
-    steps.chain(all).chain(signers).chain(moments.map(Reads::Moment)).collect()
+    let compared = rule.module.compared().iter().cloned();
+    steps.chain(all).chain(signers).chain(moments.map(Reads::Moment)).chain(compared).collect()
 }
 
 fn of_step(step: &Step) -> Vec<Reads> {

@@ -45,8 +45,10 @@ pub use code::Code;
 pub use decision::{Considered, Decision, Finding, Outcome, Remedy, RuleResult, SingleKey};
 pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
+pub use licence::Licences;
 pub use lint::{
-    Broken, Fault, FaultKind, LINT_VERSION, LintError, LintReport, MAX_CHANGES, MAX_YEARS, Specimen,
+    Broken, Fault, FaultKind, LINT_VERSION, LintError, LintReport, MAX_CHANGES,
+    MAX_CHANGES_OF_A_RULE, MAX_YEARS, Specimen, Untried, WhyUntried,
 };
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
@@ -55,6 +57,7 @@ pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
     RejectedReport, Report, UnexploredReport,
 };
+pub use rules::bound::{Bound, Side};
 pub use rules::rule::{Reads, RuleView};
 pub use rules::stages::LastVerdict;
 pub use rules::unseen::Unseen;

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 32;
 
 /// Licences that suit.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Licences {
+pub enum Licences {
     /// These and no other.
     Allow(Vec<String>),
     /// Any but these.
@@ -19,8 +19,9 @@ pub(crate) enum Licences {
 }
 
 impl Licences {
-    /// Whether `expression` can be had under licences that suit; `None` for what is no expression.
-    pub(crate) fn suit(&self, expression: &str) -> Option<bool> {
+    /// Whether `expression` can be had under licences that suit; `None` for what is no expression,
+    /// or is longer or deeper than is read.
+    pub fn suit(&self, expression: &str) -> Option<bool> {
         if expression.len() > MAX_BYTES {
             return None;
         }
@@ -44,6 +45,14 @@ impl Licences {
                 let plain = licence.strip_suffix('+').unwrap_or(licence);
                 !listed(list, &whole) && !listed(list, licence) && !listed(list, plain)
             }
+        }
+    }
+
+    /// What is named as unsuited; empty where only what suits is named.
+    pub(crate) fn denied(&self) -> &[String] {
+        match self {
+            Self::Allow(_) => &[],
+            Self::Deny(list) => list,
         }
     }
 

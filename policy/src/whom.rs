@@ -52,6 +52,15 @@ impl Whom {
             && self.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits(signer))
     }
 
+    /// Whether somebody of this name may be one of them, whose certificate nobody has seen.
+    pub(crate) fn may_admit(&self, name: &str) -> bool {
+        let narrowing = |narrowed: &Arc<Narrowed>| {
+            narrowed.signers.get(name).is_some_and(|narrowing| narrowing.key.is_none())
+        };
+        self.any_of.as_ref().is_none_or(|names| names.iter().any(|one| one == name))
+            && self.narrowed.as_ref().is_none_or(narrowing)
+    }
+
     /// Whether one of them signed `attestation`, under a signature that a trusted log holds.
     pub(crate) fn stand_behind(&self, attestation: &Attestation) -> bool {
         attestation.signers.iter().any(|one| self.admits(one) && is_logged(attestation, one))

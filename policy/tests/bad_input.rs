@@ -7,13 +7,17 @@
     reason = "a test that cannot be set up has failed; a bound on time is held against a clock"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use attest::{ArtifactId, Timestamp};
-use fixtures::{LOG_ORIGIN, Recipe, Scene};
+use fixtures::{LOG_ORIGIN, Recipe, Row, Scene};
 use policy::{Code, MAX_BYTES, Outcome, Policy};
 use serde_json::{Value, json};
+use support::{Door, decide};
 use verify::{Direction, Follower, Trace, Trust};
 
 /// How long anything here may take, built without optimisation on a busy machine.
@@ -122,6 +126,45 @@ fn catastrophic_patterns_are_refused_or_cost_nothing() {
 fn long_documents_are_refused_before_they_are_read() {
     let long = format!("{GOOD}# {}\n", "x".repeat(MAX_BYTES));
     assert!(Policy::parse(&long).unwrap_err().to_string().contains("more than the limit"));
+}
+
+/// What somebody forged, signed alone, took back for themselves or dated ahead: its case, its row, and
+/// the code of the finding that stands against it.
+#[test]
+fn what_is_forged_or_self_made_has_a_clear_finding() {
+    let forged = "a summary in the log under the signature of somebody who is no verifier";
+    let rows = [
+        ("19-failed-where-it-was-only-warned", forged, Code::StageNotPassed),
+        ("22-vsa-that-has-not-seen-all", "", Code::StageNotPassed),
+        ("22-waivers", "whoever asks signs alone", Code::AgeExceeded),
+        ("22-waivers", "whoever approves signs alone", Code::AgeExceeded),
+        (
+            "11-revocations",
+            "a key revokes itself, and its earlier revocation with it",
+            Code::RevokedArtifact,
+        ),
+        ("08-dated-in-the-future", "an hour ahead", Code::AgeFuture),
+    ];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/attacks");
+    let cases = fixtures::load(&folder).unwrap();
+    for (case, name, code) in rows {
+        let case = cases.iter().find(|one| one.name == case).unwrap();
+        let denied = |row: &&Row| {
+            let outcome = row.registered.as_ref().or(row.presented.as_ref());
+            outcome.is_some_and(|outcome| outcome.codes.contains(code.as_str()))
+        };
+        let mut rows = case.rows.iter().filter(|row| name.is_empty() || row.name == name);
+        let row = rows.find(denied).unwrap();
+        let door = if row.registered.is_some() { Door::Registered } else { Door::Presented };
+        let start = Instant::now();
+        let scene = row.scene("2026-11-20T12:00:00Z".parse().unwrap()).unwrap();
+        let decision = decide(&scene, door).unwrap();
+        assert!(!decision.passed() && !decision.admitted(), "{name}");
+        let finding = decision.findings().iter().find(|finding| finding.code == code);
+        let finding = finding.unwrap_or_else(|| panic!("{name}: {:?}", decision.findings()));
+        assert!(!finding.message.is_empty() && finding.next.is_some(), "{finding:?}");
+        assert!(start.elapsed() < PATIENCE, "{name}: {:?}", start.elapsed());
+    }
 }
 
 /// A model of which a hundred thousand files went in: what is beyond the bounds is not looked at,

@@ -12,6 +12,7 @@ use attest::{Statement, Timestamp};
 use fixtures::{LOG_ORIGIN, Row, Scene};
 use policy::{Decision, Mode, Outcome, Policy, REPORT_VERSION, Report, summary};
 use support::{Door, decide, lineage};
+use verify::Attestation;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 
@@ -50,6 +51,37 @@ fn decisions() -> Vec<(Decision, Decision)> {
     }
     assert!(all.len() > 100, "{}", all.len());
     all
+}
+
+/// Rules look up what is said of an artifact: nothing else is found than a search finds.
+#[test]
+fn what_is_looked_up_is_what_a_search_finds() {
+    let (mut lapsed, mut inside) = (0, 0);
+    for row in rows().iter().filter(|row| row.registered.is_some()) {
+        let Ok(lineage) = lineage(&row.scene(now()).unwrap(), Door::Registered) else { continue };
+        for artifact in lineage.artifacts() {
+            let search = |all: &[Attestation]| {
+                let found = all.iter().filter(|one| one.is_about(artifact));
+                found.map(Attestation::body).collect::<Vec<_>>()
+            };
+            let about: Vec<_> = lineage.about(artifact).map(Attestation::body).collect();
+            assert_eq!(about, search(lineage.attestations()));
+            let about: Vec<_> = lineage.lapsed_about(artifact).map(Attestation::body).collect();
+            assert_eq!(about, search(lineage.lapsed()));
+            lapsed += about.len();
+            let wholes: Vec<_> = lineage.wholes_of(artifact).collect();
+            let all = lineage.contains().iter();
+            assert_eq!(wholes, all.filter(|edge| edge.part == *artifact).collect::<Vec<_>>());
+            inside += wholes.len();
+        }
+        for one in lineage.attestations() {
+            assert_eq!(lineage.attestation(&one.body()).map(Attestation::body), Some(one.body()));
+        }
+        for one in lineage.lapsed() {
+            assert_eq!(lineage.attestation(&one.body()), None);
+        }
+    }
+    assert!(lapsed > 5 && inside > 5, "{lapsed} {inside}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ mod support;
 use std::path::Path;
 
 use fixtures::Scene;
-use policy::{Policy, Report, SIMULATION_VERSION};
+use policy::{Code, Outcome, Policy, Report, SIMULATION_VERSION};
 use support::{Door, lineage};
-use verify::{Change, ChangeError, Supposed, Trust};
+use verify::{Change, ChangeError, Negatives, Rewound, Supposed, Trust};
 
 fn scene() -> Scene {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
@@ -65,4 +65,30 @@ fn what_is_changed_is_judged_as_changed_and_the_lineage_stays() {
     let signers = lineage.attestation(&body).unwrap().signers.clone();
     let same = supposed.with(&Change::Sign { body, signers }, &trust).unwrap();
     assert_eq!(same, supposed, "signed by whoever signed it");
+}
+
+/// The same entries of the same register: as they stand, they decide; as of another time, even of
+/// the moment after the last of them, they are supposed, and decide nothing.
+#[test]
+fn what_stood_against_an_artifact_at_another_time_decides_nothing() {
+    let scene = scene();
+    let trust = Trust::parse(&scene.trust).unwrap();
+    let policy = Policy::parse(&scene.policy).unwrap();
+    let followed = support::followed(&scene, &trust).unwrap();
+    let size = scene.leaves.len() as u64;
+    let decide = |negatives: &Negatives| {
+        let lineage = support::traced(&scene, Door::Registered, &trust, negatives);
+        policy.evaluate(&scene.artifact, &scene.stage, &lineage, scene.now)
+    };
+    let decided = decide(&followed.negatives);
+    assert!(decided.passed() && decided.admitted(), "{:?}", decided.findings());
+    for before in [size, size - 1, 0] {
+        let then = Rewound::new(&followed, before);
+        assert!(then.negatives().is_supposed() && !followed.negatives.is_supposed());
+        let refused = decide(then.negatives());
+        assert!(!refused.passed() && !refused.admitted(), "as of entry {before}");
+        let [finding] = refused.findings() else { panic!("{:?}", refused.findings()) };
+        assert_eq!((finding.code, finding.outcome), (Code::TraceUnexplored, Outcome::Error));
+        assert!(finding.message.contains("supposed"), "{}", finding.message);
+    }
 }

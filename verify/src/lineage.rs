@@ -54,6 +54,9 @@ pub struct History {
     pub(crate) supposed: bool,
     by_subject: BTreeMap<ArtifactId, Vec<usize>>,
     by_material: BTreeMap<ArtifactId, Vec<usize>>,
+    lapsed_by_subject: BTreeMap<ArtifactId, Vec<usize>>,
+    by_body: BTreeMap<Sha256, usize>,
+    contains_by_part: BTreeMap<ArtifactId, Vec<usize>>,
 }
 
 /// A believed statement, as far as its signers may speak.
@@ -300,6 +303,9 @@ impl History {
             supposed: false,
             by_subject: BTreeMap::new(),
             by_material: BTreeMap::new(),
+            lapsed_by_subject: BTreeMap::new(),
+            by_body: BTreeMap::new(),
+            contains_by_part: BTreeMap::new(),
         }
     }
 
@@ -307,7 +313,17 @@ impl History {
     pub(crate) fn index(mut self) -> Self {
         self.by_subject.clear();
         self.by_material.clear();
+        self.lapsed_by_subject.clear();
+        self.by_body.clear();
+        self.contains_by_part.clear();
+        for (place, edge) in self.contains.iter().enumerate() {
+            self.contains_by_part.entry(edge.part).or_default().push(place);
+        }
+        for (place, attestation) in self.lapsed.iter().enumerate() {
+            enter(&mut self.lapsed_by_subject, &attestation.subjects, place);
+        }
         for (place, attestation) in self.attestations.iter().enumerate() {
+            self.by_body.entry(attestation.body()).or_insert(place);
             enter(&mut self.by_subject, &attestation.subjects, place);
             enter(&mut self.by_material, &attestation.materials, place);
         }
@@ -336,17 +352,17 @@ impl History {
 
     /// The attestations with `artifact` as a subject, in the order of [`Self::attestations`].
     pub fn about(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Attestation> {
-        self.indexed(&self.by_subject, artifact)
+        indexed(&self.attestations, &self.by_subject, artifact)
     }
 
     /// The attestations with `artifact` as a material, in the order of [`Self::attestations`].
     pub fn using(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Attestation> {
-        self.indexed(&self.by_material, artifact)
+        indexed(&self.attestations, &self.by_material, artifact)
     }
 
     /// The attestation with this body.
     pub fn attestation(&self, body: &Sha256) -> Option<&Attestation> {
-        self.attestations.iter().find(|attestation| attestation.verified.body() == *body)
+        self.by_body.get(body).and_then(|place| self.attestations.get(*place))
     }
 
     /// Statements that counted until the time ran out for which their signers are trusted, by
@@ -356,12 +372,9 @@ impl History {
         &self.lapsed
     }
 
-    fn indexed<'a>(
-        &'a self,
-        index: &'a BTreeMap<ArtifactId, Vec<usize>>,
-        artifact: &ArtifactId,
-    ) -> impl Iterator<Item = &'a Attestation> {
-        index.get(artifact).into_iter().flatten().filter_map(|place| self.attestations.get(*place))
+    /// Those of [`Self::lapsed`] with `artifact` as a subject, in its order.
+    pub fn lapsed_about(&self, artifact: &ArtifactId) -> impl Iterator<Item = &Attestation> {
+        indexed(&self.lapsed, &self.lapsed_by_subject, artifact)
     }
 
     /// Every proven `contains`, by whole, part and name.
@@ -378,8 +391,8 @@ impl History {
 
     /// What `part` is proven to be in.
     pub fn wholes_of(&self, part: &ArtifactId) -> impl Iterator<Item = &Contains> {
-        let part = *part;
-        self.contains.iter().filter(move |edge| edge.part == part)
+        let places = self.contains_by_part.get(part).into_iter().flatten();
+        places.filter_map(|place| self.contains.get(*place))
     }
 
     /// What does not count, and why, by body.
@@ -513,6 +526,14 @@ impl Attestation {
     pub fn is_about(&self, artifact: &ArtifactId) -> bool {
         self.subjects.iter().any(|subject| subject.artifact == *artifact)
     }
+}
+
+fn indexed<'a>(
+    all: &'a [Attestation],
+    index: &'a BTreeMap<ArtifactId, Vec<usize>>,
+    artifact: &ArtifactId,
+) -> impl Iterator<Item = &'a Attestation> + use<'a> {
+    index.get(artifact).into_iter().flatten().filter_map(|place| all.get(*place))
 }
 
 fn enter(index: &mut BTreeMap<ArtifactId, Vec<usize>>, named: &[Named], place: usize) {

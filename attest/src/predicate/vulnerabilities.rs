@@ -77,6 +77,18 @@ impl Severity {
         }
     }
 
+    /// The next worse one that can be named, as the word and as the least score for it; `None`
+    /// where nothing that can be named is worse.
+    pub const fn worse(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::None => Some(("low", "0.1")),
+            Self::Low => Some(("medium", "4")),
+            Self::Medium => Some(("high", "7")),
+            Self::High => Some(("critical", "9")),
+            Self::Critical | Self::Unknown => None,
+        }
+    }
+
     /// What a scanner's score means: a number from 0 to 10, or a word.
     fn of_score(score: &Value) -> Self {
         let text = match score {

@@ -1,154 +1,119 @@
-//! The changes that are tried: each in one thing that a rule reads.
-//!
-//! Statements are changed as JSON and typed again, so that what no tool could write is not tried.
+//! Changes of whole statements: without them, by others, about others, called and placed otherwise.
 
 use std::collections::BTreeSet;
 
-use attest::{Predicate, ResourceDescriptor, Sha256, Statement};
+use attest::{ResourceDescriptor, Sha256, Statement};
 use serde_json::Value;
 use verify::{Attestation, Change, History, Signer, Trust};
 
-/// The most leaves of one field that are changed.
-const MAX_LEAVES: usize = 256;
-/// How deep a field may go on below what a rule names.
-const MAX_DEPTH: usize = 12;
-/// By how much a number is made greater and smaller at most: what holds beyond holds always.
-const FACTOR: f64 = 1e6;
-/// What a text is changed into: something that nobody would write, and words by which tools say no.
-const WORDS: [&str; 9] = [
-    "lint:other",
-    "FAILED",
-    "reject",
-    "rejected",
-    "fail",
-    "pickle",
-    "critical",
-    "GPL-3.0-only",
-    "*",
-];
+use super::WhyUntried;
+use super::field::{MAX_LEAVES, document, set, typed};
+use super::trial::{Part, Trial, Trials};
+
 /// The role of what a model was made from.
 const BASE_MODEL: &str = "base-model";
-/// Numbers that are parts of one: nothing outside of that is plausible.
-const SHARES: [&str; 10] =
-    ["accuracy", "precision", "recall", "f1", "auc", "auroc", "specificity", "top1", "top5", "iou"];
-
-/// What a change is a change of.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Part {
-    /// Whether a statement, or a field of it, is there; its place.
-    Rest,
-    /// Which artifacts it names.
-    Digests,
-    /// What it calls them.
-    Names,
-    /// A number.
-    Number,
-    /// Who signed.
-    Signers,
-}
-
-/// Something to suppose.
-#[derive(Clone, Debug)]
-pub(super) struct Trial {
-    pub(super) part: Part,
-    pub(super) words: String,
-    pub(super) changes: Vec<Change>,
-}
+/// Where statements list what went in.
+const MATERIALS: [&str; 2] =
+    ["/predicate/buildDefinition/resolvedDependencies", "/predicate/run/materials"];
 
 /// Without one statement after the other, each by itself and then all together.
-pub(super) fn removals(read: &[&Attestation]) -> Vec<Trial> {
+pub(super) fn removals<'t>(read: &[&'t Attestation], trials: &mut Trials<'t>) {
     let one = |attestation: &&Attestation| Change::Remove { body: attestation.body() };
-    let mut trials: Vec<Trial> = read
-        .iter()
-        .map(|attestation| Trial {
-            part: Part::Rest,
-            words: format!("without {}", name(attestation)),
-            changes: vec![one(attestation)],
-        })
-        .collect();
-    if read.len() > 1 {
-        let changes = read.iter().map(one).collect();
-        trials.push(Trial { part: Part::Rest, words: "without any of them".into(), changes });
+    for attestation in read.iter().copied() {
+        let words = format!("without {}", name(attestation));
+        trials.offer(Trial::new(Part::Rest, words, move || Some(vec![one(&attestation)])));
     }
-    trials
+    if read.len() > 1 {
+        let all: Vec<Change> = read.iter().map(one).collect();
+        let words = "without any of them".into();
+        trials.offer(Trial::new(Part::Rest, words, move || Some(all.clone())));
+    }
 }
 
-/// Signed by each other signer, and by each of several alone.
-pub(super) fn signatures(read: &[&Attestation], signers: &[Signer]) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for attestation in read {
+/// Signed by each other signer, by each of several alone, and by all of them but one.
+pub(super) fn signatures<'t>(
+    read: &[&'t Attestation],
+    signers: &'t [Signer],
+    trials: &mut Trials<'t>,
+) {
+    for attestation in read.iter().copied() {
         let now = &attestation.signers;
         let alone = now.iter().filter(|_| now.len() > 1);
         let others = signers.iter().filter(|one| !now.iter().any(|by| by.name == one.name));
-        trials.extend(alone.chain(others).map(|signer| Trial {
-            part: Part::Signers,
-            words: format!("{} signed by `{}` instead", name(attestation), signer.name),
-            changes: vec![Change::Sign { body: attestation.body(), signers: vec![signer.clone()] }],
-        }));
+        for signer in alone.chain(others) {
+            let words = format!("{} signed by `{}` instead", name(attestation), signer.name);
+            trials.offer(Trial::new(Part::Signers, words, move || {
+                let signers = vec![signer.clone()];
+                Some(vec![Change::Sign { body: attestation.body(), signers }])
+            }));
+        }
+        // Of two, whoever is left has just been alone.
+        for left_out in now.iter().filter(|_| now.len() > 2) {
+            let words = format!("{} not signed by `{}`", name(attestation), left_out.name);
+            trials.offer(Trial::new(Part::Signers, words, move || {
+                let signers = now.iter().filter(|one| *one != left_out).cloned().collect();
+                Some(vec![Change::Sign { body: attestation.body(), signers }])
+            }));
+        }
     }
     // A rule that takes any of several statements fails when none of them is by whom it wants.
-    trials.extend(signers.iter().filter(|_| read.len() > 1).map(|signer| {
-        Trial {
-            part: Part::Signers,
-            words: format!("all of them signed by `{}` instead", signer.name),
-            changes: read
-                .iter()
-                .map(|one| Change::Sign { body: one.body(), signers: vec![signer.clone()] })
-                .collect(),
-        }
-    }));
-    trials
+    for signer in signers.iter().filter(|_| read.len() > 1) {
+        let bodies: Vec<Sha256> = read.iter().map(|one| one.body()).collect();
+        let words = format!("all of them signed by `{}` instead", signer.name);
+        trials.offer(Trial::new(Part::Signers, words, move || {
+            let sign = |body: &Sha256| Change::Sign { body: *body, signers: vec![signer.clone()] };
+            Some(bodies.iter().map(sign).collect())
+        }));
+    }
 }
 
 /// In each other's places.
-pub(super) fn orders(read: &[&Attestation], all: &[Attestation]) -> Vec<Trial> {
-    let mut trials = Vec::new();
+pub(super) fn orders<'t>(
+    read: &[&'t Attestation],
+    all: &'t [Attestation],
+    trials: &mut Trials<'t>,
+) {
     for one in read {
         for other in all.iter().filter(|other| other.body() != one.body()) {
-            trials.push(Trial {
-                part: Part::Rest,
-                words: format!("{} in the place of {}", name(one), name(other)),
-                changes: vec![Change::Swap { one: one.body(), other: other.body() }],
-            });
+            let words = format!("{} in the place of {}", name(one), name(other));
+            let (one, other) = (one.body(), other.body());
+            let make = move || Some(vec![Change::Swap { one, other }]);
+            trials.offer(Trial::new(Part::Rest, words, make));
         }
     }
-    trials
 }
 
-/// With a field left out, or with another value in it.
-pub(super) fn fields(read: &[&Attestation], pointer: &str) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for attestation in read {
-        let Some(document) = document(attestation.statement()) else { continue };
-        for place in places(&document, pointer) {
-            // What is not there could be.
-            if document.pointer(&place).is_none() {
-                let added = added(&document, &place).into_iter();
-                trials.extend(added.filter_map(|(part, words, document)| {
-                    say(attestation, document, part, &words)
-                }));
-            }
-            let Some(value) = document.pointer(&place) else { continue };
-            let mut edits: Vec<(Part, String, Option<Value>)> =
-                vec![(Part::Rest, format!("without {place}"), None)];
-            edits.extend(others(&document, &place, value).into_iter().map(|(part, other)| {
-                (part, format!("with {other} instead of {value} as {place}"), Some(other))
+/// About another subject, each statement by itself and all of a step at once: one of several is
+/// enough for many rules.
+pub(super) fn subjects<'t>(read: &[&'t Attestation], trials: &mut Trials<'t>) {
+    for attestation in read.iter().copied() {
+        for at in 0..attestation.statement().subject.len().min(MAX_LEAVES) {
+            trials.offer(said(attestation, Part::Digests, "about another artifact", move |one| {
+                other_artifact(one.subject.get_mut(at)?);
+                Some(())
             }));
-            for (part, words, to) in edits {
-                let mut changed = document.clone();
-                if put(&mut changed, &place, to).is_some() {
-                    trials.extend(say(attestation, changed, part, &words));
-                }
-            }
         }
+        let more = attestation.statement().subject.len().saturating_sub(MAX_LEAVES);
+        trials.leave(WhyUntried::TooManyFields, more);
     }
-    trials
+    let steps: BTreeSet<_> = read.iter().filter_map(|one| one.step.as_ref()).collect();
+    for step in steps {
+        let of_step: Vec<&Attestation> =
+            read.iter().copied().filter(|one| one.step.as_ref() == Some(step)).collect();
+        let words = format!("every statement of `{step}` about other artifacts");
+        trials.offer(Trial::new(Part::Digests, words, move || {
+            let changes = of_step.iter().map(|one| {
+                let mut changed = one.statement().clone();
+                changed.subject.iter_mut().for_each(other_artifact);
+                Change::Say { body: one.body(), statement: Box::new(changed) }
+            });
+            Some(changes.collect())
+        }));
+    }
 }
 
-/// About other artifacts: another subject, another material, and each artifact of the history as
-/// one more material.
-pub(super) fn digests(read: &[&Attestation], history: &History) -> Vec<Trial> {
-    let mut trials = Vec::new();
+/// About one more subject, without a material, and with each artifact of the history as one more.
+pub(super) fn digests<'t>(read: &[&'t Attestation], history: &History, trials: &mut Trials<'t>) {
     let known: BTreeSet<_> = history
         .attestations()
         .iter()
@@ -158,35 +123,25 @@ pub(super) fn digests(read: &[&Attestation], history: &History) -> Vec<Trial> {
             roles.map(|role| (named.artifact, named.name.clone(), role))
         })
         .collect();
-    for attestation in read {
-        let statement = attestation.statement();
-        for at in 0..statement.subject.len() {
-            let mut changed = statement.clone();
-            if let Some(subject) = changed.subject.get_mut(at) {
-                other_artifact(subject);
-            }
-            trials.push(Trial {
-                part: Part::Digests,
-                ..said(attestation, changed, "about another artifact")
-            });
-        }
-        if let Some(first) = statement.subject.first() {
-            let (mut changed, mut more) = (statement.clone(), first.clone());
+    for attestation in read.iter().copied() {
+        trials.offer(said(attestation, Part::Digests, "about one more artifact", |one| {
+            let mut more = one.subject.first()?.clone();
             other_artifact(&mut more);
-            changed.subject.push(more);
-            let trial = said(attestation, changed, "about one more artifact");
-            trials.push(Trial { part: Part::Digests, ..trial });
-        }
-        let Some(document) = document(statement) else { continue };
-        for list in ["/predicate/buildDefinition/resolvedDependencies", "/predicate/run/materials"]
-        {
+            one.subject.push(more);
+            Some(())
+        }));
+        let Some(document) = document(attestation.statement()) else { continue };
+        for list in MATERIALS {
             let Some(Value::Array(materials)) = document.pointer(list) else { continue };
             for at in 0..materials.len().min(MAX_LEAVES) {
-                let mut changed = document.clone();
-                if put(&mut changed, &format!("{list}/{at}"), None).is_some() {
-                    trials.extend(say(attestation, changed, Part::Digests, "without a material"));
-                }
+                let words = "without a material";
+                trials.offer(written(attestation, words, move |document| {
+                    set(document, &format!("{list}/{at}"), None)
+                }));
             }
+            let left = [materials.len(), known.len().saturating_mul(2)];
+            let left = left.map(|all| all.saturating_sub(MAX_LEAVES));
+            trials.leave(WhyUntried::TooManyFields, left.iter().sum());
             for (artifact, label, role) in known.iter().take(MAX_LEAVES) {
                 let one = ResourceDescriptor::of(label, artifact);
                 let mut another = one.clone();
@@ -196,51 +151,32 @@ pub(super) fn digests(read: &[&Attestation], history: &History) -> Vec<Trial> {
                     None => one,
                 };
                 for (one, words) in [(one, "with"), (another, "with another")] {
-                    let Ok(one) = serde_json::to_value(with(one)) else { continue };
-                    let mut changed = document.clone();
-                    if let Some(Value::Array(materials)) = changed.pointer_mut(list) {
-                        materials.push(one);
-                    }
+                    let one = with(one);
                     let words = format!("{words} `{label}` as one more material");
-                    trials.extend(say(attestation, changed, Part::Digests, &words));
+                    trials.offer(written(attestation, &words, move |document| {
+                        let materials = document.pointer_mut(list)?.as_array_mut()?;
+                        materials.push(serde_json::to_value(&one).ok()?);
+                        Some(())
+                    }));
                 }
             }
         }
     }
-    trials.extend(elsewhere(read));
-    trials
-}
-
-/// All statements of a step at once about other artifacts: one of several is enough for many rules.
-fn elsewhere(read: &[&Attestation]) -> Vec<Trial> {
-    let steps: BTreeSet<_> = read.iter().filter_map(|one| one.step.as_ref()).collect();
-    let all = |step| {
-        let of_step = read.iter().filter(move |one| one.step.as_ref() == Some(step));
-        let changes = of_step.map(|one| {
-            let mut changed = one.statement().clone();
-            changed.subject.iter_mut().for_each(other_artifact);
-            Change::Say { body: one.body(), statement: Box::new(changed) }
-        });
-        let words = format!("every statement of `{step}` about other artifacts");
-        Trial { part: Part::Digests, words, changes: changes.collect() }
-    };
-    steps.into_iter().map(all).collect()
 }
 
 /// Called something else.
-pub(super) fn names(read: &[&Attestation]) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for attestation in read {
+pub(super) fn names<'t>(read: &[&'t Attestation], trials: &mut Trials<'t>) {
+    for attestation in read.iter().copied() {
         for other in ["lint-other", "lint/other.pkl"] {
-            let mut changed = attestation.statement().clone();
-            for subject in &mut changed.subject {
-                subject.name = Some(other.into());
-            }
             let words = format!("about what is called `{other}`");
-            trials.push(Trial { part: Part::Names, ..said(attestation, changed, &words) });
+            trials.offer(said(attestation, Part::Names, &words, |one| {
+                for subject in &mut one.subject {
+                    subject.name = Some(other.into());
+                }
+                Some(())
+            }));
         }
     }
-    trials
 }
 
 /// Everybody who could have signed: the keys of the trust file, and whoever signed anything.
@@ -251,7 +187,8 @@ pub(super) fn signers(trust: &Trust, history: &History) -> Vec<Signer> {
     keys.chain(found).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn name(attestation: &Attestation) -> String {
+/// A statement in words.
+pub(super) fn name(attestation: &Attestation) -> String {
     let what = match &attestation.step {
         Some(step) => format!("`{step}`"),
         None => attestation.predicate_type.clone(),
@@ -259,30 +196,32 @@ fn name(attestation: &Attestation) -> String {
     format!("the statement of {what}")
 }
 
-fn said(attestation: &Attestation, statement: Statement, words: &str) -> Trial {
-    Trial {
-        part: Part::Rest,
-        words: format!("{} {words}", name(attestation)),
-        changes: vec![Change::Say { body: attestation.body(), statement: Box::new(statement) }],
-    }
+/// With another statement under the same signatures.
+fn said<'t>(
+    attestation: &'t Attestation,
+    part: Part,
+    words: &str,
+    edit: impl Fn(&mut Statement) -> Option<()> + 't,
+) -> Trial<'t> {
+    Trial::new(part, format!("{} {words}", name(attestation)), move || {
+        let mut statement = Box::new(attestation.statement().clone());
+        edit(&mut statement)?;
+        Some(vec![Change::Say { body: attestation.body(), statement }])
+    })
 }
 
-fn say(attestation: &Attestation, document: Value, part: Part, words: &str) -> Option<Trial> {
-    let statement = typed(&attestation.predicate_type, document)?;
-    Some(Trial { part, ..said(attestation, statement, words) })
-}
-
-fn document(statement: &Statement) -> Option<Value> {
-    let subject = serde_json::to_value(&statement.subject).ok()?;
-    let predicate = statement.predicate.to_value().ok()?;
-    Some(serde_json::json!({ "subject": subject, "predicate": predicate }))
-}
-
-fn typed(predicate_type: &str, mut document: Value) -> Option<Statement> {
-    let subject = serde_json::from_value(document.get_mut("subject")?.take()).ok()?;
-    let predicate = document.get_mut("predicate")?.take();
-    let predicate = Predicate::from_value(predicate_type, predicate).ok()?;
-    Some(Statement { subject, predicate })
+/// With what is edited as JSON, where it can be typed again.
+fn written<'t>(
+    attestation: &'t Attestation,
+    words: &str,
+    edit: impl Fn(&mut Value) -> Option<()> + 't,
+) -> Trial<'t> {
+    said(attestation, Part::Digests, words, move |statement| {
+        let mut document = document(statement)?;
+        edit(&mut document)?;
+        *statement = typed(&attestation.predicate_type, document)?;
+        Some(())
+    })
 }
 
 fn other_artifact(descriptor: &mut ResourceDescriptor) {
@@ -291,138 +230,5 @@ fn other_artifact(descriptor: &mut ResourceDescriptor) {
             let other = Sha256::of(digest.as_bytes()).hex();
             *digest = other.chars().take(digest.len()).collect();
         }
-    }
-}
-
-/// The places that a pointer with `*` stands for, and every place below them.
-fn places(document: &Value, pointer: &str) -> Vec<String> {
-    let mut found = vec![String::new()];
-    for token in pointer.split('/').skip(1) {
-        let mut next = Vec::new();
-        for place in &found {
-            let Some(value) = document.pointer(place) else { continue };
-            match token {
-                "*" => next.extend(below(value).into_iter().map(|key| format!("{place}/{key}"))),
-                _ => next.push(format!("{place}/{token}")),
-            }
-        }
-        next.truncate(MAX_LEAVES);
-        found = next;
-    }
-    let parent =
-        |place: &str| place.rsplit_once('/').and_then(|(whole, _)| document.pointer(whole));
-    found.retain(|place| parent(place).is_some());
-    let mut at = 0;
-    while let Some(place) = found.get(at).cloned().filter(|_| found.len() < MAX_LEAVES) {
-        at += 1;
-        if place.split('/').count() > MAX_DEPTH {
-            continue;
-        }
-        let inside = document.pointer(&place).map(below).unwrap_or_default();
-        found.extend(inside.into_iter().map(|key| format!("{place}/{key}")));
-    }
-    found.truncate(MAX_LEAVES);
-    found
-}
-
-/// With a field that is not there.
-fn added(document: &Value, place: &str) -> Vec<(Part, String, Value)> {
-    let Some((whole, key)) = place.rsplit_once('/') else { return Vec::new() };
-    let key = key.replace("~1", "/").replace("~0", "~");
-    let numbers = [FACTOR, -FACTOR].map(|value| Value::String(decimal(value)));
-    let numbers = numbers.into_iter().map(|value| (Part::Number, value));
-    let values = numbers.chain([(Part::Rest, Value::String(WORDS.concat()))]);
-    let with = |(part, value): (Part, Value)| {
-        let words = format!("with {value} as {place}");
-        let mut changed = document.clone();
-        changed.pointer_mut(whole)?.as_object_mut()?.insert(key.clone(), value);
-        Some((part, words, changed))
-    };
-    values.filter_map(with).collect()
-}
-
-fn below(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => (0..items.len()).map(|at| at.to_string()).collect(),
-        Value::Object(fields) => {
-            fields.keys().map(|key| key.replace('~', "~0").replace('/', "~1")).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Other values of the same type.
-fn others(document: &Value, place: &str, value: &Value) -> Vec<(Part, Value)> {
-    let number = |value: f64| {
-        let share = is_share(document, place);
-        let values = match share {
-            true => vec![0.0, 1.0],
-            false => vec![0.0, value * FACTOR, -value.abs() * FACTOR, FACTOR, -FACTOR],
-        };
-        values.into_iter().filter(move |other| *other != value)
-    };
-    match value {
-        Value::Bool(value) => vec![(Part::Rest, Value::Bool(!value))],
-        Value::Number(value) => {
-            let numbers = number(value.as_f64().unwrap_or(0.0));
-            let whole = value.is_i64() || value.is_u64();
-            let written = numbers.filter_map(|other| match whole {
-                true => decimal(other).parse::<i64>().ok().map(Value::from),
-                false => serde_json::Number::from_f64(other).map(Value::Number),
-            });
-            written.map(|other| (Part::Number, other)).collect()
-        }
-        Value::String(text) => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => {
-                number(value).map(|other| (Part::Number, Value::String(decimal(other)))).collect()
-            }
-            _ if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                vec![(Part::Rest, Value::String(Sha256::of(text.as_bytes()).hex()))]
-            }
-            _ => {
-                let other = WORDS.iter().filter(|word| *word != text);
-                other.map(|word| (Part::Rest, Value::String((*word).into()))).collect()
-            }
-        },
-        Value::Array(items) if !items.is_empty() => vec![(Part::Rest, Value::Array(Vec::new()))],
-        _ => Vec::new(),
-    }
-}
-
-/// Whether the number at `place` is one that is never outside of 0 to 1, by the name beside it.
-fn is_share(document: &Value, place: &str) -> bool {
-    let beside = place.rsplit_once('/').and_then(|(whole, _)| document.pointer(whole));
-    let name = beside.and_then(|beside| beside.get("metric")).and_then(Value::as_str);
-    place.ends_with("/value") && name.is_some_and(is_share_name)
-}
-
-/// Whether a metric of this name is a part of one.
-pub(super) fn is_share_name(name: &str) -> bool {
-    SHARES.iter().any(|share| name.eq_ignore_ascii_case(share))
-}
-
-/// Without exponent, which the numbers of evaluations do not have.
-fn decimal(value: f64) -> String {
-    let text = format!("{value:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Puts a value, or leaves the field out.
-fn put(document: &mut Value, place: &str, to: Option<Value>) -> Option<()> {
-    if let Some(to) = to {
-        *document.pointer_mut(place)? = to;
-        return Some(());
-    }
-    let (whole, key) = place.rsplit_once('/')?;
-    match document.pointer_mut(whole)? {
-        Value::Object(fields) => {
-            fields.remove(&key.replace("~1", "/").replace("~0", "~")).map(drop)
-        }
-        Value::Array(items) => {
-            let at = key.parse::<usize>().ok().filter(|at| *at < items.len())?;
-            items.remove(at);
-            Some(())
-        }
-        _ => None,
     }
 }

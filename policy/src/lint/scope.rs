@@ -1,20 +1,18 @@
 //! What the policy and the trust file show by themselves.
 
-use std::collections::BTreeSet;
-
 use attest::Decimal;
 use attest::predicate::VERIFICATION_SUMMARY;
-use verify::{Signer, Trust};
+use verify::Trust;
 
-use super::change::is_share_name;
+use super::apart::owners;
+use super::number::is_share_name;
 use super::{Fault, FaultKind};
 use crate::model::{Model, Step};
-use crate::rules::steps::names_steps;
 
 pub(super) fn faults(model: &Model, trust: &Trust) -> Vec<Fault> {
     let mut faults = Vec::new();
     for step in &model.steps {
-        faults.extend(of_step(model, step, trust));
+        faults.extend(of_step(step, trust));
     }
     for stage in &model.stages {
         let earlier = stage.after.iter().filter_map(|at| model.stages.get(*at));
@@ -50,7 +48,7 @@ pub(super) fn faults(model: &Model, trust: &Trust) -> Vec<Fault> {
     faults
 }
 
-fn of_step(model: &Model, step: &Step, trust: &Trust) -> Vec<Fault> {
+fn of_step(step: &Step, trust: &Trust) -> Vec<Fault> {
     let mut faults = Vec::new();
     let fault = |kind, message: String, next: String| Fault {
         rule: step.rule.clone(),
@@ -58,10 +56,6 @@ fn of_step(model: &Model, step: &Step, trust: &Trust) -> Vec<Fault> {
         message,
         next,
     };
-    // Whoever signs without a key of their own has no list of names to be counted by.
-    if !trust.signers().is_empty() || !trust.certified_signers().is_empty() {
-        return faults;
-    }
     let own = owners(step, trust);
     let threshold = step.signers.threshold;
     if own.len() < threshold {
@@ -73,44 +67,7 @@ fn of_step(model: &Model, step: &Step, trust: &Trust) -> Vec<Fault> {
         let next = format!("let more owners sign `{}`, or ask for fewer", step.name);
         faults.push(fault(FaultKind::Unsatisfiable, message, next));
     }
-    let other = step.signers.not_same_as.and_then(|other| model.steps.get(other));
-    let Some(other) = other else { return faults };
-    let both: Vec<&str> = own.intersection(&owners(other, trust)).copied().collect();
-    if !both.is_empty() {
-        let names: Vec<String> = both.iter().map(|owner| format!("`{owner}`")).collect();
-        let message = format!(
-            "`{}` must not be signed by whoever signs `{}`, and {} may sign either",
-            step.name,
-            other.name,
-            names.join(", ")
-        );
-        let next = "name signers of different owners for the two steps".into();
-        faults.push(fault(FaultKind::Overlap, message, next));
-    }
     faults
-}
-
-/// The owners of the keys that may sign the step, by the trust file and by the policy.
-fn owners<'t>(step: &Step, trust: &'t Trust) -> BTreeSet<&'t str> {
-    let mut owners = BTreeSet::new();
-    for key in trust.keys() {
-        for grant in key.grants() {
-            let signer: Signer = key.signer(grant);
-            let may = grant.may();
-            // What cannot name its step is nobody's by its step.
-            let in_steps = |one: &str| {
-                !names_steps(one)
-                    || !step.build_types.is_empty()
-                    || may.steps.has(step.name.as_str())
-            };
-            let mut types = step.predicates.iter();
-            let types = types.any(|one| may.predicates.has(one) && in_steps(one));
-            if types && step.signers.whom.admits(&signer) {
-                owners.insert(key.owner());
-            }
-        }
-    }
-    owners
 }
 
 fn is_promoted(trust: &Trust, stage: &str) -> bool {

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use attest::Timestamp;
 use verify::{Attestation, Change, Supposed};
 
-use super::change::{self, Part, Trial};
+use super::field::{self, Against};
+use super::trial::{Part, Trial, Trials};
 use super::{
     Broken, Fault, FaultKind, LintError, LintReport, MAX_CHANGES, MAX_CHANGES_OF_A_RULE, MAX_YEARS,
-    Specimen,
+    Specimen, Untried, WhyUntried, change,
 };
 use crate::decision::Outcome;
+use crate::rules::bound::Side;
 use crate::rules::rule::{Reads, RuleView};
 use crate::simulation::Simulation;
 use crate::{Code, Policy};
@@ -27,6 +29,11 @@ struct Known {
     by_time: bool,
     /// Which parts there was anything to change of.
     tried: BTreeSet<Part>,
+    /// Which bounds a plausible number is across, by their places among what the rule reads, and
+    /// whether such a number breaks the rule.
+    across: BTreeMap<usize, bool>,
+    /// Which bounds no plausible number is across.
+    beyond: BTreeSet<usize>,
 }
 
 /// Adds to `report` what comes of it.
@@ -51,18 +58,20 @@ pub(super) fn rules(
     let outcome =
         |place: &str| base.rules().iter().find(|rule| rule.rule == place).map(|rule| rule.outcome);
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
-    by_time(policy, specimen, &supposed, &mut known, &mut report.tried);
+    report.untried.extend(by_time(policy, specimen, &supposed, &mut known, &mut report.tried));
     // Rules that every policy has are not written by anybody, and are tested where they stand.
     let written = |rule: &RuleView| {
         !rule.reads.is_empty() && !matches!(rule.rule.as_str(), "chain" | "revocation")
     };
-    let rules: Vec<RuleView> = policy.inventory().into_iter().filter(written).collect();
+    let (rules, others): (Vec<RuleView>, _) = policy.inventory().into_iter().partition(written);
+    let of_every = others.iter().map(|one| Untried::whole(&one.rule, WhyUntried::OfEveryPolicy));
+    report.untried.extend(of_every);
     let signers = change::signers(specimen.trust, supposed.history());
     for (done, rule) in rules.iter().enumerate() {
         progress(done, rules.len());
         if outcome(&rule.rule) != Some(Outcome::Pass) {
             if outcome(&rule.rule) != Some(Outcome::Fail) {
-                report.untried.push(rule.rule.clone());
+                report.untried.push(Untried::whole(&rule.rule, WhyUntried::AsksNothing));
             }
             continue;
         }
@@ -71,42 +80,78 @@ pub(super) fn rules(
         let all = supposed.history().attestations();
         let read: Vec<&Attestation> =
             all.iter().filter(|one| evidence.contains(&one.body()) || is_read(rule, one)).collect();
-        let mut trials = change::removals(&read);
+        let mut trials = Trials::default();
+        change::removals(&read, &mut trials);
+        change::subjects(&read, &mut trials);
+        let against = Against::of(&rule.reads, now);
         for reads in &rule.reads {
-            trials.extend(match reads {
-                Reads::Field(pointer) => change::fields(&read, pointer),
-                Reads::Signers(_) => change::signatures(&read, &signers),
-                Reads::Digests => change::digests(&read, supposed.history()),
-                Reads::Names => change::names(&read),
-                Reads::Order => change::orders(&read, all),
-                _ => Vec::new(),
-            });
+            match reads {
+                Reads::Field(pointer) => field::fields(&read, pointer, &against, &mut trials),
+                Reads::Signers(_) => change::signatures(&read, &signers, &mut trials),
+                Reads::Digests => change::digests(&read, supposed.history(), &mut trials),
+                Reads::Names => change::names(&read, &mut trials),
+                Reads::Order => change::orders(&read, all, &mut trials),
+                _ => {}
+            }
         }
-        // What says most comes first: numbers and signers, which are few.
-        trials.sort_by_key(|trial| std::cmp::Reverse(trial.part));
+        let bounds = rule.reads.iter().enumerate().filter(|(_, reads)| is_bound(reads));
+        let alone = bounds.filter(|(at, _)| !trials.has_met(*at)).count();
+        report.untried.extend((0..alone).map(|_| Untried::whole(&rule.rule, WhyUntried::NoNumber)));
         let here = known.entry(rule.rule.clone()).or_default();
-        for trial in trials.iter().take(MAX_CHANGES_OF_A_RULE) {
-            if report.tried >= MAX_CHANGES {
-                report.untried.push(rule.rule.clone());
-                break;
-            }
-            here.tried.insert(trial.part);
-            if here.parts.contains(&trial.part) {
-                continue;
-            }
-            let Some(found) = simulate(policy, specimen, &supposed, trial) else { continue };
-            report.tried += 1;
-            if breaks(&found, &rule.rule) || follows(trial, rule) && fails(&found, &rule.rule) {
-                here.parts.insert(trial.part);
-                here.by.get_or_insert_with(|| trial.words.clone());
-            }
-        }
-        let found = (here.by.clone(), faults(rule, here));
-        report.broken.extend(found.0.map(|by| Broken { rule: rule.rule.clone(), by }));
-        report.faults.extend(found.1);
+        attempt(policy, specimen, &supposed, rule, &mut trials, here, &mut report.tried);
+        let left = trials.left().into_iter();
+        report.untried.extend(left.map(|(why, changes)| Untried {
+            rule: Some(rule.rule.clone()),
+            changes,
+            why,
+        }));
+        let by = here.by.clone();
+        report.broken.extend(by.map(|by| Broken { rule: rule.rule.clone(), by }));
+        report.faults.extend(faults(rule, here));
     }
     progress(rules.len(), rules.len());
     Ok(())
+}
+
+/// Tries what is offered until the rule has failed by every kind of change, and across every bound.
+fn attempt(
+    policy: &Policy,
+    specimen: &Specimen<'_>,
+    supposed: &Supposed,
+    rule: &RuleView,
+    trials: &mut Trials<'_>,
+    here: &mut Known,
+    tried: &mut usize,
+) {
+    let before = *tried;
+    here.beyond.extend(trials.beyond());
+    for trial in trials.take() {
+        here.tried.insert(trial.part);
+        let crossed = trial.across.is_none_or(|bound| *here.across.entry(bound).or_default());
+        let why = if here.parts.contains(&trial.part) && crossed {
+            Some(WhyUntried::NotNeeded)
+        } else if *tried >= MAX_CHANGES {
+            Some(WhyUntried::TooMany)
+        } else if tried.saturating_sub(before) >= MAX_CHANGES_OF_A_RULE {
+            Some(WhyUntried::TooManyOfRule)
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            trials.leave(why, 1);
+            continue;
+        }
+        let Some(found) = simulate(policy, specimen, supposed, &trial) else {
+            trials.leave(WhyUntried::Unwritable, 1);
+            continue;
+        };
+        *tried += 1;
+        if breaks(&found, &rule.rule) || follows(&trial, rule) && fails(&found, &rule.rule) {
+            here.parts.insert(trial.part);
+            here.across.extend(trial.across.map(|bound| (bound, true)));
+            here.by.get_or_insert_with(|| trial.words.clone());
+        }
+    }
 }
 
 /// Supposes it to be later, at each moment at which something changes, and just before each
@@ -117,7 +162,7 @@ fn by_time(
     supposed: &Supposed,
     known: &mut BTreeMap<String, Known>,
     tried: &mut usize,
-) {
+) -> Option<Untried> {
     let Specimen { artifact, stage, now, .. } = *specimen;
     let last = Timestamp::from_second(
         now.as_second().saturating_add(MAX_YEARS.saturating_mul(366 * 24 * 60 * 60)),
@@ -125,7 +170,7 @@ fn by_time(
     let last = last.unwrap_or(Timestamp::MAX);
     let second = std::time::Duration::from_secs(1);
     // The validity of signers ends by the trust file, and not by a rule.
-    let Ok(lasting) = supposed.with(&Change::Lasting, specimen.trust) else { return };
+    let lasting = supposed.with(&Change::Lasting, specimen.trust).ok()?;
     let mut at = |moment: Timestamp| {
         *tried += 1;
         let found = policy.simulate(artifact, stage, &lasting, moment);
@@ -147,15 +192,19 @@ fn by_time(
         let Some(until) = holds.until.filter(|until| *until <= last) else { break };
         holds = at(until);
     }
+    // Of all moments that follow, nobody knows how many there are.
+    let more = holds.until.is_some_and(|until| until <= last);
+    more.then_some(Untried { rule: None, changes: 1, why: WhyUntried::TooManyMoments })
 }
 
 fn simulate(
     policy: &Policy,
     specimen: &Specimen<'_>,
     supposed: &Supposed,
-    trial: &Trial,
+    trial: &Trial<'_>,
 ) -> Option<Simulation> {
-    let (first, rest) = trial.changes.split_first()?;
+    let changes = trial.changes()?;
+    let (first, rest) = changes.split_first()?;
     let mut changed = supposed.with(first, specimen.trust).ok()?;
     for change in rest {
         changed = changed.with(change, specimen.trust).ok()?;
@@ -173,7 +222,7 @@ fn breaks(found: &Simulation, rule: &str) -> bool {
 
 /// Whether it is enough that the rule does not hold because another does not: a statement about
 /// another artifact, or by another signer, is no longer of the chain that a flow is about.
-fn follows(trial: &Trial, rule: &RuleView) -> bool {
+fn follows(trial: &Trial<'_>, rule: &RuleView) -> bool {
     match trial.part {
         Part::Signers => true,
         Part::Digests => rule.rule.starts_with("flow"),
@@ -184,6 +233,11 @@ fn follows(trial: &Trial, rule: &RuleView) -> bool {
 /// Whether the rule does not hold.
 fn fails(found: &Simulation, rule: &str) -> bool {
     found.rules().iter().any(|one| one.rule == rule && one.outcome == Outcome::Fail)
+}
+
+/// What a rule in Rego compares with is not known to be a bound.
+fn is_bound(reads: &Reads) -> bool {
+    matches!(reads, Reads::Bound(bound) if bound.side != Side::About)
 }
 
 fn is_read(rule: &RuleView, attestation: &Attestation) -> bool {
@@ -221,10 +275,36 @@ fn faults(rule: &RuleView, known: &Known) -> Vec<Fault> {
         let next = "name those artifacts alone for which the policy is written";
         faults.push(fault(FaultKind::Vacuous, message, next));
     }
-    if rule.reads.contains(&Reads::Bound) && lacks(Part::Number) {
+    let bounds = || {
+        let all = rule.reads.iter().enumerate();
+        all.filter_map(|(at, reads)| match reads {
+            Reads::Bound(bound) if is_bound(reads) => Some((at, bound)),
+            _ => None,
+        })
+    };
+    if bounds().next().is_some() && lacks(Part::Number) {
         let message = format!("no number that it reads makes it fail: {}", rule.asks);
         let next = "set a bound that a bad artifact would not keep";
         faults.push(fault(FaultKind::VacuousBound, message, next));
+    } else {
+        let loose = bounds().filter(|(at, _)| known.across.get(at) == Some(&false));
+        faults.extend(loose.map(|(_, bound)| {
+            let message = format!(
+                "a number just across {} does not make it fail: {}",
+                bound.limit, rule.asks
+            );
+            let next = "find out which of the numbers that the rule means it does not read";
+            fault(FaultKind::LooseBound, message, next)
+        }));
+        let beyond = bounds().filter(|(at, _)| known.beyond.contains(at));
+        faults.extend(beyond.map(|(_, bound)| {
+            let message = format!("no plausible number is across {}: {}", bound.limit, rule.asks);
+            fault(
+                FaultKind::VacuousBound,
+                message,
+                "set a bound that a bad artifact would not keep",
+            )
+        }));
     }
     if rule.reads.iter().any(|reads| matches!(reads, Reads::Age(_))) && !known.by_time {
         let message = format!("no time within {MAX_YEARS} years makes it fail: {}", rule.asks);

@@ -18,6 +18,7 @@ use super::{Answer, MAX_REGO_BYTES, ModuleError, PACKAGE, RegoRule, RunError};
 use super::{answer, builtins, input, meter, reads, sound};
 use crate::rules::Question;
 use crate::rules::chain::Chain;
+use crate::rules::rule::Reads;
 
 /// Where the answer of a module stands.
 const ENTRY: &str = "data.assay.deny";
@@ -34,6 +35,8 @@ const LOOK: NonZeroU32 = NonZeroU32::new(64).unwrap();
 pub(crate) struct Module {
     pub(super) program: Arc<Program>,
     reads_time: bool,
+    /// The numbers and words that stand in its text.
+    compared: Arc<[Reads]>,
 }
 
 impl Module {
@@ -46,6 +49,11 @@ impl Module {
         behind(|| compile(id, text, steps)).map_err(|_| ModuleError::Broken)?
     }
 
+    /// What it may compare with: the numbers and words of its text.
+    pub(crate) fn compared(&self) -> &[Reads] {
+        &self.compared
+    }
+
     /// Whether its answer may change by time alone.
     pub(crate) const fn reads_time(&self) -> bool {
         self.reads_time
@@ -53,7 +61,7 @@ impl Module {
 }
 
 fn compile(id: &str, text: &str, steps: &[&str]) -> Result<Module, ModuleError> {
-    let reads_time = reads::check(id, text, steps)?;
+    let (reads_time, compared) = reads::check(id, text, steps)?;
     let mut engine = Engine::new();
     engine.add_policy(id.into(), text.into()).map_err(|error| of_engine(&error))?;
     let packages = engine.get_policy_package_components().map_err(|error| of_engine(&error))?;
@@ -81,7 +89,7 @@ fn compile(id: &str, text: &str, steps: &[&str]) -> Result<Module, ModuleError> 
     let reads_time =
         reads_time || program.builtin_info_table.iter().any(|one| one.name == "time.now_ns");
     builtins::guard(&mut program)?;
-    Ok(Module { program: Arc::new(program), reads_time })
+    Ok(Module { program: Arc::new(program), reads_time, compared: compared.into() })
 }
 
 /// Runs `rules` on one question; an answer for each, in their order.

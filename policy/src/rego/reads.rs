@@ -9,6 +9,9 @@ use regorus::{Source, Value};
 use super::ModuleError;
 use super::meter::{is_short_number, is_small};
 use super::module::of_engine;
+use crate::number::exact;
+use crate::rules::bound::{Bound, Side};
+use crate::rules::rule::Reads;
 
 /// The fields of the input document.
 const FIELDS: [&str; 6] = ["artifact", "chain", "now", "stage", "statements", "version"];
@@ -18,6 +21,8 @@ const INPUT: &str = "input";
 const NOW: &str = "now";
 /// The field that has a key for each step.
 const CHAIN: &str = "chain";
+/// How many of its numbers and words a rule says that it compares with, at most.
+const MAX_COMPARED: usize = 32;
 /// The most words of a text.
 const MAX_WORDS: usize = 32 << 10;
 /// How often the engine's parser may come by the words of a text, at most: at each bracket it
@@ -32,15 +37,22 @@ struct Word {
     text: String,
 }
 
-/// Whether the text reads the time from the input, or may.
+/// Whether the text reads the time from the input, or may; and what it may compare with, the first
+/// [`MAX_COMPARED`] numbers and words of it.
 ///
 /// # Errors
 /// [`ModuleError::Unknown`] for a field, or a step, that no input has; [`ModuleError::Number`]
 /// before anything makes the number.
-pub(super) fn check(id: &str, text: &str, steps: &[&str]) -> Result<bool, ModuleError> {
+pub(super) fn check(
+    id: &str,
+    text: &str,
+    steps: &[&str],
+) -> Result<(bool, Vec<Reads>), ModuleError> {
     let words = words(id, text)?;
-    let mut reads_time = false;
+    let (mut reads_time, mut compared) = (false, Vec::new());
     for (at, word) in words.iter().enumerate() {
+        let new = literal(word).filter(|one| !compared.contains(one));
+        compared.extend(new.filter(|_| compared.len() < MAX_COMPARED));
         match word.kind {
             TokenKind::Number => number(&word.text)?,
             TokenKind::Ident if word.text == INPUT => {
@@ -54,7 +66,22 @@ pub(super) fn check(id: &str, text: &str, steps: &[&str]) -> Result<bool, Module
             _ => {}
         }
     }
-    Ok(reads_time)
+    Ok((reads_time, compared))
+}
+
+/// A number or a text that stands in the rule.
+fn literal(word: &Word) -> Option<Reads> {
+    match word.kind {
+        TokenKind::Number => {
+            let limit = exact(&word.text)?;
+            Some(Reads::Bound(Bound::new(Side::About, limit)))
+        }
+        TokenKind::String => {
+            let text = word.text.trim_matches('"');
+            (!text.is_empty()).then(|| Reads::Word(text.into()))
+        }
+        _ => None,
+    }
 }
 
 fn words(id: &str, text: &str) -> Result<Vec<Word>, ModuleError> {

@@ -4,7 +4,7 @@
 //! counts for the age, the newest for being in the future, and a statement without a date is too
 //! old for every limit. Order is never decided by dates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use attest::{ArtifactId, Predicate, Timestamp};
 use jiff::SignedDuration;
@@ -37,12 +37,9 @@ pub(crate) fn judge<'a>(
             continue;
         }
         // Where numbers decided, a younger statement that they are not in is of no use.
-        let mut judged: Vec<&Attestation> = Vec::new();
-        for one in read.iter().filter(|(of, _)| *of == index).map(|(_, one)| *one) {
-            if !judged.iter().any(|known| known.body() == one.body()) {
-                judged.push(one);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let of_step = read.iter().filter(|(of, _)| *of == index).map(|(_, one)| *one);
+        let mut judged: Vec<&Attestation> = of_step.filter(|one| seen.insert(one.body())).collect();
         if judged.is_empty() {
             judged = last_about_each(links, past);
         }
@@ -72,13 +69,9 @@ fn last_about_each<'a>(links: &Links<'a>, past: &Past<'a>) -> Vec<&'a Attestatio
             }
         }
     }
-    let mut judged: Vec<&Attestation> = links.last().into_iter().collect();
-    for one in last.into_values() {
-        if !judged.iter().any(|known| known.body() == one.body()) {
-            judged.push(one);
-        }
-    }
-    judged
+    let mut seen = BTreeSet::new();
+    let judged = links.last().into_iter().chain(last.into_values());
+    judged.filter(|one| seen.insert(one.body())).collect()
 }
 
 fn future(step: &Step, one: &Attestation, now: Timestamp, draft: &mut Draft) -> Option<Problem> {

@@ -5,7 +5,7 @@
 //! as the policy's flows say. A statement that is joined to no statement of a neighbouring step
 //! is not of the chain, however good it is; what later rules read is the chain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use attest::ArtifactId;
 use verify::Attestation;
@@ -258,17 +258,28 @@ impl<'a> Links<'a> {
     /// artifact; elsewhere a failure speaks against what it names.
     fn outlive_failures(&mut self, past: &Past<'a>) -> Option<Flaw> {
         let own = |one: &Attestation| one.subjects.iter().any(|at| past.is_itself(&at.artifact));
-        let failures: Vec<&Attestation> = self.failures().collect();
-        let same = |one: &Attestation, failure: &Attestation| {
-            (own(one) && own(failure))
-                || failure.subjects.iter().any(|subject| one.is_about(&subject.artifact))
-        };
-        let older = |failure: &Attestation, one: &Attestation| {
-            failure.index.is_some() && one.index.is_some() && failure.index < one.index
-        };
+        // The last failure about each artifact, and about the judged one; what stands in no log
+        // could be the last.
+        let mut last: BTreeMap<ArtifactId, u64> = BTreeMap::new();
+        let mut last_of_own: Option<u64> = None;
+        for failure in self.failures() {
+            let place = failure.index.unwrap_or(u64::MAX);
+            for subject in &failure.subjects {
+                let known = last.entry(subject.artifact).or_default();
+                *known = place.max(*known);
+            }
+            if own(failure) {
+                last_of_own = last_of_own.max(Some(place));
+            }
+        }
+        if last.is_empty() {
+            return None;
+        }
         let before = self.chosen.len();
         self.chosen.retain(|one| {
-            failures.iter().all(|failure| older(failure, one) || !same(one, failure))
+            let named = one.subjects.iter().filter_map(|at| last.get(&at.artifact).copied());
+            let failed = named.chain(last_of_own.filter(|_| own(one))).max();
+            failed.is_none_or(|failed| one.index.is_some_and(|index| failed < index))
         });
         (self.chosen.len() < before).then_some(Flaw::Failed)
     }

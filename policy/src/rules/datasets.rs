@@ -121,6 +121,7 @@ impl Rule for DataLicences {
             Reads::signers(&self.whom),
             Reads::Order,
         ]);
+        reads.extend(self.licences.denied().iter().cloned().map(Reads::Word));
         reads
     }
 

@@ -3,6 +3,7 @@
 //!
 //! What was not seen could have decided otherwise, so these are errors, and errors deny.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Sha256};
@@ -112,13 +113,17 @@ pub(crate) fn consistent(
     draft: &mut Draft,
 ) {
     let mut problems = Vec::new();
+    let named = LazyCell::new(|| {
+        let subjects = chain.all().flat_map(|one| &one.subjects);
+        subjects.map(|one| one.artifact).collect::<BTreeSet<ArtifactId>>()
+    });
     for rejected in question.lineage.rejected() {
         let Rejection::Conflict { artifact, algorithm, with } = &rejected.why else { continue };
         let of_step = rejected
             .step
             .as_ref()
             .is_some_and(|name| question.model.steps.iter().any(|step| step.name == *name));
-        let used = || chain.all().any(|one| one.is_about(&rejected.artifact));
+        let used = || named.contains(&rejected.artifact);
         if !of_step && !past.all().contains(&rejected.artifact) && !used() {
             continue;
         }

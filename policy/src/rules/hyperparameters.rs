@@ -8,6 +8,7 @@ use attest::{Decimal, Predicate};
 use serde_json::Value;
 use verify::Attestation;
 
+use super::bound::Bound;
 use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -45,9 +46,8 @@ impl Rule for Hyperparameter {
             "/predicate/run/parameters",
         ];
         let fields = places.iter().map(|place| Reads::Field(format!("{place}/{name}")));
-        let bound = self.at_least.is_some() || self.at_most.is_some();
-        let bound = bound.then_some(Reads::Bound);
-        Reads::step(model, self.step).into_iter().chain(fields).chain(bound).collect()
+        let bounds = Bound::within(self.at_least, self.at_most).into_iter().map(Reads::Bound);
+        Reads::step(model, self.step).into_iter().chain(fields).chain(bounds).collect()
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

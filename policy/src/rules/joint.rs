@@ -42,7 +42,11 @@ pub(crate) struct Joint {
 
 impl together::Fits for Joint {
     fn fits(&self, maker: usize, taker: usize) -> bool {
-        self.from.get(maker).into_iter().flatten().any(|takers| takers.contains(&taker))
+        self.from
+            .get(maker)
+            .into_iter()
+            .flatten()
+            .any(|takers| takers.binary_search(&taker).is_ok())
     }
 }
 
@@ -162,7 +166,8 @@ fn receivers(
     for part in past.parts(artifact) {
         let places = receivers(takers, past, &part, depth + 1);
         let common = common.get_or_insert_with(|| places.clone());
-        common.retain(|place| places.contains(place));
+        // Both are in the order in which statements were entered.
+        common.retain(|place| places.binary_search(place).is_ok());
         if common.is_empty() {
             break;
         }

@@ -34,13 +34,15 @@ impl Rule for ComponentLicences {
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {
-        vec![
+        let mut reads = vec![
             Reads::Type(attest::predicate::CYCLONEDX.into()),
             Reads::field("/predicate/components/*/licenses/*"),
             Reads::signers(&self.whom),
             Reads::Digests,
             Reads::Order,
-        ]
+        ];
+        reads.extend(self.licences.denied().iter().cloned().map(Reads::Word));
+        reads
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

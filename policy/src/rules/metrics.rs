@@ -12,6 +12,7 @@ use attest::{ArtifactId, Decimal, Predicate, Sha256};
 use verify::Attestation;
 
 use super::Question;
+use super::bound::{Bound, Side};
 use super::chain::Chain;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -70,6 +71,21 @@ pub(crate) fn judge<'a>(
 }
 
 impl Metric {
+    /// What its numbers are held against.
+    pub(crate) fn bounds(&self) -> Vec<Bound> {
+        let whole = Bound::within(self.at_least, self.at_most).into_iter();
+        let mut bounds: Vec<Bound> =
+            whole.map(|one| one.in_field("value").on_parts(false)).collect();
+        let samples = Bound::new(Side::AtLeast, Decimal::from(self.min_samples));
+        bounds.push(samples.in_field("sampleSize").on_parts(false));
+        if let Some(slices) = &self.slices {
+            let apart = slices.gap_at_most.map(|limit| Bound::new(Side::Apart, limit));
+            let parts = Bound::within(slices.at_least, slices.at_most).into_iter().chain(apart);
+            bounds.extend(parts.map(|one| one.in_field("value").on_parts(true)));
+        }
+        bounds.into_iter().map(|one| one.of_metric(&self.name)).collect()
+    }
+
     fn judge<'a>(
         &self,
         question: Question<'a>,
@@ -137,7 +153,7 @@ impl Metric {
         let of_rule = |one: &&Attestation| {
             evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
         };
-        let lapsed = question.lineage.lapsed().iter().filter(|one| one.is_about(artifact));
+        let lapsed = question.lineage.lapsed_about(artifact);
         question.lineage.about(artifact).chain(lapsed).filter(of_rule).collect()
     }
 

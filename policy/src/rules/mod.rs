@@ -8,6 +8,7 @@
 pub(crate) mod ages;
 pub(crate) mod approval;
 pub(crate) mod base_models;
+pub(crate) mod bound;
 pub(crate) mod build_level;
 pub(crate) mod chain;
 pub(crate) mod criteria;

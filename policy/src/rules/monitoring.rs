@@ -9,6 +9,7 @@ use attest::{Decimal, Predicate, Timestamp};
 use serde_json::Value;
 use verify::Attestation;
 
+use super::bound::Bound;
 use super::rule::{Reads, Rule, View, older};
 use super::vulnerabilities::too_old;
 use crate::age::MaxAge;
@@ -59,7 +60,7 @@ impl Rule for Monitoring {
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {
-        vec![
+        let mut reads = vec![
             Reads::Type(attest::predicate::MONITORING.into()),
             Reads::field("/predicate/window/to"),
             Reads::field("/predicate/measurements/*"),
@@ -68,18 +69,22 @@ impl Rule for Monitoring {
             Reads::Digests,
             Reads::Order,
             Reads::age(self.max_age),
-        ]
+        ];
+        for drift in &self.drift {
+            let bounds = Bound::within(drift.at_least, drift.at_most).into_iter();
+            let of = |bound: Bound| bound.of_metric(&drift.metric).in_field("value");
+            reads.extend(bounds.map(|bound| Reads::Bound(of(bound))));
+        }
+        reads
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let artifact = view.question.artifact;
         let mut windows = view.about(&artifact, window);
+        // What a signer said whose time has run out counts against it alone.
+        let counting = windows.iter().filter(|(one, _)| self.whom.stand_behind(one));
+        let last = counting.map(|(one, _)| one.index).max();
         windows.extend(view.lapsed(&artifact, window));
-        let counts = |(one, _): &&(&Attestation, &Window)| {
-            self.whom.stand_behind(one)
-                && view.question.lineage.about(&artifact).any(|known| known.body() == one.body())
-        };
-        let last = windows.iter().filter(counts).map(|(one, _)| one.index).max();
         let next = format!("have {} look at {artifact} again, and register it", self.whom.words());
         if last.is_none() && windows.is_empty() && self.on_missing == OnMissing::Accept {
             let detail = "nobody has looked yet, and the policy takes that";

@@ -11,6 +11,7 @@ use serde::Serialize;
 use verify::Attestation;
 
 use super::Question;
+use super::bound::Bound;
 use super::chain::Chain;
 use super::past::Past;
 use crate::age::MaxAge;
@@ -32,10 +33,25 @@ pub(crate) trait Rule: fmt::Debug + Send + Sync {
     /// Says what came of it.
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft);
 
+    /// Whose signatures must not be those of a step.
+    fn apart(&self) -> Option<Apart<'_>> {
+        None
+    }
+
     /// Whether it is about the policy itself, and so to be judged of whatever is asked.
     fn is_of_the_policy(&self) -> bool {
         false
     }
+}
+
+/// That signers of a rule's own must be others than those of a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Apart<'r> {
+    /// Of these.
+    pub(crate) whom: &'r Whom,
+    /// The type of what they sign.
+    pub(crate) predicate: &'static str,
+    pub(crate) step: usize,
 }
 
 /// One thing by which a rule decides.
@@ -49,8 +65,10 @@ pub enum Reads {
     Type(String),
     /// A field of these statements, by JSON pointer; `*` stands for each item of a list or map.
     Field(String),
-    /// A number among the fields is held against a bound.
-    Bound,
+    /// Numbers among the fields are held against this bound.
+    Bound(Bound),
+    /// A text among the fields is compared with this word, which decides against the artifact.
+    Word(String),
     /// Who signed, by names in the trust file; empty for whoever may.
     Signers(Vec<String>),
     /// Which artifacts the statements name, by digest.
@@ -128,8 +146,7 @@ impl<'a> View<'_, 'a> {
         artifact: &ArtifactId,
         read: impl Fn(&'a Attestation) -> Option<T>,
     ) -> Vec<(&'a Attestation, T)> {
-        let lapsed = self.question.lineage.lapsed().iter();
-        let about = lapsed.filter(|one| one.is_about(artifact));
+        let about = self.question.lineage.lapsed_about(artifact);
         about.filter_map(|one| read(one).map(|read| (one, read))).collect()
     }
 }

@@ -52,6 +52,7 @@ impl Rule for SourceLevel {
             Reads::field("/predicate/policy/digest/sha256"),
             Reads::Order,
             Reads::age(self.max_age),
+            Reads::Word(format!("{TRACK}{}", self.level.saturating_sub(1))),
         ]);
         reads
     }

@@ -13,7 +13,7 @@ use attest::{Predicate, Sha256, StageName};
 use verify::Attestation;
 
 use super::Question;
-use super::unseen::{self, Unseen};
+use super::unseen::{Against, Unseen};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Stage;
@@ -99,23 +99,26 @@ pub(crate) fn verdicts<'a>(question: Question<'a>, stage: &StageName) -> Vec<Ver
     let about = about
         .filter_map(|one| summary(one).map(|summary| (one, summary)))
         .filter(|(one, summary)| !is_passed(summary) || believed(one));
-    let lapsed = question.lineage.lapsed().iter();
+    let lapsed = question.lineage.lapsed_about(&question.artifact);
     let lapsed = lapsed
         .filter_map(|one| summary(one).map(|summary| (one, summary)))
-        .filter(|(_, summary)| !is_passed(summary))
-        .filter(|(one, _)| one.is_about(&question.artifact));
-    let mut counting: Vec<Verdict<'_>> = about
+        .filter(|(_, summary)| !is_passed(summary));
+    let counting: Vec<(&Attestation, &VerificationSummary, u64)> = about
         .chain(lapsed)
         .filter(|(one, summary)| counts(one, summary, stage, question))
-        .filter_map(|(one, summary)| {
-            let says = match (is_passed(summary), unseen::by(question, summary, one.index?)) {
-                (false, _) => LastVerdict::Failed,
-                (true, None) => LastVerdict::Passed,
-                (true, Some(unseen)) => LastVerdict::Void(unseen),
-            };
-            Some(Verdict { one, summary, says })
-        })
+        .filter_map(|(one, summary)| Some((one, summary, one.index?)))
         .collect();
+    let passed = counting.iter().filter(|(_, summary, _)| is_passed(summary));
+    let against = Against::of(question, passed.map(|(_, summary, index)| (*summary, *index)));
+    let says = |(one, summary, index)| {
+        let says = match (is_passed(summary), against.unseen(question, summary, index)) {
+            (false, _) => LastVerdict::Failed,
+            (true, None) => LastVerdict::Passed,
+            (true, Some(unseen)) => LastVerdict::Void(unseen),
+        };
+        Verdict { one, summary, says }
+    };
+    let mut counting: Vec<Verdict<'_>> = counting.into_iter().map(says).collect();
     counting.sort_by_key(|verdict| verdict.one.index);
     counting
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::approval::Approvals;
-use super::rule::{Reads, Rule, View};
+use super::rule::{Apart, Reads, Rule, View};
 use super::steps;
 use crate::draft::{Draft, bodies};
 use crate::model::Model;
@@ -33,6 +33,11 @@ impl Rule for TwoPersons {
         let mut reads = self.approvals.reads();
         reads.extend(self.not_same_as.and_then(|step| Reads::step(model, step)));
         reads
+    }
+
+    fn apart(&self) -> Option<Apart<'_>> {
+        let (whom, predicate) = (&self.approvals.whom, attest::predicate::APPROVAL);
+        self.not_same_as.map(|step| Apart { whom, predicate, step })
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

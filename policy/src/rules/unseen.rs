@@ -6,7 +6,7 @@
 //! What speaks against an artifact: a revocation, a verdict FAILED, monitoring that is not content,
 //! tests that failed, a refused approval, and numbers that fall short of a rule of the policy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use attest::predicate::{VerificationResult, VerificationSummary};
 use attest::{Predicate, Sha256};
@@ -23,44 +23,98 @@ pub struct Unseen {
     pub body: Sha256,
 }
 
-/// The first entry that the verdict `summary` in the entry `index` has not seen.
-pub(super) fn by(
-    question: Question<'_>,
-    summary: &VerificationSummary,
-    index: u64,
-) -> Option<Unseen> {
-    let lineage = question.lineage;
-    let from = seen(question, summary, index);
-    if from == index {
-        return None;
-    }
-    let between = |one: u64| from <= one && one < index;
-    let all = lineage.attestations();
-    let start = all.partition_point(|one| one.index.is_some_and(|one| one < from));
-    let said = all.get(start..).unwrap_or_default().iter();
-    // They stand in the order of the register, those outside of it last.
-    let said = said.take_while(|one| one.index.is_some_and(between));
-    let lapsed = lineage.lapsed().iter().filter(|one| one.index.is_some_and(between));
-    let said = said.chain(lapsed).filter(|one| speaks_against(question, one));
-    let said = said.filter_map(|one| Some(Unseen { index: one.index?, body: one.body() }));
+/// What speaks against the artifact, of which each verdict may have seen a part: gathered once for
+/// all verdicts, and looked up by place for each.
+#[derive(Debug, Default)]
+pub(super) struct Against {
+    /// Whatever a verdict rests on, by place.
+    always: Vec<Unseen>,
+    /// That a statement counts no longer, by place.
+    rejected: Vec<Unseen>,
+    /// The same by the digest of the statement, in hex: it concerns what rests on it.
+    of_body: BTreeMap<String, Vec<Unseen>>,
+}
 
-    let revoked = lineage.all_revoked().values();
-    let revoked = revoked.map(|one| Unseen { index: one.by.index, body: one.by.body });
+impl Against {
+    /// What stands from the first entry on that one of `verdicts` has not seen, each with its place.
+    pub(super) fn of<'a>(
+        question: Question<'_>,
+        verdicts: impl Iterator<Item = (&'a VerificationSummary, u64)>,
+    ) -> Self {
+        let unseen = verdicts.map(|(summary, index)| (seen(question, summary, index), index));
+        let unseen: Vec<(u64, u64)> = unseen.filter(|(from, index)| from < index).collect();
+        let first = unseen.iter().map(|(from, _)| *from).min();
+        let last = unseen.iter().map(|(_, index)| *index).max();
+        let Some((from, until)) = first.zip(last) else { return Self::default() };
+        let between = |one: u64| from <= one && one < until;
+        let lineage = question.lineage;
+        let said = placed(lineage.attestations(), from, until);
+        let said = said.iter().chain(placed(lineage.lapsed(), from, until));
+        let said = said.filter(|one| speaks_against(question, one));
+        let said = said.filter_map(|one| Some(Unseen { index: one.index?, body: one.body() }));
+        let revoked = lineage.all_revoked().values();
+        let revoked = revoked.map(|one| Unseen { index: one.by.index, body: one.by.body });
+        let revoked = revoked.filter(|one| between(one.index));
 
-    let rejected = lineage.rejected().iter().filter_map(|one| match one.why {
-        Rejection::Revoked { index, by } | Rejection::RevokedKey { index, by, .. } => {
-            Some((one.body, Unseen { index, body: by }))
+        let mut against = Self { always: said.chain(revoked).collect(), ..Self::default() };
+        for one in lineage.rejected() {
+            let unseen = match one.why {
+                Rejection::Revoked { index, by } | Rejection::RevokedKey { index, by, .. } => {
+                    Unseen { index, body: by }
+                }
+                _ => continue,
+            };
+            if between(unseen.index) {
+                against.rejected.push(unseen);
+                against.of_body.entry(one.body.hex()).or_default().push(unseen);
+            }
         }
-        _ => None,
-    });
-    let rejected: Vec<(Sha256, Unseen)> = rejected.filter(|(_, one)| between(one.index)).collect();
-    let inputs = if rejected.is_empty() { BTreeSet::new() } else { inputs(summary) };
-    // Inputs are all or none: where none are named, nobody knows what it rests on.
-    let rested = |body: &Sha256| inputs.is_empty() || inputs.contains(body.hex().as_str());
-    let rejected = rejected.iter().filter(|(body, _)| rested(body)).map(|(_, one)| *one);
+        for list in [&mut against.always, &mut against.rejected] {
+            list.sort_by_key(|one| one.index);
+        }
+        for list in against.of_body.values_mut() {
+            list.sort_by_key(|one| one.index);
+        }
+        against
+    }
 
-    let unseen = said.chain(revoked).chain(rejected).filter(|one| between(one.index));
-    unseen.min_by_key(|one| one.index)
+    /// The first entry that the verdict `summary` in the entry `index` has not seen.
+    pub(super) fn unseen(
+        &self,
+        question: Question<'_>,
+        summary: &VerificationSummary,
+        index: u64,
+    ) -> Option<Unseen> {
+        let from = seen(question, summary, index);
+        let always = first(&self.always, from, index);
+        if self.rejected.is_empty() {
+            return always;
+        }
+        let inputs = inputs(summary);
+        // Inputs are all or none: where none are named, nobody knows what it rests on.
+        let rejected = match inputs.is_empty() {
+            true => first(&self.rejected, from, index),
+            false => {
+                let of = inputs.iter().filter_map(|body| self.of_body.get(*body));
+                of.filter_map(|list| first(list, from, index)).min_by_key(|one| one.index)
+            }
+        };
+        always.into_iter().chain(rejected).min_by_key(|one| one.index)
+    }
+}
+
+/// Those that stand in the entries from `from` to before `until`, of statements in the order of the
+/// register with those outside of it last.
+fn placed(all: &[Attestation], from: u64, until: u64) -> &[Attestation] {
+    let start = all.partition_point(|one| one.index.is_some_and(|one| one < from));
+    let end = all.partition_point(|one| one.index.is_some_and(|one| one < until));
+    all.get(start..end).unwrap_or_default()
+}
+
+/// The first from `from` on that stands before `until`, of entries by place.
+fn first(all: &[Unseen], from: u64, until: u64) -> Option<Unseen> {
+    let start = all.partition_point(|one| one.index < from);
+    all.get(start).copied().filter(|one| one.index < until)
 }
 
 /// How many entries of the register the verdict has seen.

@@ -210,8 +210,7 @@ fn last_rejection(question: Question<'_>, stage: &StageName) -> Option<Option<u6
             && for_stage.as_deref().is_none_or(|found| found == stage.as_str())
             && by.as_ref().is_none_or(|found| *found == policy)
     };
-    let lapsed = question.lineage.lapsed().iter();
-    let lapsed = lapsed.filter(|one| one.is_about(&question.artifact));
+    let lapsed = question.lineage.lapsed_about(&question.artifact);
     let about = question.lineage.about(&question.artifact).chain(lapsed);
     let rejections = about.filter(|one| approval(one).as_ref().is_some_and(rejects));
     rejections.map(|one| one.index).max_by_key(|index| index.unwrap_or(u64::MAX))

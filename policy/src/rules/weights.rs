@@ -39,7 +39,8 @@ impl Rule for Weights {
     fn reads(&self, model: &Model) -> Vec<Reads> {
         let steps = self.steps.iter().filter_map(|step| Reads::step(model, *step));
         let field = Reads::Field(format!("/subject/*/annotations/{DETECTED_FORMATS}"));
-        steps.chain([Reads::Names, field]).collect()
+        let denied = self.deny.iter().cloned().map(Reads::Word);
+        steps.chain([Reads::Names, field]).chain(denied).collect()
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

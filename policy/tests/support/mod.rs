@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use attest::{ArtifactId, Bundle};
 use fixtures::{LOG_ORIGIN, Scene};
 use policy::{Decision, Policy};
-use verify::{Direction, Follower, Lineage, Negatives, Trace, Trust};
+use verify::{Direction, Followed, Follower, Lineage, Negatives, Trace, Trust};
 
 /// How the evidence comes to whoever judges.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,26 +21,31 @@ pub(crate) fn lineage(scene: &Scene, door: Door) -> Result<Lineage, String> {
     let trust = Trust::parse(&scene.trust).map_err(|error| error.to_string())?;
     let negatives = match door {
         Door::Presented => Negatives::none(),
-        Door::Registered => {
-            let mut follower =
-                Follower::new(LOG_ORIGIN, &trust).map_err(|error| error.to_string())?;
-            for (index, (leaf, body)) in scene.leaves.iter().enumerate() {
-                follower
-                    .leaf(index as u64, leaf.bytes(), body.as_deref())
-                    .map_err(|error| error.to_string())?;
-            }
-            let followed =
-                follower.finish(&scene.checkpoint, &trust).map_err(|error| error.to_string())?;
-            followed.negatives
-        }
+        Door::Registered => followed(scene, &trust)?.negatives,
     };
-    let mut trace = Trace::new(scene.artifact, Direction::Up, &trust, &negatives, scene.now);
+    Ok(traced(scene, door, &trust, &negatives))
+}
+
+/// The log of the scene, every entry of it.
+pub(crate) fn followed(scene: &Scene, trust: &Trust) -> Result<Followed, String> {
+    let mut follower = Follower::new(LOG_ORIGIN, trust).map_err(|error| error.to_string())?;
+    for (index, (leaf, body)) in scene.leaves.iter().enumerate() {
+        follower
+            .leaf(index as u64, leaf.bytes(), body.as_deref())
+            .map_err(|error| error.to_string())?;
+    }
+    follower.finish(&scene.checkpoint, trust).map_err(|error| error.to_string())
+}
+
+/// The lineage of the scene's artifact, by what is known to stand against it.
+pub(crate) fn traced(scene: &Scene, door: Door, trust: &Trust, negatives: &Negatives) -> Lineage {
+    let mut trace = Trace::new(scene.artifact, Direction::Up, trust, negatives, scene.now);
     let mut asked = BTreeSet::new();
     while let Some(wanted) = trace.wanted().first().copied() {
         assert!(asked.insert(wanted), "asked twice for {wanted}");
         trace.supply(wanted, bundles(scene, door, &wanted), None);
     }
-    Ok(trace.finish())
+    trace.finish()
 }
 
 /// The decision about the scene.

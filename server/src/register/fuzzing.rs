@@ -7,6 +7,7 @@
 //! checksum are tried as they are and with the checksum put right, so that changes get past it.
 
 mod certificate;
+mod found;
 mod journal;
 mod kept;
 mod keyless;
@@ -46,7 +47,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 44] = [
+pub const TARGETS: [Target; 49] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -93,6 +94,12 @@ pub const TARGETS: [Target; 44] = [
     target("identity-token", keyless::token, keyless::tokens),
     target("timestamp-answer", keyless::timestamp, keyless::timestamps),
     target("certificate-answer", keyless::answer, keyless::answers),
+    // What others find, and say of it.
+    target("scan", found::scan, found::scans),
+    target("vex", found::vex, found::vexes),
+    target("bill", found::bill, found::bills),
+    target("licence", found::licence, found::licences),
+    target("first-bytes", found::first_bytes, found::heads),
     // What is sent.
     target("submission", sent::submission, sent::submissions),
     target("entry-request", sent::entry_request, sent::entry_requests),

@@ -1,10 +1,11 @@
 //! `assay policy lint`: tries to break every rule of a policy with evidence that passes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ::attest::StageName;
 use ::attest::hash::Progress as _;
-use ::policy::{Fault, FaultKind, LintReport, Specimen};
+use ::policy::{Fault, FaultKind, LintReport, Specimen, Untried, WhyUntried};
 use clap::Args;
 use serde::Serialize;
 
@@ -121,8 +122,24 @@ impl Answer for Linted {
             page.put(Tone::Faint, "  fails           ").text(&one.rule);
             page.put(Tone::Faint, format_args!(": {}", one.by)).end();
         }
-        for rule in untried {
-            page.put(Tone::Faint, "  asks nothing    ").line(rule);
+        let mut left: BTreeMap<WhyUntried, (usize, Vec<&str>)> = BTreeMap::new();
+        for Untried { rule, changes, why } in untried {
+            let (all, rules) = left.entry(*why).or_default();
+            *all += changes;
+            rules.extend(rule.as_deref());
+        }
+        for (why, (changes, rules)) in left {
+            page.put(Tone::Faint, "  not tried       ");
+            match changes {
+                0 => {
+                    page.text(rules.join(", ")).put(Tone::Faint, format_args!(": {}", why.words()))
+                }
+                1 => page.text("1 change").put(Tone::Faint, format_args!(": {}", why.words())),
+                _ => page
+                    .text(format_args!("{changes} changes"))
+                    .put(Tone::Faint, format_args!(": {}", why.words())),
+            };
+            page.end();
         }
     }
 
@@ -135,6 +152,7 @@ const fn word(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Unsatisfiable => "cannot hold",
         FaultKind::Overlap => "overlaps",
+        FaultKind::LooseBound => "is loose",
         FaultKind::Unreachable => "unreachable",
         _ => "cannot fail",
     }

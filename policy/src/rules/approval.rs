@@ -15,7 +15,8 @@ use super::rule::{Reads, View, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
-use crate::whom::Whom;
+use crate::remedy::{self, Remedy, name_of};
+use crate::whom::{NOBODY, Whom};
 
 const APPROVED: &str = "APPROVED";
 pub(super) const REJECTED: &str = "REJECTED";
@@ -133,6 +134,7 @@ impl Approvals {
                 Problem::fail(Code::ApprovalOwners, message, next).shown_by(evidence)
             }
         };
+        let remedy = self.mending(view, about, &agreeing, owners.len());
         let counted: BTreeSet<Sha256> = agreeing.iter().map(|(one, _)| one.body()).collect();
         let why = |(one, approval): &(&Attestation, &Approval)| {
             let named = approval.scope.stage.is_some() && approval.scope.policy.is_some();
@@ -141,7 +143,7 @@ impl Approvals {
                 () if !is_for(approval, view) => "for another stage or policy",
                 () if !named && self.bound => "it names no stage or no policy",
                 () if !counted.contains(&one.body()) => {
-                    "by nobody whom the policy names, or in no log"
+                    NOBODY
                 }
                 () if !later(one) => "before the last rejection",
                 () if self.end(one, approval).is_some_and(|end| view.question.now >= end) => {
@@ -152,7 +154,50 @@ impl Approvals {
             (one.body(), why.to_owned())
         };
         let considered: Vec<_> = said.iter().map(why).collect();
-        Err(problem.considering(considered).about(about.iter().copied()))
+        let considered = {
+            let mut considered = considered;
+            // What came after is nearer than what came before, and what is there nearer than a no.
+            considered.reverse();
+            considered
+        };
+        Err(problem.considering(considered).about(about.iter().copied()).mended(remedy))
+    }
+
+    /// Whose approval is missing, and of what.
+    fn mending(
+        &self,
+        view: View<'_, '_>,
+        about: &BTreeSet<ArtifactId>,
+        agreeing: &[(&Attestation, &Approval)],
+        owners: usize,
+    ) -> Remedy {
+        let question = view.question;
+        let artifact = match about.contains(&question.artifact) {
+            true => question.artifact,
+            false => about.first().copied().unwrap_or(question.artifact),
+        };
+        let stage = view.stage.map(|stage| stage.name.as_str()).filter(|_| self.bound);
+        let missing = self.threshold.saturating_sub(owners).max(1);
+        let statement = remedy::approval(question, &artifact, stage);
+        let remedy = Remedy::statement(statement, &self.whom).owners(missing);
+        let remedy = match owners {
+            0 => remedy,
+            _ => {
+                let signers = agreeing.iter().flat_map(|(one, _)| &one.signers);
+                remedy.but_for(signers.map(|signer| signer.name.as_str()))
+            }
+        };
+        // The command puts the stage and the policy into what is signed, or neither.
+        let Some(stage) = stage else { return remedy };
+        let (subject, policy) = (artifact.to_string(), question.model.digest.to_string());
+        let life = self.max_age.map_or_else(|| "90d".into(), |age| age.to_string());
+        let mut argv = vec!["assay", "attest", "approval", "--subject", &subject];
+        let name = name_of(question, &artifact);
+        if let Some(name) = name.as_str() {
+            argv.extend(["--name", name]);
+        }
+        argv.extend(["--stage", stage, "--policy", &policy, "--expires", &life]);
+        remedy.argv(argv)
     }
 
     /// The first moment at which an approval counts no longer; `None` where there is none, or

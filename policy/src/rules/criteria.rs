@@ -12,6 +12,7 @@ use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
+use crate::remedy::{Made, Means, Remedy, blank, descriptor};
 use crate::whom::Whom;
 
 /// What must have been registered before a step.
@@ -37,6 +38,14 @@ impl Rule for Criteria {
     fn reads(&self, model: &Model) -> Vec<Reads> {
         let step = Reads::step(model, self.step).into_iter();
         step.chain([Reads::Digests, Reads::signers(&self.whom), Reads::Order]).collect()
+    }
+
+    fn wants(&self, model: &Model, step: usize, made: &mut Made) {
+        if step == self.step {
+            let criteria = self.artifact.unwrap_or(ArtifactId::file(model.digest));
+            let name = blank("the name of the criteria", "criteria");
+            made.materials.push(descriptor(name, &criteria));
+        }
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
@@ -77,7 +86,8 @@ impl Rule for Criteria {
                     (Code::CriteriaLate, message)
                 }
             };
-            let problem = Problem::fail(code, message, next.clone()).shown_by([*one]);
+            let again = Remedy::step(Means::Anew, view.question, view.chain, self.step);
+            let problem = Problem::fail(code, message, next.clone()).shown_by([*one]).mended(again);
             problems.push(problem.shown_by(first).about([criteria]));
         }
         if problems.is_empty() {

@@ -13,6 +13,7 @@ use super::joint::FlowState;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Coverage, Endpoint};
+use crate::remedy::{Means, Remedy};
 
 /// What one step made must enter another.
 #[derive(Clone, Debug)]
@@ -90,6 +91,12 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
         };
         let missing = makers.iter().flat_map(|maker| flow.selected(maker));
         let problem = problem.about(missing).shown_by(takers.iter().chain(makers).copied());
+        let problem = match state {
+            FlowState::Missing | FlowState::Broken | FlowState::Apart => {
+                problem.mended(Remedy::step(Means::Run, question, chain, flow.to.step))
+            }
+            _ => problem.mended(Remedy::new(Means::Policy)),
+        };
         draft.fail(&flow.rule, vec![problem]);
     }
 }

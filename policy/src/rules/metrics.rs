@@ -15,6 +15,7 @@ use super::Question;
 use super::chain::Chain;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
+use crate::remedy::{Means, Measured, Remedy};
 
 /// A number that must have been measured.
 #[derive(Clone, Debug)]
@@ -85,19 +86,28 @@ impl Metric {
             .map(|one| one.artifact)
             .collect();
         let counting: BTreeSet<Sha256> = chosen.iter().map(|one| one.body()).collect();
+        let again = |kind, model| {
+            let measured = Measured { model, dataset: Some(self.dataset) };
+            Remedy::step_on(kind, question, chain, self.step, measured)
+        };
+        // A number that is not good enough is that of this model for good.
+        let mending = |flaw: &Flaw, artifact: ArtifactId| {
+            let kind = if flaw.is_number() { Means::Anew } else { Means::Run };
+            again(kind, Some(artifact))
+        };
         let (mut evidence, mut problems, mut earlier) = (Vec::new(), Vec::new(), None);
         for artifact in &artifacts {
             let all = self.evaluations(question, artifact);
             let counts = |one: &&&Attestation| counting.contains(&one.body());
             let logged = all.iter().rev().filter(|one| one.index.is_some()).find(counts);
             let Some(last) = logged.or_else(|| all.iter().rev().find(counts)).copied() else {
-                problems.push(self.elsewhere(*artifact, chosen));
+                problems.push(self.elsewhere(*artifact, chosen).mended(again(Means::Run, Some(*artifact))));
                 continue;
             };
             read.push((self.step, last));
             evidence.push(last);
             if let Some(flaw) = self.flaw(last) {
-                problems.push(self.problem(&flaw, *artifact, last));
+                problems.push(self.problem(&flaw, *artifact, last).mended(mending(&flaw, *artifact)));
                 continue;
             }
             for other in all.iter().filter(|one| one.body() != last.body()) {
@@ -106,14 +116,15 @@ impl Metric {
                     earlier.get_or_insert(*other);
                 } else {
                     // It need not have every signature to speak against the artifact.
-                    problems.push(self.problem(&flaw, *artifact, other));
+                    problems.push(self.problem(&flaw, *artifact, other).mended(mending(&flaw, *artifact)));
                 }
             }
         }
         if artifacts.is_empty() {
             let message = format!("no evaluation of the chain measures `{}`", self.name);
             let next = "run the evaluation and register it";
-            problems.push(Problem::fail(Code::MetricMissing, message, next));
+            let problem = Problem::fail(Code::MetricMissing, message, next);
+            problems.push(problem.mended(again(Means::Run, None)));
         }
         if problems.is_empty() {
             let detail = earlier.map(|one| {
@@ -229,6 +240,11 @@ impl Metric {
         Problem::fail(Code::MetricDataset, message, next)
             .shown_by(of)
             .about([artifact, self.dataset])
+    }
+
+    /// Bounds in words.
+    pub(crate) fn words(&self, at_least: Option<Decimal>, at_most: Option<Decimal>) -> String {
+        bounds(at_least, at_most)
     }
 
     fn dataset_label(&self) -> String {

@@ -16,7 +16,8 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Model, OnMissing};
 use crate::number::exact;
-use crate::whom::Whom;
+use crate::remedy::{self, Remedy};
+use crate::whom::{NOBODY, Whom};
 
 /// The verdict of a monitor that found nothing.
 const OK: &str = "OK";
@@ -86,10 +87,14 @@ impl Rule for Monitoring {
             draft.not_applicable(self.place(), detail);
             return;
         }
+        let mending =
+            || Remedy::statement(remedy::monitoring(view.question, &self.drift), &self.whom);
         let mut problems = Vec::new();
         if last.is_none() && self.on_missing == OnMissing::Deny {
             let message = format!("no window of monitoring of {artifact} counts");
-            problems.push(Problem::fail(Code::MonitoringMissing, message, next.as_str()));
+            let near = windows.iter().map(|(one, _)| (one.body(), NOBODY.to_owned()));
+            let problem = Problem::fail(Code::MonitoringMissing, message, next.as_str());
+            problems.push(problem.considering(near));
         }
         let mut evidence = Vec::new();
         let recent =
@@ -128,7 +133,8 @@ impl Rule for Monitoring {
             }
         }
         if !problems.is_empty() {
-            draft.fail(self.place(), problems);
+            let problems = problems.into_iter().map(|one: Problem| one.mended(mending()));
+            draft.fail(self.place(), problems.collect());
         } else if evidence.is_empty() {
             draft.not_applicable(self.place(), "nobody whom the policy names has looked yet");
         } else {
@@ -142,7 +148,7 @@ impl Drift {
         format!("{} is {}", self.metric, self.bounds())
     }
 
-    fn bounds(&self) -> String {
+    pub(crate) fn bounds(&self) -> String {
         match (self.at_least, self.at_most) {
             (Some(least), Some(most)) => format!("from {least} to {most}"),
             (Some(least), None) => format!("at least {least}"),

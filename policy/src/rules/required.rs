@@ -13,6 +13,7 @@ use super::steps::{self, Flaw};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Step;
+use crate::remedy::{self, Means, PLACEHOLDER, Remedy};
 
 /// The name of the rule that the chain ends at the artifact.
 const REACHES: &str = "chain";
@@ -40,8 +41,9 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                 }
             };
             let considered = steps::considered(step, &links.all, flaw);
+            let remedy = mending(question, chain, index, flaw, &at);
             let problem = steps::flawed(step, other, flaw, &at).considering(considered);
-            draft.fail(&step.rule, vec![problem]);
+            draft.fail(&step.rule, vec![problem.mended(remedy)]);
             continue;
         }
         if !links.chosen.is_empty() {
@@ -61,7 +63,57 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
         }
         let used: Vec<&Attestation> =
             after.iter().flat_map(|step| chain.chosen(*step)).copied().collect();
-        draft.fail(&step.rule, vec![steps::missing(step, question.lineage.rejected(), &used)]);
+        let problem = steps::missing(step, question.lineage.rejected(), &used);
+        let problem = match problem.code {
+            Code::StepMissing | Code::StepSigner | Code::RevokedAttestation => {
+                problem.mended(Remedy::step(Means::Run, question, chain, index))
+            }
+            _ => problem,
+        };
+        draft.fail(&step.rule, vec![problem]);
+    }
+}
+
+/// What makes a statement of the step count, or replaces it.
+fn mending(
+    question: Question<'_>,
+    chain: &Chain<'_>,
+    index: usize,
+    flaw: Flaw,
+    at: &[&Attestation],
+) -> Remedy {
+    let again = |kind| Remedy::step(kind, question, chain, index);
+    let nearest = at.last().copied();
+    let signed = nearest.into_iter().flat_map(|one| &one.signers);
+    let signed = signed.map(|signer| signer.name.as_str());
+    match flaw {
+        Flaw::Kind | Flaw::Failed => again(Means::Run),
+        Flaw::Unlogged => {
+            let bundle = format!("{PLACEHOLDER}the file of the bundle>");
+            Remedy::new(Means::Command).argv(["assay", "log", "submit", &bundle])
+        }
+        // The same statement, by whoever may sign it.
+        Flaw::Signer | Flaw::SameSigner => {
+            let again = again(Means::Run).but_for(signed);
+            match nearest.and_then(remedy::of_attestation) {
+                Some(statement) => again.with_whole(statement),
+                None => again,
+            }
+        }
+        Flaw::Threshold { owners } => {
+            let entry = nearest.and_then(|one| one.index);
+            let remedy = again(Means::Statement).but_for(signed);
+            match entry {
+                Some(entry) => {
+                    let missing = remedy.owners.saturating_sub(owners).max(1);
+                    let argv = ["assay", "attest", "cosign", &entry.to_string()];
+                    Remedy { kind: Means::Command, skeleton: None, ..remedy }
+                        .owners(missing)
+                        .argv(argv)
+                }
+                None => remedy,
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::unseen::{self, Unseen};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Stage;
+use crate::remedy::{Means, Remedy};
 
 /// A verdict that a stage was passed, or not.
 #[derive(Clone, Copy, Debug)]
@@ -158,10 +159,11 @@ fn summary(attestation: &Attestation) -> Option<&VerificationSummary> {
 
 fn not_passed(question: Question<'_>, stage: &StageName, why: String) -> Problem {
     let artifact = question.artifact.to_string();
+    let argv = ["assay", "promote", &artifact, "--stage", stage.as_str()];
     Problem::fail(
         Code::StageNotPassed,
         format!("the stage `{stage}` was not passed: {why}"),
         format!("promote the artifact to `{stage}` first, by this policy"),
     )
-    .mended_by(&["assay", "promote", &artifact, "--stage", stage.as_str()])
+    .mended(Remedy::new(Means::Command).argv(argv))
 }

@@ -32,6 +32,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 pub(crate) use cases::read as read_case;
 pub(crate) use compile::compile;
 pub(crate) use describe::schema;
+pub(crate) use nearest::nearest;
 pub use error::{PolicyError, Problem};
 pub(crate) use field::can_be_a_step;
 pub(crate) use gather::{Entries, Items};

@@ -22,24 +22,65 @@ use std::path::Path;
 
 use apply::{Applied, apply, excepted};
 use attest::{Statement, Timestamp};
-use fixtures::{Case, Scene};
-use policy::{Code, Decision, Finding, Means, Outcome, PLACEHOLDER, Remedy};
+use fixtures::{Case, Recipe, Scene};
+use policy::{Code, Decision, Finding, Means, Outcome, PLACEHOLDER, Policy, Remedy};
 use support::{Door, decide};
+use verify::{Direction, Negatives, Trace, Trust};
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 
+/// Codes whose remedy cannot be done in some of the rows, each with why.
+const LEFT: [(Code, &str); 9] = [
+    (Code::StepSigner, "the trust file lets nobody sign the step whom the policy names"),
+    (Code::StepThreshold, "the trust file lets too few others sign the step"),
+    (Code::StepSameSigner, "nobody else may sign the step"),
+    (Code::StageNotPassed, "the gate may not speak for the stage, or the policy does not hear it"),
+    (Code::StageSoak, "a stage passed anew has to soak first"),
+    (Code::RevokedAttestation, "the builder that the example names is the one that is revoked"),
+    (Code::ApprovalOwners, "the others are the same owner, or those who signed the step"),
+    (Code::VulnerabilityUnscanned, "whom the policy names may not sign scans"),
+    (Code::LicenceUnlisted, "whom the policy names may not sign bills"),
+];
+
 /// Codes of which no row of evidence makes a finding, each with why.
-const ELSEWHERE: [(Code, &str); 3] = [
+const ELSEWHERE: [(Code, &str); 4] = [
+    (Code::TrustLocal, "only where others are answered: the test after this one"),
     (Code::ClockBehind, "said by whoever serves, before anything is judged"),
     (Code::VerdictExpired, "said of a stored answer, before anything is judged"),
     (Code::PolicyEmpty, "no document without a step is read"),
 ];
+
+/// Codes of statements that were looked for: what came nearest is named where anything did.
+const NEAR: [Code; 17] = [
+    Code::StepSigner,
+    Code::StepThreshold,
+    Code::StepSameSigner,
+    Code::StepKind,
+    Code::StepFailed,
+    Code::StageNotPassed,
+    Code::FlowMissing,
+    Code::FlowUnmatched,
+    Code::MetricDataset,
+    Code::MetricMissing,
+    Code::ApprovalMissing,
+    Code::ApprovalRejected,
+    Code::ApprovalExpired,
+    Code::ApprovalOwners,
+    Code::VulnerabilityUnscanned,
+    Code::LicenceUnlisted,
+    Code::MonitoringMissing,
+];
+
+/// How often a remedy of one code is seen to work before no more are tried.
+const ENOUGH: usize = 6;
 
 /// What came of the remedies of one code.
 #[derive(Default)]
 struct Tally {
     kinds: BTreeSet<Means>,
     mended: usize,
+    /// Of these, where the whole rule held then.
+    holds: usize,
     waived: usize,
     left: Vec<String>,
 }
@@ -64,12 +105,17 @@ fn every_finding_names_a_remedy_and_the_remedy_does_what_it_says() {
                     well_formed(finding, remedy, &place);
                     let tally = tally.entry(finding.code).or_default();
                     tally.kinds.insert(remedy.kind);
-                    match apply(&case, row, door, &scene, finding, remedy) {
-                        Applied::Mended => tally.mended += 1,
-                        Applied::Left(why) => tally.left.push(format!("{place}: {why}")),
-                        Applied::Nothing => {}
+                    if tally.mended < ENOUGH {
+                        match apply(&case, row, door, &scene, finding, remedy) {
+                            Applied::Mended { holds } => {
+                                tally.mended += 1;
+                                tally.holds += usize::from(holds);
+                            }
+                            Applied::Left(why) => tally.left.push(format!("{place}: {why}")),
+                            Applied::Nothing => {}
+                        }
                     }
-                    if excepted(row, door, now, finding) {
+                    if tally.waived == 0 && excepted(row, door, now, finding) {
                         tally.waived += 1;
                     }
                 }
@@ -78,9 +124,10 @@ fn every_finding_names_a_remedy_and_the_remedy_does_what_it_says() {
     }
     for (code, tally) in &tally {
         println!(
-            "{code}: {:?}, mended {}, waived {}, left {}",
+            "{code}: {:?}, mended {} (held {}), waived {}, left {}",
             tally.kinds,
             tally.mended,
+            tally.holds,
             tally.waived,
             tally.left.len()
         );
@@ -93,10 +140,42 @@ fn every_finding_names_a_remedy_and_the_remedy_does_what_it_says() {
         let found = tally.get(&code);
         assert_eq!(found.is_none(), elsewhere, "{code}");
         let Some(found) = found else { continue };
-        assert!(found.mended > 0, "no remedy of `{code}` worked: {:#?}", found.left);
+        assert!(found.holds > 0, "no remedy of `{code}` worked: {:#?}", found.left);
+        let known = LEFT.iter().find(|(known, _)| *known == code);
+        assert_eq!(!found.left.is_empty(), known.is_some(), "{code}: {:#?}", found.left);
         assert_eq!(found.waived > 0, code.can_be_waived(), "{code}");
     }
     assert_eq!(tally.len() + ELSEWHERE.len(), Code::ALL.len());
+}
+
+#[test]
+fn a_trust_document_of_one_person_is_for_somebody_to_own() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cases = fixtures::load(&here.join("tests/cases")).unwrap();
+    let row = cases[0].rows.iter().find(|row| row.without.is_empty()).unwrap();
+    for local in [true, false] {
+        let recipe = Recipe { local, ..row.recipe().clone() };
+        let scene = row.changed(recipe, row.policy().clone()).scene(now).unwrap();
+        let trust = Trust::parse(&scene.trust).unwrap().for_others();
+        let negatives = Negatives::none();
+        let mut trace = Trace::new(scene.artifact, Direction::Up, &trust, &negatives, now);
+        while let Some(wanted) = trace.wanted().first().copied() {
+            let about = scene.evidence.iter().filter(|one| one.subjects.contains(&wanted));
+            trace.supply(wanted, about.map(|one| one.presented.clone()).collect(), None);
+        }
+        let policy = Policy::parse(&scene.policy).unwrap();
+        let decision = policy.evaluate(&scene.artifact, &scene.stage, &trace.finish(), now);
+        let mut found = decision.findings().iter().filter(|one| one.code == Code::TrustLocal);
+        let Some(found) = found.next() else {
+            assert!(!local);
+            continue;
+        };
+        assert!(local);
+        let remedy = found.remedy.as_ref().unwrap();
+        assert_eq!(remedy.kind, Means::Trust);
+        assert_eq!(remedy.argv[..4], ["assay", "trust", "init", "--owner"]);
+    }
 }
 
 /// Each row with each door that it is denied at.
@@ -116,6 +195,12 @@ fn well_formed(finding: &Finding, remedy: &Remedy, place: &str) {
     assert_eq!(remedy.kind == Means::Wait, remedy.at.is_some(), "{place}");
     if remedy.kind == Means::Statement {
         assert!(remedy.skeleton.is_some(), "{place}");
+    }
+    // What is said of data is shown with the steps that used it.
+    let of_data = finding.rule.starts_with("ml.datasets");
+    if NEAR.contains(&finding.code) && !finding.evidence.is_empty() && !of_data {
+        let nearest = finding.considered.first();
+        assert!(nearest.is_some_and(|near| !near.why.is_empty()), "{place}: no nearest miss");
     }
     let Some(skeleton) = &remedy.skeleton else { return };
     assert!(skeleton.file.ends_with(".json") && !skeleton.file.contains('/'), "{place}");

@@ -61,6 +61,11 @@ fn by_code(question: Question<'_>, stage: &StageName, finding: &Finding) -> Reme
         | Code::AgeExceeded
         | Code::RevokedAttestation
         | Code::DatasetMissing => Remedy::new(Means::Run),
+        // Something speaks of it, by nobody who is believed.
+        Code::ArtifactUnknown if !finding.evidence.is_empty() => {
+            let key = format!("{PLACEHOLDER}the key of whoever signed, if you believe them>");
+            Remedy::new(Means::Trust).argv(["assay", "trust", "add", &key])
+        }
         Code::ArtifactUnknown => made(question),
         Code::ApprovalMissing
         | Code::ApprovalRejected

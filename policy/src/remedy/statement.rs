@@ -13,6 +13,9 @@ use super::skeleton::{blank, descriptor, name_of};
 use crate::licence::Licences;
 use crate::rules::{Drift, Question};
 
+/// The version of OpenVEX that is written.
+const VEX_VERSION: &str = "v0.2.0";
+
 /// A statement of one artifact.
 pub(super) fn about(
     question: Question<'_>,
@@ -126,14 +129,14 @@ pub(crate) fn exchange(question: Question<'_>, ids: &[&str]) -> Value {
         })
     };
     let predicate = json!({
-        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@context": format!("{OPENVEX}/{VEX_VERSION}"),
         "@id": blank("a URI for this document", "https://vex.example/1"),
         "author": blank("who says so", "security"),
         "timestamp": when(question, "it is said"),
         "version": 1,
         "statements": ids.iter().map(statement).collect::<Vec<Value>>(),
     });
-    about(question, artifact, OPENVEX, predicate)
+    about(question, artifact, &format!("{OPENVEX}/{VEX_VERSION}"), predicate)
 }
 
 /// A bill of materials of data, with its licence.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use attest::ArtifactId;
 use attest::format::DETECTED_FORMATS;
 use attest::predicate::{
-    BuildKind, CYCLONEDX, EVALUATION, PROVENANCE, TEST_RESULT, is_provenance,
+    BuildKind, CYCLONEDX, EVALUATION, PROVENANCE, PROVENANCE_V0_2, TEST_RESULT,
 };
 use attest::NAMESPACE;
 use serde_json::{Map, Value, json};
@@ -108,7 +108,7 @@ fn of_step(
     }
     let ours = |one: &&String| {
         let one = one.as_str();
-        one == EVALUATION || one == TEST_RESULT || one == CYCLONEDX || is_provenance(one)
+        [PROVENANCE, EVALUATION, TEST_RESULT, CYCLONEDX, PROVENANCE_V0_2].contains(&one)
     };
     let known = step.predicates.iter().find(ours).or(step.predicates.first());
     let known = known.map_or("", String::as_str);
@@ -130,7 +130,8 @@ fn of_step(
             (TEST_RESULT, json!({"result": result}))
         }
         CYCLONEDX => (CYCLONEDX, json!({"bomFormat": "CycloneDX", "specVersion": "1.6"})),
-        one if is_provenance(one) => (PROVENANCE, provenance(question, step, entering, &made)),
+        PROVENANCE => (PROVENANCE, provenance(question, step, entering, &made)),
+        PROVENANCE_V0_2 => (PROVENANCE_V0_2, earlier(question, step, entering, &made)),
         other => (other, json!({})),
     };
     let mut subjects = described(subjects);
@@ -162,31 +163,59 @@ fn provenance(question: Question<'_>, step: &Step, entering: Named, made: &Made)
     if !made.parameters.is_empty() {
         external.insert("parameters".into(), made.parameters.clone().into());
     }
-    let build_type = match (step.build_types.first(), build_kind(step)) {
-        (Some(wanted), _) => wanted.clone().into(),
-        (None, Some(kind)) => kind.uri().into(),
-        (None, None) => blank("the type of the build, as a URI", BuildKind::Build.uri()),
-    };
     let mut materials = described(entering);
     materials.extend(made.materials.iter().cloned());
-    let builder = match &made.builder {
-        Some(builder) => builder.clone().into(),
-        None => blank("what ran it, as a URI", format!("{NAMESPACE}builder/local/v1")),
-    };
     json!({
         "buildDefinition": {
-            "buildType": build_type,
+            "buildType": build_type(step),
             "externalParameters": external,
             "resolvedDependencies": materials,
         },
         "runDetails": {
-            "builder": {"id": builder},
+            "builder": {"id": builder(made)},
             "metadata": {
                 "startedOn": when(question, "it started"),
                 "finishedOn": when(question, "it finished"),
             },
         },
     })
+}
+
+/// SLSA provenance v0.2, as builders write it that know no other.
+fn earlier(question: Question<'_>, step: &Step, entering: Named, made: &Made) -> Value {
+    let mut materials = described(entering);
+    materials.extend(made.materials.iter().cloned());
+    // The name of a material is its URI there.
+    for members in materials.iter_mut().filter_map(Value::as_object_mut) {
+        if let Some(name) = members.remove("name") {
+            members.insert("uri".into(), name);
+        }
+    }
+    json!({
+        "builder": {"id": builder(made)},
+        "buildType": build_type(step),
+        "invocation": {"parameters": made.parameters},
+        "metadata": {
+            "buildStartedOn": when(question, "it started"),
+            "buildFinishedOn": when(question, "it finished"),
+        },
+        "materials": materials,
+    })
+}
+
+fn build_type(step: &Step) -> Value {
+    match (step.build_types.first(), build_kind(step)) {
+        (Some(wanted), _) => wanted.clone().into(),
+        (None, Some(kind)) => kind.uri().into(),
+        (None, None) => blank("the type of the build, as a URI", BuildKind::Build.uri()),
+    }
+}
+
+fn builder(made: &Made) -> Value {
+    match &made.builder {
+        Some(builder) => builder.clone().into(),
+        None => blank("what ran it, as a URI", format!("{NAMESPACE}builder/local/v1")),
+    }
 }
 
 fn evaluation(

@@ -111,6 +111,7 @@ impl Approvals {
         if owners.len() >= self.threshold {
             return Ok(evidence);
         }
+        let counting = evidence.clone();
         let problem = match (last, ended) {
             (Some((one, _)), _) if evidence.is_empty() => {
                 let message = format!("{what} was rejected, and not approved since");
@@ -134,7 +135,7 @@ impl Approvals {
                 Problem::fail(Code::ApprovalOwners, message, next).shown_by(evidence)
             }
         };
-        let remedy = self.mending(view, about, &agreeing, owners.len());
+        let remedy = self.mending(view, about, &counting, owners.len());
         let counted: BTreeSet<Sha256> = agreeing.iter().map(|(one, _)| one.body()).collect();
         let why = |(one, approval): &(&Attestation, &Approval)| {
             let named = approval.scope.stage.is_some() && approval.scope.policy.is_some();
@@ -168,7 +169,7 @@ impl Approvals {
         &self,
         view: View<'_, '_>,
         about: &BTreeSet<ArtifactId>,
-        agreeing: &[(&Attestation, &Approval)],
+        counting: &[&Attestation],
         owners: usize,
     ) -> Remedy {
         let question = view.question;
@@ -180,13 +181,8 @@ impl Approvals {
         let missing = self.threshold.saturating_sub(owners).max(1);
         let statement = remedy::approval(question, &artifact, stage);
         let remedy = Remedy::statement(statement, &self.whom).owners(missing);
-        let remedy = match owners {
-            0 => remedy,
-            _ => {
-                let signers = agreeing.iter().flat_map(|(one, _)| &one.signers);
-                remedy.but_for(signers.map(|signer| signer.name.as_str()))
-            }
-        };
+        let signers = counting.iter().flat_map(|one| &one.signers);
+        let remedy = remedy.but_for(signers.map(|signer| signer.name.as_str()));
         // The command puts the stage and the policy into what is signed, or neither.
         let Some(stage) = stage else { return remedy };
         let (subject, policy) = (artifact.to_string(), question.model.digest.to_string());

@@ -13,7 +13,7 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
 use crate::remedy::{Made, Means, Remedy, blank, descriptor};
-use crate::whom::Whom;
+use crate::whom::{NOBODY, Whom};
 
 /// What must have been registered before a step.
 #[derive(Clone, Debug)]
@@ -57,8 +57,8 @@ impl Rule for Criteria {
         let own = ArtifactId::file(view.question.model.digest);
         let criteria = self.artifact.unwrap_or(own);
         let registered = view.about(&criteria, |one| says_so(one).then_some(()));
-        let registered = registered.iter().map(|(one, ())| *one);
-        let registered = registered.filter(|one| self.whom.stand_behind(one));
+        let all: Vec<&Attestation> = registered.iter().map(|(one, ())| *one).collect();
+        let registered = all.iter().copied().filter(|one| self.whom.stand_behind(one));
         let first = registered.min_by_key(|one| one.index.unwrap_or(u64::MAX));
         let next = format!(
             "register the criteria ({criteria}), signed by {}, and then run `{step}` with them \
@@ -88,6 +88,15 @@ impl Rule for Criteria {
             };
             let again = Remedy::step(Means::Anew, view.question, view.chain, self.step);
             let problem = Problem::fail(code, message, next.clone()).shown_by([*one]).mended(again);
+            let near = all.iter().rev().map(|other| {
+                let why = match () {
+                    () if !self.whom.stand_behind(other) => NOBODY,
+                    () if !named => "the evaluation does not name what it registers",
+                    () => "it stands after the evaluation",
+                };
+                (other.body(), why.to_owned())
+            });
+            let problem = problem.considering(near);
             problems.push(problem.shown_by(first).about([criteria]));
         }
         if problems.is_empty() {

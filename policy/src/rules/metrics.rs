@@ -17,6 +17,9 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::remedy::{Means, Measured, Remedy};
 
+/// How many numbers a message names.
+const MAX_NAMED: usize = 5;
+
 /// A number that must have been measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Metric {
@@ -229,7 +232,11 @@ impl Metric {
                 self.dataset_label()
             ),
         };
-        Problem::fail(code, message, next).shown_by([at]).about([artifact])
+        let problem = Problem::fail(code, message, next).shown_by([at]).about([artifact]);
+        match flaw {
+            Flaw::Missing => problem.considering([(at.body(), measures(at))]),
+            _ => problem,
+        }
     }
 
     /// The finding for an artifact that was evaluated, and not on the data set of the rule.
@@ -237,7 +244,15 @@ impl Metric {
         let message = format!("`{}` was not measured on {}", self.name, self.dataset_label());
         let next = format!("evaluate on {}", self.dataset_label());
         let of = chosen.iter().filter(|one| one.is_about(&artifact)).copied();
+        let data = |one: &Attestation| {
+            let found = evaluation(one)?;
+            let data = found.dataset.artifact().map(|data| data.to_string());
+            let data = data.unwrap_or_else(|_| "data that no digest identifies".into());
+            Some((one.body(), format!("it measured on `{}` ({data})", found.dataset.label())))
+        };
+        let considered: Vec<_> = chosen.iter().rev().filter_map(|one| data(one)).collect();
         Problem::fail(Code::MetricDataset, message, next)
+            .considering(considered)
             .shown_by(of)
             .about([artifact, self.dataset])
     }
@@ -291,6 +306,20 @@ fn evaluation(attestation: &Attestation) -> Option<&Evaluation> {
     match &attestation.statement().predicate {
         Predicate::Evaluation(evaluation) => Some(evaluation),
         _ => None,
+    }
+}
+
+/// What an evaluation measures, in words.
+fn measures(attestation: &Attestation) -> String {
+    let all = evaluation(attestation).into_iter().flat_map(|found| &found.measurements);
+    let names = all.map(|one| match &one.slice {
+        Some(slice) => format!("`{}` on `{}` = `{}`", one.metric, slice.feature, slice.value),
+        None => format!("`{}`", one.metric),
+    });
+    let names: Vec<String> = names.take(MAX_NAMED).collect();
+    match names.is_empty() {
+        true => "it measures nothing".into(),
+        false => format!("it measures {}", names.join(", ")),
     }
 }
 

@@ -4,6 +4,8 @@
 //! speaks against the artifact. Numbers are held against the policy's thresholds, on every feature.
 //! What a monitor says of its own verdict is read to the artifact's disadvantage alone.
 
+use std::collections::BTreeSet;
+
 use attest::predicate::Monitoring as Window;
 use attest::{Decimal, Predicate, Timestamp};
 use serde_json::Value;
@@ -19,6 +21,8 @@ use crate::number::exact;
 use crate::remedy::{self, Remedy};
 use crate::whom::{NOBODY, Whom};
 
+/// How many numbers of a window are looked at to say what it measures.
+const MAX_NAMED: usize = 16;
 /// The verdict of a monitor that found nothing.
 const OK: &str = "OK";
 
@@ -112,7 +116,8 @@ impl Rule for Monitoring {
                 let missing = self.drift.iter().filter(|drift| drift.values(window).is_empty());
                 problems.extend(missing.map(|drift| {
                     let message = format!("the last window does not measure `{}`", drift.metric);
-                    fail(Code::MonitoringMissing, message)
+                    let near = (one.body(), measures(window));
+                    fail(Code::MonitoringMissing, message).considering([near])
                 }));
             }
             if window.verdict != OK {
@@ -182,6 +187,18 @@ fn window(attestation: &Attestation) -> Option<&Window> {
     match &attestation.statement().predicate {
         Predicate::Monitoring(window) => Some(window),
         _ => None,
+    }
+}
+
+/// What a window measures, in words.
+fn measures(window: &Window) -> String {
+    let all = window.more.get("measurements").and_then(Value::as_array);
+    let names = all.into_iter().flatten().filter_map(|one| one.get("metric")?.as_str());
+    let names: BTreeSet<&str> = names.take(MAX_NAMED).collect();
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.is_empty() {
+        true => "it measures nothing".into(),
+        false => format!("it measures {}", names.join(", ")),
     }
 }
 

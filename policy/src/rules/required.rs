@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use attest::predicate::is_provenance;
 use attest::{ArtifactId, Kind};
-use verify::Attestation;
+use verify::{Attestation, Rejection, VerifyError};
 
 use super::Question;
 use super::chain::{Chain, MAX_STATEMENTS};
@@ -66,12 +66,47 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
         let problem = steps::missing(step, question.lineage.rejected(), &used);
         let problem = match problem.code {
             Code::StepMissing | Code::StepSigner | Code::RevokedAttestation => {
-                problem.mended(Remedy::step(Means::Run, question, chain, index))
+                let remedy = Remedy::step(Means::Run, question, chain, index);
+                by_another(question, step, remedy, problem)
             }
             _ => problem,
         };
         draft.fail(&step.rule, vec![problem]);
     }
+}
+
+/// The remedy by somebody whose statement of the step was not refused for who signed it; where
+/// nobody is left whom the policy names, the trust document has to let somebody.
+fn by_another(
+    question: Question<'_>,
+    step: &Step,
+    remedy: Remedy,
+    mut problem: Problem,
+) -> Problem {
+    let mut refused: BTreeSet<&str> = BTreeSet::new();
+    let rejected = question.lineage.rejected().iter();
+    for one in rejected.filter(|one| one.step.as_ref().is_none_or(|name| *name == step.name)) {
+        match &one.why {
+            Rejection::OutOfScope(names) => {
+                refused.extend(names.iter().map(|(name, _)| name.as_str()));
+            }
+            Rejection::RevokedKey { name, .. }
+            | Rejection::NotBelieved(VerifyError::OutsideValidity { name, .. }) => {
+                refused.insert(name);
+            }
+            _ => {}
+        }
+    }
+    let named = !remedy.signers.is_empty();
+    if named && remedy.signers.iter().all(|name| refused.contains(name.as_str())) {
+        problem.next = format!(
+            "have the trust document let {} sign `{}` with a key that is good, and run it again",
+            step.signers.whom.words(),
+            step.name
+        );
+        return problem.mended(Remedy::new(Means::Trust).by(&step.signers.whom));
+    }
+    problem.mended(remedy.but_for(refused))
 }
 
 /// What makes a statement of the step count, or replaces it.
@@ -151,6 +186,7 @@ pub(crate) fn reaches(
     };
     let next = "ask about what the last step made, or add the step that made it to the policy";
     let problem = Problem::fail(Code::FlowBroken, message, next);
+    let problem = problem.mended(Remedy::new(Means::Policy));
     let about = question.lineage.about(&question.artifact);
     draft.fail(REACHES, vec![problem.shown_by(about).about([question.artifact])]);
 }

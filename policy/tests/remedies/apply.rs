@@ -2,7 +2,7 @@
 
 use attest::Timestamp;
 use fixtures::{Case, EventRecipe, Recipe, Row, Scene, Verdict};
-use policy::{Code, Finding, Means, Outcome, Remedy};
+use policy::{Code, Decision, Finding, Means, Outcome, Remedy};
 use serde_json::{Value, json};
 
 use super::{Door, holds, is_gone, judged};
@@ -12,8 +12,11 @@ const STRANGER: &str = "stranger";
 
 /// What came of a remedy.
 pub(super) enum Applied {
-    /// The finding is gone.
-    Mended,
+    /// The finding is gone; whether its rule holds now, too.
+    Mended {
+        /// Whether it does.
+        holds: bool,
+    },
     /// It is not, or was gone already without it.
     Left(String),
     /// It says only what a person is to do.
@@ -36,7 +39,7 @@ pub(super) fn apply(
             let before = at.checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
             let then = |now: Timestamp| Scene { now, ..again(scene, row) };
             match (gone(&then(at), door, finding), gone(&then(before), door, finding)) {
-                (true, false) => Applied::Mended,
+                (true, false) => weigh(judged(&then(at), door), finding),
                 other => Applied::Left(format!("then and a second before: {other:?}")),
             }
         }
@@ -46,9 +49,17 @@ pub(super) fn apply(
             match finding.code {
                 // Whoever follows the register has seen all of it.
                 Code::LogIncomplete | Code::StageUnknown => {
-                    done(gone(&there.scene(scene.now).unwrap(), Door::Registered, finding))
+                    weigh(judged(&there.scene(scene.now).unwrap(), Door::Registered), finding)
                 }
-                _ => Applied::Nothing,
+                // From a source that leaves nothing out.
+                _ => {
+                    let mut recipe = row.recipe().clone();
+                    for event in &mut recipe.evidence {
+                        (event.hidden, event.body_gone) = (false, false);
+                    }
+                    let row = row.changed(recipe, row.policy().clone());
+                    weigh(judged(&row.scene(scene.now).unwrap(), door), finding)
+                }
             }
         }
         (Means::Command, ["assay", "promote", _, "--stage", stage]) => {
@@ -70,7 +81,7 @@ pub(super) fn apply(
                 event.log = serde_json::from_value(json!("trusted")).unwrap();
             }
             let row = row.changed(recipe, row.policy().clone());
-            done(gone(&row.scene(scene.now).unwrap(), door, finding))
+            weigh(judged(&row.scene(scene.now).unwrap(), door), finding)
         }
         (Means::Command, ["assay", "revoke", "--attestation", ..]) => {
             let revokers = row.recipe().keys.iter();
@@ -78,15 +89,14 @@ pub(super) fn apply(
                 revokers.filter(|(_, key)| key.predicates.iter().any(|one| one == "revocation"));
             let Some((revoker, _)) = revokers.next() else { return Applied::Nothing };
             // Whichever of the two is wrong.
-            let mended = finding.evidence.iter().take(2).any(|body| {
-                let Some(one) = scene.evidence.iter().find(|one| one.body == *body) else {
-                    return false;
-                };
+            let mended = finding.evidence.iter().take(2).find_map(|body| {
+                let one = scene.evidence.iter().find(|one| one.body == *body)?;
                 let about = format!("{body} is body:{}", one.id);
                 let event = json!({"id": "remedy", "sign": revoker, "says": "revocation", "about": about, "revokes": "attestation", "effect": "SUBJECT_ONLY"});
-                gone(&with(row, vec![event]).scene(scene.now).unwrap(), door, finding)
+                let decision = judged(&with(row, vec![event]).scene(scene.now).unwrap(), door)?;
+                is_gone(&decision, finding).then_some(decision)
             });
-            done(mended)
+            weigh(mended, finding)
         }
         (Means::Run | Means::Statement, _) => match &remedy.skeleton {
             Some(skeleton) => {
@@ -103,18 +113,18 @@ pub(super) fn apply(
             });
             match good {
                 Some(good) => {
-                    done(gone(&good.scene(scene.now).unwrap(), Door::Registered, finding))
+                    weigh(judged(&good.scene(scene.now).unwrap(), Door::Registered), finding)
                 }
                 None => Applied::Nothing,
             }
         }
         (Means::Policy, _) if !row.without.is_empty() => {
-            done(gone(&row.scene_without(scene.now).unwrap(), door, finding))
+            weigh(judged(&row.scene_without(scene.now).unwrap(), door), finding)
         }
-        (Means::Trust, _) => {
+        (Means::Trust, _) if finding.code == Code::TrustExpired => {
             let recipe = Recipe { local: false, governance: None, ..row.recipe().clone() };
             let row = row.changed(recipe, row.policy().clone());
-            done(gone(&row.scene(scene.now).unwrap(), door, finding))
+            weigh(judged(&row.scene(scene.now).unwrap(), door), finding)
         }
         _ => Applied::Nothing,
     }
@@ -195,11 +205,11 @@ fn signed(
     for sign in candidates {
         let Some(decision) = after(&sign) else { continue };
         if is_gone(&decision, finding) {
-            return Applied::Mended;
+            return weigh(Some(decision), finding);
         }
         let found = decision.findings().iter().find(|one| one.rule == finding.rule);
         let message = found.map(|one| one.message.as_str()).unwrap_or_default();
-        why = format!("by {sign:?}: {message} (holds: {})", holds(&decision, finding));
+        why = format!("by {sign:?}: {message}");
     }
     Applied::Left(why)
 }
@@ -229,7 +239,7 @@ fn trusted(row: &Row) -> impl Iterator<Item = String> {
 }
 
 fn then(row: &Row, door: Door, scene: &Scene, finding: &Finding, events: Vec<Value>) -> Applied {
-    done(gone(&with(row, events).scene(scene.now).unwrap(), door, finding))
+    weigh(judged(&with(row, events).scene(scene.now).unwrap(), door), finding)
 }
 
 fn with(row: &Row, events: Vec<Value>) -> Row {
@@ -249,8 +259,12 @@ fn again(scene: &Scene, row: &Row) -> Scene {
     row.scene(scene.now).unwrap()
 }
 
-const fn done(gone: bool) -> Applied {
-    if gone { Applied::Mended } else { Applied::Left(String::new()) }
+fn weigh(decision: Option<Decision>, finding: &Finding) -> Applied {
+    let Some(decision) = decision else { return Applied::Left("undecided".into()) };
+    match is_gone(&decision, finding) {
+        true => Applied::Mended { holds: holds(&decision, finding) },
+        false => Applied::Left(finding.message.clone()),
+    }
 }
 
 /// The artifact that is asked about, as an event names it.

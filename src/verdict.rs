@@ -190,7 +190,9 @@ pub fn remedy(remedy: &Remedy, page: &mut Page) {
     match (remedy.at, remedy.kind) {
         (Some(at), _) => page.text(at.strftime("wait until %Y-%m-%d %H:%M:%SZ")),
         _ if command.is_empty() => page.text(remedy.kind.words()),
-        (None, Means::Anew) => page.text(format_args!("{}: {command}{rest}", remedy.kind.words())),
+        (None, Means::Anew) => {
+            page.text(format_args!("{}, from this step on: {command}{rest}", remedy.kind.words()))
+        }
         (None, _) => page.text(format_args!("{command}{rest}")),
     };
     if remedy.owners > 1 {

@@ -42,6 +42,35 @@ const LEFT: [(Code, &str); 9] = [
     (Code::LicenceUnlisted, "whom the policy names may not sign bills"),
 ];
 
+/// Codes that nothing mends which is said of the same artifact, under the same policy and by the same
+/// trust, each with why.
+const NOT_BY_EVIDENCE: [(Code, &str); 24] = [
+    (Code::FlowForbidden, "what went in went in"),
+    (Code::FlowUnmatched, "the policy selects a product by a name that none has"),
+    (Code::MetricThreshold, "the number is that of this model"),
+    (Code::AgeFuture, "time alone brings the date"),
+    (Code::StageUnknown, "the policy has no such stage"),
+    (Code::TrustExpired, "its owners sign the next version"),
+    (Code::RevokedArtifact, "a revocation stands"),
+    (Code::LogIncomplete, "who asks has not seen all there is"),
+    (Code::TraceUnexplored, "who asks has not seen all there is"),
+    (Code::PolicyNotYet, "time alone brings the date"),
+    (Code::PolicyExpired, "its owners sign the next version"),
+    (Code::PolicyUnmatched, "the policy is for others"),
+    (Code::SlsaBuild, "the builder that made it made it"),
+    (Code::DatasetUnidentified, "the statement that says too little stays"),
+    (Code::ModelBase, "what it was made from it was made from"),
+    (Code::ModelFormat, "the format is that of this model"),
+    (Code::ParameterMissing, "the statement that says too little stays"),
+    (Code::ParameterBound, "the parameter is that of this model"),
+    (Code::CriteriaMissing, "criteria after the measurement are none"),
+    (Code::CriteriaLate, "criteria after the measurement are none"),
+    (Code::DependencyUnpinned, "the statement that says too little stays"),
+    (Code::LicenceDenied, "the component is in it"),
+    (Code::RegoDenied, "only whoever wrote the rule knows"),
+    (Code::RegoUndecided, "the rule itself is wrong"),
+];
+
 /// Codes of which no row of evidence makes a finding, each with why.
 const ELSEWHERE: [(Code, &str); 4] = [
     (Code::TrustLocal, "only where others are answered: the test after this one"),
@@ -100,7 +129,8 @@ fn every_finding_names_a_remedy_and_the_remedy_does_what_it_says() {
                 }
                 let Ok(decision) = decide(&scene, door) else { continue };
                 for finding in decision.findings() {
-                    let place = format!("{}, `{}`, {door:?}: {}", case.name, row.name, finding.rule);
+                    let place =
+                        format!("{}, `{}`, {door:?}: {}", case.name, row.name, finding.rule);
                     let remedy = finding.remedy.as_ref().unwrap_or_else(|| panic!("{place}"));
                     well_formed(finding, remedy, &place);
                     let tally = tally.entry(finding.code).or_default();
@@ -141,6 +171,10 @@ fn every_finding_names_a_remedy_and_the_remedy_does_what_it_says() {
         assert_eq!(found.is_none(), elsewhere, "{code}");
         let Some(found) = found else { continue };
         assert!(found.holds > 0, "no remedy of `{code}` worked: {:#?}", found.left);
+        let evidence = [Means::Run, Means::Statement, Means::Command];
+        let by_evidence = evidence.iter().any(|kind| found.kinds.contains(kind));
+        let listed = NOT_BY_EVIDENCE.iter().any(|(known, _)| *known == code);
+        assert_eq!(!by_evidence, listed, "{code}: {:?}", found.kinds);
         let known = LEFT.iter().find(|(known, _)| *known == code);
         assert_eq!(!found.left.is_empty(), known.is_some(), "{code}: {:#?}", found.left);
         assert_eq!(found.waived > 0, code.can_be_waived(), "{code}");

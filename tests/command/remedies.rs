@@ -102,7 +102,8 @@ fn also(folder: &Path, section: &str) {
 
 /// Runs a command as it is named, whatever its words have in them.
 fn named(folder: &Path, argv: &serde_json::Value) -> Output {
-    let argv: Vec<&str> = argv.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let argv: Vec<&str> =
+        argv.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     assert_eq!(argv[0], "assay");
     let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
     command.args(&argv[1..]).arg("--quiet").current_dir(folder).stdin(Stdio::null());

@@ -20,8 +20,7 @@ use crate::rules::chain::Chain;
 pub(crate) fn complete(question: Question<'_>, stage: &StageName, draft: &mut Draft) {
     let mut given = BTreeMap::new();
     for finding in &mut draft.findings {
-        let mut remedy =
-            finding.remedy.take().unwrap_or_else(|| by_code(question, stage, finding));
+        let mut remedy = finding.remedy.take().unwrap_or_else(|| by_code(question, stage, finding));
         if let Some(skeleton) = &mut remedy.skeleton {
             skeleton.file = file(finding, &mut given);
             if remedy.kind == Means::Statement && remedy.argv.is_empty() {
@@ -157,7 +156,8 @@ fn waiver(question: Question<'_>, stage: &StageName, finding: &Finding) -> Vec<S
     let artifact = question.artifact.to_string();
     let mut argv = words(&["assay", "attest", "waiver", "--subject", &artifact]);
     if let Value::String(name) = name_of(question, &question.artifact) {
-        argv.extend(["--name".into(), name]);
+        // In one word: a name may look like an option.
+        argv.push(format!("--name={name}"));
     }
     let (life, policy) = (waivers.max_life.to_string(), question.model.digest.to_string());
     let why = format!("{PLACEHOLDER}why>");
@@ -188,7 +188,11 @@ fn has_key(question: Question<'_>, name: &str) -> bool {
 /// A name for the file of a statement, from the rule and the code.
 fn file(finding: &Finding, given: &mut BTreeMap<String, usize>) -> String {
     let plain = |letter: char| {
-        if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_') { letter } else { '-' }
+        if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_') {
+            letter
+        } else {
+            '-'
+        }
     };
     let name: String = format!("{}.{}", finding.rule, finding.code).chars().map(plain).collect();
     let count = given.entry(name.clone()).or_default();

@@ -17,8 +17,8 @@ use serde_json::Value;
 use crate::whom::Whom;
 
 pub(crate) use complete::complete;
-pub(crate) use skeleton::{blank, descriptor, name_of};
 pub use skeleton::{PLACEHOLDER, Placeholder, Skeleton};
+pub(crate) use skeleton::{blank, descriptor, name_of};
 pub(crate) use statement::{
     approval, component_bill, data_bill, exchange, monitoring, of_attestation, scan, source_summary,
 };
@@ -95,7 +95,7 @@ impl Means {
             Self::Run => "run the step, and have it recorded",
             Self::Statement => "have a statement signed and registered",
             Self::Command => "run a command",
-            Self::Anew => "make the artifact anew: nothing that is said of this one helps",
+            Self::Anew => "make the artifact anew",
             Self::Wait => "wait",
             Self::Policy => "change the policy",
             Self::Trust => "change the trust document",

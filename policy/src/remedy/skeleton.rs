@@ -52,8 +52,7 @@ pub(crate) fn blank(what: impl Into<String>, suffices: impl Into<Value>) -> Valu
 
 /// An artifact under a name, which may be a blank.
 pub(crate) fn descriptor(name: Value, artifact: &ArtifactId) -> Value {
-    let mut value =
-        serde_json::to_value(ResourceDescriptor::of("", artifact)).unwrap_or_default();
+    let mut value = serde_json::to_value(ResourceDescriptor::of("", artifact)).unwrap_or_default();
     if let Some(members) = value.as_object_mut() {
         members.insert("name".into(), name);
     }

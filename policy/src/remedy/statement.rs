@@ -50,7 +50,11 @@ pub(crate) fn of_attestation(attestation: &Attestation) -> Option<Value> {
 }
 
 /// An approval; for the stage and this policy where `stage` is given.
-pub(crate) fn approval(question: Question<'_>, artifact: &ArtifactId, stage: Option<&str>) -> Value {
+pub(crate) fn approval(
+    question: Question<'_>,
+    artifact: &ArtifactId,
+    stage: Option<&str>,
+) -> Value {
     let mut scope = json!({});
     if let (Some(stage), Some(scope)) = (stage, scope.as_object_mut()) {
         scope.insert("stage".into(), stage.into());

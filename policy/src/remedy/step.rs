@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use attest::ArtifactId;
+use attest::NAMESPACE;
 use attest::format::DETECTED_FORMATS;
 use attest::predicate::{
     BuildKind, CYCLONEDX, EVALUATION, PROVENANCE, PROVENANCE_V0_2, TEST_RESULT,
 };
-use attest::NAMESPACE;
 use serde_json::{Map, Value, json};
 use verify::Attestation;
 
@@ -94,12 +94,7 @@ fn build_kind(step: &Step) -> Option<BuildKind> {
 }
 
 /// The statement of a step, with blanks.
-fn of_step(
-    question: Question<'_>,
-    chain: &Chain<'_>,
-    index: usize,
-    measured: Measured,
-) -> Value {
+fn of_step(question: Question<'_>, chain: &Chain<'_>, index: usize, measured: Measured) -> Value {
     let model = question.model;
     let Some(step) = model.steps.get(index) else { return Value::Null };
     let mut made = Made::default();

@@ -143,9 +143,7 @@ impl Approvals {
                 () if approval.decision != APPROVED => "it does not approve",
                 () if !is_for(approval, view) => "for another stage or policy",
                 () if !named && self.bound => "it names no stage or no policy",
-                () if !counted.contains(&one.body()) => {
-                    NOBODY
-                }
+                () if !counted.contains(&one.body()) => NOBODY,
                 () if !later(one) => "before the last rejection",
                 () if self.end(one, approval).is_some_and(|end| view.question.now >= end) => {
                     "it ran out"
@@ -188,10 +186,9 @@ impl Approvals {
         let (subject, policy) = (artifact.to_string(), question.model.digest.to_string());
         let life = self.max_age.map_or_else(|| "90d".into(), |age| age.to_string());
         let mut argv = vec!["assay", "attest", "approval", "--subject", &subject];
-        let name = name_of(question, &artifact);
-        if let Some(name) = name.as_str() {
-            argv.extend(["--name", name]);
-        }
+        // In one word: a name may look like an option.
+        let name = name_of(question, &artifact).as_str().map(|name| format!("--name={name}"));
+        argv.extend(name.as_deref());
         argv.extend(["--stage", stage, "--policy", &policy, "--expires", &life]);
         remedy.argv(argv)
     }

@@ -11,8 +11,8 @@ use super::Question;
 use super::chain::Chain;
 use super::joint::FlowState;
 use crate::code::Code;
-use crate::draft::{Draft, Problem, bodies};
 use crate::document::nearest;
+use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Coverage, Endpoint, Port};
 use crate::remedy::{Means, Remedy};
 
@@ -93,8 +93,11 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                 "revoke statements that are not needed, or narrow the signers of the steps",
             ),
         };
-        let considered: Vec<_> =
-            takers.iter().rev().map(|taker| (taker.body(), near(flow, from, makers, taker))).collect();
+        let considered: Vec<_> = takers
+            .iter()
+            .rev()
+            .map(|taker| (taker.body(), near(flow, from, makers, taker)))
+            .collect();
         let missing = makers.iter().flat_map(|maker| flow.selected(maker));
         let problem = problem
             .about(missing)

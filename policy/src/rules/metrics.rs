@@ -94,9 +94,9 @@ impl Metric {
             Remedy::step_on(kind, question, chain, self.step, measured)
         };
         // A number that is not good enough is that of this model for good.
-        let mending = |flaw: &Flaw, artifact: ArtifactId| {
-            let kind = if flaw.is_number() { Means::Anew } else { Means::Run };
-            again(kind, Some(artifact))
+        let mending = |flaw: &Flaw, artifact: ArtifactId| match flaw.is_number() {
+            true => Remedy::new(Means::Anew),
+            false => again(Means::Run, Some(artifact)),
         };
         let (mut evidence, mut problems, mut earlier) = (Vec::new(), Vec::new(), None);
         for artifact in &artifacts {
@@ -104,13 +104,16 @@ impl Metric {
             let counts = |one: &&&Attestation| counting.contains(&one.body());
             let logged = all.iter().rev().filter(|one| one.index.is_some()).find(counts);
             let Some(last) = logged.or_else(|| all.iter().rev().find(counts)).copied() else {
-                problems.push(self.elsewhere(*artifact, chosen).mended(again(Means::Run, Some(*artifact))));
+                problems.push(
+                    self.elsewhere(*artifact, chosen).mended(again(Means::Run, Some(*artifact))),
+                );
                 continue;
             };
             read.push((self.step, last));
             evidence.push(last);
             if let Some(flaw) = self.flaw(last) {
-                problems.push(self.problem(&flaw, *artifact, last).mended(mending(&flaw, *artifact)));
+                problems
+                    .push(self.problem(&flaw, *artifact, last).mended(mending(&flaw, *artifact)));
                 continue;
             }
             for other in all.iter().filter(|one| one.body() != last.body()) {
@@ -119,7 +122,9 @@ impl Metric {
                     earlier.get_or_insert(*other);
                 } else {
                     // It need not have every signature to speak against the artifact.
-                    problems.push(self.problem(&flaw, *artifact, other).mended(mending(&flaw, *artifact)));
+                    problems.push(
+                        self.problem(&flaw, *artifact, other).mended(mending(&flaw, *artifact)),
+                    );
                 }
             }
         }

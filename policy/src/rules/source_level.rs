@@ -104,8 +104,7 @@ impl SourceLevel {
         let narrowed = view.question.model.narrowed.as_ref();
         let pair = narrowed.and_then(|one| one.verifiers.as_ref()?.first());
         let id = pair.map(|pair| pair.id.as_str());
-        let statement =
-            remedy::source_summary(view.question, commit, &level, &self.policies, id);
+        let statement = remedy::source_summary(view.question, commit, &level, &self.policies, id);
         let signers = pair.map(|pair| vec![pair.signer.clone()]);
         Remedy { signers: signers.unwrap_or_default(), ..Remedy::new(Means::Statement) }
             .with(statement)

@@ -81,7 +81,8 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                         near.len()
                     )
                 };
-                let considered = near.iter().rev().map(|one| (one.body(), flaw(question, name, one)));
+                let considered =
+                    near.iter().rev().map(|one| (one.body(), flaw(question, name, one)));
                 let problem = not_passed(question, name, why).considering(considered);
                 problems.push(problem.shown_by(near).about([question.artifact]));
             }

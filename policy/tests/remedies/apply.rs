@@ -278,4 +278,3 @@ fn id_of(scene: &Scene, finding: &Finding) -> Option<String> {
     let body = finding.evidence.last()?;
     scene.evidence.iter().find(|one| one.body == *body).map(|one| one.id.clone())
 }
-

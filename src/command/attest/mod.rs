@@ -30,6 +30,9 @@ use crate::target::Target;
 /// Sign a statement about an artifact and register it
 #[derive(Args, Debug)]
 #[command(
+    override_usage = "assay attest [OPTIONS] --type <URI> --predicate <FILE> --subject <PATH|DIGEST>
+       assay attest [OPTIONS] --statement <FILE>
+       assay attest <COMMAND>",
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true

@@ -49,6 +49,9 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Link(_) => "the statement of the step was registered; run it without `--link`".into(),
             Self::NotAnObject(_) => "a predicate is written `{…}`; nothing was signed".into(),
+            Self::Placeholder { .. } => {
+                "write there what is so; nothing was signed, and nobody but whoever signs knows".into()
+            }
             Self::NotAType(_) => {
                 "write a URI, such as `https://example.com/review/v1`, or a word such as `approval`"
                     .into()

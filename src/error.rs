@@ -120,6 +120,16 @@ pub enum Error {
     /// A predicate that is a list, a text or a number.
     #[error("`{}` is not a JSON object", .0.display())]
     NotAnObject(PathBuf),
+    /// Something in a statement is yet to be filled in.
+    #[error("`{}` says `{what}` at `{at}`", path.display())]
+    Placeholder {
+        /// The file.
+        path: PathBuf,
+        /// The place, as a JSON pointer.
+        at: String,
+        /// The placeholder.
+        what: String,
+    },
     /// The type of a predicate is none.
     #[error("`{0}` is no type of a predicate")]
     NotAType(String),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use attest::{Sha256, StageName, StepName};
 use policy::{
-    Basis, CompletenessKind, CompletenessReport, Finding, Outcome, Remedy, Report, RuleResult,
-    WaiverView,
+    Basis, CompletenessKind, CompletenessReport, Finding, Means, Outcome, Remedy, Report,
+    RuleResult, WaiverView,
 };
 use verify::Lineage;
 
@@ -78,7 +78,22 @@ pub fn draw(report: &Report, name: Option<&str>, names: &Names, page: &mut Page)
     for waiver in &report.waivers {
         self::waiver(waiver, names, page);
     }
+    skeletons(report, page);
     foot(report, page);
+}
+
+/// Says how to have the statements that commands name, unless they are there.
+fn skeletons(report: &Report, page: &mut Page) {
+    let remedies = report.findings.iter().filter_map(|finding| finding.remedy.as_ref());
+    let unwritten = |remedy: &Remedy| {
+        let file = remedy.skeleton.as_ref().map(|skeleton| &skeleton.file);
+        file.is_some_and(|file| !file.contains('/') && remedy.argv.contains(file))
+    };
+    if remedies.into_iter().any(unwritten) {
+        let (artifact, stage) = (report.artifact, &report.stage);
+        page.put(Tone::Faint, "  the statements to fill in: ");
+        page.line(format_args!("assay why {artifact} --stage {stage} --skeletons ."));
+    }
 }
 
 /// Draws what every rule rests on.
@@ -159,16 +174,48 @@ fn finding(finding: &Finding, names: &Names, page: &mut Page) {
     if let Some(next) = &finding.next {
         page.put(Tone::Faint, "         next: ").line(next);
     }
-    match &finding.remedy {
-        Some(Remedy::Run { argv }) => {
-            page.put(Tone::Faint, "         run: ");
-            page.line(format_args!("{} --material … --product … -- …", argv.join(" ")));
-        }
-        Some(remedy) => {
-            page.put(Tone::Faint, "         run: ").line(remedy.argv().join(" "));
-        }
-        None => {}
+    if let Some(remedy) = &finding.remedy
+        && finding.outcome != Outcome::Waived
+    {
+        self::remedy(remedy, page);
     }
+}
+
+/// Draws what makes a finding go away: the means, and the command where one does it.
+pub fn remedy(remedy: &Remedy, page: &mut Page) {
+    page.put(Tone::Faint, "         to satisfy it: ");
+    let command = command_line(&remedy.argv);
+    let is_step = remedy.argv.get(1).is_some_and(|word| word == "run");
+    let rest = if is_step { " --material … --product … -- …" } else { "" };
+    match (remedy.at, remedy.kind) {
+        (Some(at), _) => page.text(at.strftime("wait until %Y-%m-%d %H:%M:%SZ")),
+        _ if command.is_empty() => page.text(remedy.kind.words()),
+        (None, Means::Anew) => {
+            page.text(format_args!("{}, from this step on: {command}{rest}", remedy.kind.words()))
+        }
+        (None, _) => page.text(format_args!("{command}{rest}")),
+    };
+    if remedy.owners > 1 {
+        page.text(format_args!(", and so for {} owners", remedy.owners));
+    }
+    if remedy.signers.len() > 1 {
+        page.text(format_args!(", by one of {}", remedy.signers.join(", ")));
+    }
+    page.end();
+    if !remedy.waiver.is_empty() {
+        page.put(Tone::Faint, "         to be excepted from it: ");
+        page.line(command_line(&remedy.waiver));
+    }
+}
+
+/// A command as a shell takes it.
+fn command_line(argv: &[String]) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
+    let word = |word: &String| match !word.is_empty() && word.chars().all(plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn rule(rule: &RuleResult, page: &mut Page) {

@@ -11,6 +11,7 @@ use verify::{Completeness, Custody, Rejected, Unexplored, Window};
 
 use crate::code::Code;
 use crate::model::{Mode, OnError};
+use crate::remedy::Remedy;
 use crate::rules::waivers::WaiverView;
 
 /// The answer for one artifact and one stage, with everything that it follows from.
@@ -106,7 +107,7 @@ pub struct Finding {
     /// the finding is not about statements that were looked for, and in older reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub considered: Vec<Considered>,
-    /// What a program can do to make it yes, where that can be said.
+    /// What makes it go away, for a person or a program to do; absent in older reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Remedy>,
 }
@@ -119,33 +120,6 @@ pub struct Considered {
     pub body: Sha256,
     /// Why not, in words.
     pub why: String,
-}
-
-/// What makes a finding go away.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Remedy {
-    /// A step, to be recorded as it runs: these arguments, and after them what goes in
-    /// (`--material`), what is made (`--product`), `--` and the command of the step.
-    Run {
-        /// The command and its first arguments.
-        argv: Vec<String>,
-    },
-    /// A command as it is.
-    Command {
-        /// The command and all of its arguments.
-        argv: Vec<String>,
-    },
-}
-
-impl Remedy {
-    /// The arguments.
-    pub fn argv(&self) -> &[String] {
-        match self {
-            Self::Run { argv } | Self::Command { argv } => argv,
-        }
-    }
 }
 
 /// A key on which a step rests alone: whoever has it could have said what was believed.

@@ -36,6 +36,7 @@ pub use error::{PolicyError, Problem};
 pub(crate) use field::can_be_a_step;
 pub(crate) use gather::{Entries, Items};
 pub(crate) use ml::{Holdout, Metric, Slices};
+pub(crate) use nearest::nearest;
 pub use place::Place;
 pub use rego::Files;
 pub(crate) use rego::named;

@@ -6,7 +6,8 @@ use attest::{ArtifactId, Sha256, Timestamp};
 use verify::{Attestation, Window};
 
 use crate::code::Code;
-use crate::decision::{Considered, Finding, Outcome, Remedy, RuleResult};
+use crate::decision::{Considered, Finding, Outcome, RuleResult};
+use crate::remedy::Remedy;
 
 /// The longest message, in bytes.
 const MAX_TEXT: usize = 1000;
@@ -152,17 +153,9 @@ impl Problem {
         self
     }
 
-    /// A step that, recorded, makes it yes.
-    pub(crate) fn mended_by_run(mut self, argv: &[&str]) -> Self {
-        self.explained.remedy =
-            Some(Remedy::Run { argv: argv.iter().map(|one| (*one).into()).collect() });
-        self
-    }
-
-    /// A command that makes it yes.
-    pub(crate) fn mended_by(mut self, argv: &[&str]) -> Self {
-        self.explained.remedy =
-            Some(Remedy::Command { argv: argv.iter().map(|one| (*one).into()).collect() });
+    /// What makes it go away.
+    pub(crate) fn mended(mut self, remedy: Remedy) -> Self {
+        self.explained.remedy = Some(remedy);
         self
     }
 

@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::decision::{Decision, PolicyName, SingleKey};
 use crate::draft::{Draft, Problem};
 use crate::model::{Mode, Model, OnError, Stage};
+use crate::remedy;
 use crate::report::MAX_LISTED;
 use crate::rules::chain::Chain;
 use crate::rules::past::Past;
@@ -64,6 +65,7 @@ fn judged(
         Some(waivers) => waivers.apply(question, stage, &mut draft),
         None => Vec::new(),
     };
+    remedy::complete(question, stage, &mut draft);
     for rule in &mut draft.rules {
         rule.asks = model.asks.get(&rule.rule).cloned();
     }

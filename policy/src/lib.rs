@@ -27,6 +27,7 @@ mod model;
 mod number;
 mod received;
 mod rego;
+mod remedy;
 mod report;
 mod rules;
 mod simulation;
@@ -42,7 +43,7 @@ use verify::Lineage;
 pub use age::{AgeError, MaxAge};
 pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
-pub use decision::{Considered, Decision, Finding, Outcome, Remedy, RuleResult, SingleKey};
+pub use decision::{Considered, Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use difference::{Change, ChangeKind, Difference, Effect};
 pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
 pub use licence::Licences;
@@ -53,6 +54,7 @@ pub use lint::{
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
 pub use rego::{MAX_REGO_BYTES, MAX_REGO_FILES_BYTES, MAX_REGO_RULES, REGO_INPUT_VERSION};
+pub use remedy::{Means, PLACEHOLDER, Placeholder, Remedy, Skeleton};
 pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
     RejectedReport, Report, UnexploredReport,

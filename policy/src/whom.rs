@@ -11,6 +11,9 @@ use std::sync::Arc;
 use attest::KeyId;
 use verify::{Attestation, Pattern, Signer};
 
+/// Why a statement does not count whose signers a rule does not name.
+pub(crate) const NOBODY: &str = "by nobody whom the policy names, or in no log";
+
 /// Signers that a rule wants.
 #[derive(Clone, Debug)]
 pub(crate) struct Whom {

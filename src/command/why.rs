@@ -1,18 +1,20 @@
 //! `assay why`: why an artifact may or may not run, and what time alone will change of that.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use ::attest::{StageName, Timestamp};
-use ::policy::{MaxAge, Outcome, Report, Simulation};
+use ::policy::{MaxAge, Outcome, Remedy, Report, Simulation};
 use ::verify::{Lineage, Supposed};
 use clap::Args;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Action, Error};
 use crate::exit::Exit;
 use crate::grounds::{Asked, Grounds};
+use crate::home::{self, Existing, Readers};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 use crate::target::Target;
@@ -29,7 +31,8 @@ const MAX_EDGES: usize = 200;
 #[command(after_help = "\
 Examples:
   assay why model.bin --stage production
-  assay why model.bin --stage production --next 30d --json")]
+  assay why model.bin --stage production --next 30d --json
+  assay why model.bin --stage production --skeletons .")]
 pub struct WhyArgs {
     /// The artifact: a file, a folder, an OCI image layout or a digest
     #[arg(value_name = "PATH|DIGEST")]
@@ -42,6 +45,11 @@ pub struct WhyArgs {
     /// Say what will change within this time, such as `30d`, if nothing new is registered
     #[arg(long, value_name = "TIME")]
     next: Option<MaxAge>,
+
+    /// Write every statement that would satisfy a finding into this folder, to be filled in and
+    /// signed with `assay attest --statement`
+    #[arg(long, value_name = "DIR")]
+    skeletons: Option<PathBuf>,
 
     /// The policy; otherwise that of the register
     #[arg(long, value_name = "FILE")]
@@ -79,8 +87,32 @@ pub fn why(args: &WhyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         Some(next) => Some(outlook(&grounds, stage, next.end(cx.now), lineage, cx)?),
         None => None,
     };
+    if let Some(folder) = &args.skeletons {
+        write_skeletons(&mut report, folder)?;
+    }
     let name = artifact.name();
     Ok(Box::new(Why { version: "assay/why/v1", report, outlook, name, names }))
+}
+
+/// Writes the statements of the remedies, and has the report name the files. What is there already
+/// is left as it is: somebody may have filled it in.
+fn write_skeletons(report: &mut Report, folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|error| Error::io(Action::Write, folder, error))?;
+    let remedies = report.findings.iter_mut().filter_map(|finding| finding.remedy.as_mut());
+    for remedy in remedies {
+        let Some(skeleton) = &mut remedy.skeleton else { continue };
+        let path = folder.join(&skeleton.file);
+        if !path.exists() {
+            let text = to_json(&skeleton.statement).map_err(Error::Json)?;
+            home::write(&path, text.as_bytes(), Readers::All, Existing::Kept)?;
+        }
+        let written = path.display().to_string();
+        for word in remedy.argv.iter_mut().filter(|word| **word == skeleton.file) {
+            word.clone_from(&written);
+        }
+        skeleton.file = written;
+    }
+    Ok(())
 }
 
 /// What time alone will change.
@@ -112,6 +144,8 @@ struct Flip {
     /// What would mend it.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<Remedy>,
     /// The owners of the evidence that the rule rests on before.
     owners: Vec<String>,
 }
@@ -171,6 +205,7 @@ fn flips(last: &Simulation, next: &Simulation, before: &Lineage, at: Timestamp) 
             code: found.map(|found| found.code),
             message: found.map(|found| found.message.clone()),
             next: found.and_then(|found| found.next.clone()),
+            remedy: found.and_then(|found| found.remedy.clone()),
             owners: owners.into_iter().map(str::to_owned).collect(),
         })
     });
@@ -233,6 +268,9 @@ impl Outlook {
             }
             if let Some(next) = &flip.next {
                 page.put(Tone::Faint, "    next: ").line(next);
+            }
+            if let Some(remedy) = &flip.remedy {
+                verdict::remedy(remedy, page);
             }
         }
         if !self.complete {

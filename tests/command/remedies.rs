@@ -71,3 +71,101 @@ fn what_a_denial_names_turns_it_into_a_pass() {
     let lint = "policy lint vacuous.yaml --artifact model.bin --stage staging --json";
     expect(&assay(folder, lint), 1, "ages.train");
 }
+
+/// A folder with a model that was prepared, trained and measured, and a policy by which it may run.
+fn line(folder: &Path) {
+    let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/judge.in");
+    for entry in fs::read_dir(given).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+    }
+    for (from, to) in [("part-1.csv", "train.csv"), ("part-2.csv", "holdout.csv")] {
+        fs::copy(folder.join(from), folder.join(to)).unwrap();
+    }
+    for words in [
+        "run --quiet --kind data-preparation --step prepare --material raw.csv --product train.csv --product holdout.csv -- touch train.csv holdout.csv",
+        "run --quiet --kind training --step train --material train.csv --product model.bin -- cp train.csv model.bin",
+        "run --quiet --kind evaluation --step evaluate --material model=model.bin --material holdout-dataset=holdout.csv --metrics metrics.json --product metrics.json -- cp measured.json metrics.json",
+    ] {
+        expect(&assay(folder, words), 0, "");
+    }
+    fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+}
+
+/// Adds a section to the policy of the register.
+fn also(folder: &Path, section: &str) {
+    let path = folder.join(".assay/policy.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{text}{section}\n")).unwrap();
+}
+
+/// Runs a command as it is named, whatever its words have in them.
+fn named(folder: &Path, argv: &serde_json::Value) -> Output {
+    let argv: Vec<&str> =
+        argv.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(argv[0], "assay");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.args(&argv[1..]).arg("--quiet").current_dir(folder).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+fn of_code<'a>(findings: &'a [serde_json::Value], code: &str) -> &'a serde_json::Value {
+    let found = findings.iter().find(|one| one["code"] == code);
+    assert!(found.is_some(), "no {code} among {findings:?}");
+    &found.unwrap()["remedy"]
+}
+
+#[test]
+fn a_statement_that_a_denial_names_is_filled_in_and_signed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    line(folder);
+    expect(&assay(folder, "check model.bin --stage staging"), 0, "allowed");
+    also(folder, "monitoring: {signers: [local], maxAge: 24h, drift: {psi: {atMost: \"0.2\"}}}");
+    let said = expect(&assay(folder, "check model.bin --stage staging"), 1, "monitoring.missing");
+    let command = "assay attest --statement monitoring.monitoring.missing.json --key local";
+    assert!(said.contains(&format!("to satisfy it: {command}")), "{said}");
+    assert!(said.contains("--stage staging --skeletons ."), "{said}");
+
+    let why = "why model.bin --stage staging --skeletons todo";
+    let said = expect(&assay(folder, why), 1, "");
+    assert!(said.contains("--statement todo/monitoring.monitoring.missing.json"), "{said}");
+    let output = assay(folder, &format!("{why} --json"));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let remedy = of_code(report["report"]["findings"].as_array().unwrap(), "monitoring.missing");
+
+    // What nobody has filled in is not signed, and the finding stays.
+    let refused = named(folder, &remedy["argv"]);
+    expect(&refused, 2, "nothing was signed");
+    assert_eq!(findings(folder, "staging").len(), 1);
+
+    let path = folder.join(remedy["skeleton"]["file"].as_str().unwrap());
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for placeholder in remedy["skeleton"]["placeholders"].as_array().unwrap() {
+        let place = text.pointer_mut(placeholder["at"].as_str().unwrap()).unwrap();
+        assert!(place.as_str().unwrap().starts_with("<fill in: "), "{place}");
+        *place = placeholder["suffices"].clone();
+    }
+    fs::write(&path, text.to_string()).unwrap();
+    // What somebody has filled in is not written over.
+    expect(&assay(folder, why), 1, "");
+    expect(&named(folder, &remedy["argv"]), 0, "");
+    assert!(findings(folder, "staging").is_empty(), "{:?}", findings(folder, "staging"));
+}
+
+#[test]
+fn an_approval_that_a_denial_names_is_given_as_it_says() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    line(folder);
+    also(folder, "approvals: {signers: {anyOf: [local]}, maxAge: 30d}");
+    let found = findings(folder, "staging");
+    let remedy = of_code(&found, "approval.missing");
+    expect(&named(folder, &remedy["argv"]), 0, "");
+    assert!(findings(folder, "staging").is_empty(), "{:?}", findings(folder, "staging"));
+    // It is for the stage that was asked about, and no other.
+    expect(&assay(folder, "promote model.bin --stage staging --quiet"), 0, "");
+    of_code(&findings(folder, "production"), "approval.missing");
+}

@@ -16,6 +16,7 @@ use super::past::Past;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
 use crate::model::Step;
+use crate::remedy::{Means, Measured, Remedy};
 
 /// How far clocks may be apart.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -46,7 +47,9 @@ pub(crate) fn judge<'a>(
         let mut problems = Vec::new();
         for one in &judged {
             problems.extend(future(step, one, question.now, draft));
-            problems.extend(exceeded(step, one, question.now, draft));
+            let old = exceeded(step, one, question.now, draft);
+            let again = || Remedy::step_on(Means::Run, question, chain, index, measured(one));
+            problems.extend(old.map(|problem| problem.mended(again())));
         }
         if !problems.is_empty() {
             draft.fail(&step.age_rule, problems);
@@ -55,6 +58,15 @@ pub(crate) fn judge<'a>(
             draft.pass(&step.age_rule, evidence, None);
         }
     }
+}
+
+/// What an evaluation measured.
+fn measured(one: &Attestation) -> Measured {
+    let dataset = match &one.statement().predicate {
+        Predicate::Evaluation(evaluation) => evaluation.dataset.artifact().ok(),
+        _ => None,
+    };
+    Measured { model: one.subjects.first().map(|model| model.artifact), dataset }
 }
 
 /// Of the statements about each artifact that went in the last one, which may be a repetition;
@@ -85,7 +97,8 @@ fn future(step: &Step, one: &Attestation, now: Timestamp, draft: &mut Draft) -> 
     let message =
         format!("the statement of step `{}` is dated {newest}, which is not yet", step.name);
     let next = format!("set the clock of whoever runs `{}`, and run it again", step.name);
-    Some(Problem::fail(Code::AgeFuture, message, next).shown_by([one]))
+    let remedy = Remedy::new(Means::Wait).at(edge);
+    Some(Problem::fail(Code::AgeFuture, message, next).shown_by([one]).mended(remedy))
 }
 
 fn exceeded(step: &Step, one: &Attestation, now: Timestamp, draft: &mut Draft) -> Option<Problem> {

@@ -15,7 +15,8 @@ use super::rule::{Reads, View, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
-use crate::whom::Whom;
+use crate::remedy::{self, Remedy, name_of};
+use crate::whom::{NOBODY, Whom};
 
 const APPROVED: &str = "APPROVED";
 pub(super) const REJECTED: &str = "REJECTED";
@@ -110,6 +111,7 @@ impl Approvals {
         if owners.len() >= self.threshold {
             return Ok(evidence);
         }
+        let counting = evidence.clone();
         let problem = match (last, ended) {
             (Some((one, _)), _) if evidence.is_empty() => {
                 let message = format!("{what} was rejected, and not approved since");
@@ -133,6 +135,7 @@ impl Approvals {
                 Problem::fail(Code::ApprovalOwners, message, next).shown_by(evidence)
             }
         };
+        let remedy = self.mending(view, about, &counting, owners.len());
         let counted: BTreeSet<Sha256> = agreeing.iter().map(|(one, _)| one.body()).collect();
         let why = |(one, approval): &(&Attestation, &Approval)| {
             let named = approval.scope.stage.is_some() && approval.scope.policy.is_some();
@@ -140,9 +143,7 @@ impl Approvals {
                 () if approval.decision != APPROVED => "it does not approve",
                 () if !is_for(approval, view) => "for another stage or policy",
                 () if !named && self.bound => "it names no stage or no policy",
-                () if !counted.contains(&one.body()) => {
-                    "by nobody whom the policy names, or in no log"
-                }
+                () if !counted.contains(&one.body()) => NOBODY,
                 () if !later(one) => "before the last rejection",
                 () if self.end(one, approval).is_some_and(|end| view.question.now >= end) => {
                     "it ran out"
@@ -152,7 +153,44 @@ impl Approvals {
             (one.body(), why.to_owned())
         };
         let considered: Vec<_> = said.iter().map(why).collect();
-        Err(problem.considering(considered).about(about.iter().copied()))
+        let considered = {
+            let mut considered = considered;
+            // What came after is nearer than what came before, and what is there nearer than a no.
+            considered.reverse();
+            considered
+        };
+        Err(problem.considering(considered).about(about.iter().copied()).mended(remedy))
+    }
+
+    /// Whose approval is missing, and of what.
+    fn mending(
+        &self,
+        view: View<'_, '_>,
+        about: &BTreeSet<ArtifactId>,
+        counting: &[&Attestation],
+        owners: usize,
+    ) -> Remedy {
+        let question = view.question;
+        let artifact = match about.contains(&question.artifact) {
+            true => question.artifact,
+            false => about.first().copied().unwrap_or(question.artifact),
+        };
+        let stage = view.stage.map(|stage| stage.name.as_str()).filter(|_| self.bound);
+        let missing = self.threshold.saturating_sub(owners).max(1);
+        let statement = remedy::approval(question, &artifact, stage);
+        let remedy = Remedy::statement(statement, &self.whom).owners(missing);
+        let signers = counting.iter().flat_map(|one| &one.signers);
+        let remedy = remedy.but_for(signers.map(|signer| signer.name.as_str()));
+        // The command puts the stage and the policy into what is signed, or neither.
+        let Some(stage) = stage else { return remedy };
+        let (subject, policy) = (artifact.to_string(), question.model.digest.to_string());
+        let life = self.max_age.map_or_else(|| "90d".into(), |age| age.to_string());
+        let mut argv = vec!["assay", "attest", "approval", "--subject", &subject];
+        // In one word: a name may look like an option.
+        let name = name_of(question, &artifact).as_str().map(|name| format!("--name={name}"));
+        argv.extend(name.as_deref());
+        argv.extend(["--stage", stage, "--policy", &policy, "--expires", &life]);
+        remedy.argv(argv)
     }
 
     /// The first moment at which an approval counts no longer; `None` where there is none, or

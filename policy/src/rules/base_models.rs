@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::format;
 use crate::model::Model;
+use crate::remedy::{Means, Remedy};
 
 /// The roles of models among materials.
 const ROLES: [&str; 2] = ["base-model", "model"];
@@ -52,7 +53,9 @@ impl Rule for BaseModels {
             let kind = view.question.model.steps.get(*index).and_then(|step| step.kind);
             for one in view.chain.steps.get(*index).into_iter().flat_map(|links| &links.all) {
                 let before = problems.len();
-                problems.extend(self.of_statement(view, name, kind, one));
+                let again = || Remedy::step(Means::Anew, view.question, view.chain, *index);
+                let found = self.of_statement(view, name, kind, one).into_iter();
+                problems.extend(found.map(|problem| problem.mended(again())));
                 if problems.len() == before {
                     evidence.push(*one);
                 }

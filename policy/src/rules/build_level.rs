@@ -12,6 +12,7 @@ use super::steps;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Builder, Model, Step};
+use crate::remedy::{Made, Means, Remedy};
 
 /// The level that every step that makes something must reach.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ impl Rule for BuildLevel {
         reads
     }
 
+    fn wants(&self, model: &Model, _: usize, made: &mut Made) {
+        let known = model.builders.iter().find(|builder| builder.level >= self.level);
+        made.builder = known.map(|builder| builder.id.clone());
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let model = view.question.model;
         let (mut evidence, mut problems) = (Vec::new(), Vec::new());
@@ -58,7 +64,13 @@ impl Rule for BuildLevel {
                      one with its signer there",
                     step.name, self.level
                 );
-                problems.push(Problem::fail(Code::SlsaBuild, message, next).shown_by([*one]));
+                let named = model.steps.iter().position(|known| known.name == step.name);
+                let again = |index| Remedy::step(Means::Anew, view.question, view.chain, index);
+                let problem = Problem::fail(Code::SlsaBuild, message, next).shown_by([*one]);
+                problems.push(match named {
+                    Some(index) => problem.mended(again(index)),
+                    None => problem,
+                });
             }
         }
         if !problems.is_empty() {

@@ -111,6 +111,11 @@ impl<'a> Chain<'a> {
         chain
     }
 
+    /// A chain of nothing.
+    pub(crate) const fn none() -> Self {
+        Self { steps: Vec::new(), flows: Vec::new() }
+    }
+
     /// The statements of `step` that belong to the chain.
     pub(crate) fn chosen(&self, step: usize) -> &[&'a Attestation] {
         self.steps.get(step).map_or(&[], |links| links.chosen.as_slice())

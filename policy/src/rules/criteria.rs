@@ -12,7 +12,8 @@ use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
-use crate::whom::Whom;
+use crate::remedy::{Made, Means, Remedy, blank, descriptor};
+use crate::whom::{NOBODY, Whom};
 
 /// What must have been registered before a step.
 #[derive(Clone, Debug)]
@@ -39,6 +40,14 @@ impl Rule for Criteria {
         step.chain([Reads::Digests, Reads::signers(&self.whom), Reads::Order]).collect()
     }
 
+    fn wants(&self, model: &Model, step: usize, made: &mut Made) {
+        if step == self.step {
+            let criteria = self.artifact.unwrap_or(ArtifactId::file(model.digest));
+            let name = blank("the name of the criteria", "criteria");
+            made.materials.push(descriptor(name, &criteria));
+        }
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let step = view.step_name(self.step);
         if !view.chain.is_found(self.step) {
@@ -48,8 +57,8 @@ impl Rule for Criteria {
         let own = ArtifactId::file(view.question.model.digest);
         let criteria = self.artifact.unwrap_or(own);
         let registered = view.about(&criteria, |one| says_so(one).then_some(()));
-        let registered = registered.iter().map(|(one, ())| *one);
-        let registered = registered.filter(|one| self.whom.stand_behind(one));
+        let all: Vec<&Attestation> = registered.iter().map(|(one, ())| *one).collect();
+        let registered = all.iter().copied().filter(|one| self.whom.stand_behind(one));
         let first = registered.min_by_key(|one| one.index.unwrap_or(u64::MAX));
         let next = format!(
             "register the criteria ({criteria}), signed by {}, and then run `{step}` with them \
@@ -77,7 +86,17 @@ impl Rule for Criteria {
                     (Code::CriteriaLate, message)
                 }
             };
-            let problem = Problem::fail(code, message, next.clone()).shown_by([*one]);
+            let again = Remedy::step(Means::Anew, view.question, view.chain, self.step);
+            let problem = Problem::fail(code, message, next.clone()).shown_by([*one]).mended(again);
+            let near = all.iter().rev().map(|other| {
+                let why = match () {
+                    () if !self.whom.stand_behind(other) => NOBODY,
+                    () if !named => "the evaluation does not name what it registers",
+                    () => "it stands after the evaluation",
+                };
+                (other.body(), why.to_owned())
+            });
+            let problem = problem.considering(near);
             problems.push(problem.shown_by(first).about([criteria]));
         }
         if problems.is_empty() {

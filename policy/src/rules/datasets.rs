@@ -17,7 +17,8 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::licence::Licences;
 use crate::model::Model;
-use crate::whom::Whom;
+use crate::remedy::{self, Means, Remedy};
+use crate::whom::{NOBODY, Whom};
 
 /// The roles of what is no data: runtimes and lock files, as the recorder calls them, and base
 /// models, which have a rule of their own.
@@ -81,7 +82,8 @@ impl DataOf {
                     let message = format!("`{name}` used `{unknown}`, which no digest identifies");
                     let next = format!("record `{name}` with a sha256 digest of all that it used");
                     let problem = Problem::error(Code::DatasetUnidentified, message, next);
-                    problems.push(problem.shown_by([*one]));
+                    let again = Remedy::step(Means::Anew, view.question, view.chain, *step);
+                    problems.push(problem.shown_by([*one]).mended(again));
                 }
                 for material in &one.materials {
                     let role = material.role.as_deref().unwrap_or_default();
@@ -98,7 +100,10 @@ impl DataOf {
         if found.is_empty() && problems.is_empty() {
             let message = "no data went in, and the policy asks for some".to_owned();
             let next = "run the step on its data, so that it is recorded";
-            problems.push(Problem::fail(Code::DatasetMissing, message, next));
+            let problem = Problem::fail(Code::DatasetMissing, message, next);
+            let first = self.steps.first().copied().unwrap_or_default();
+            let again = Remedy::step(Means::Run, view.question, view.chain, first);
+            problems.push(problem.mended(again));
         }
         Some((found, problems))
     }
@@ -131,7 +136,12 @@ impl Rule for DataLicences {
         for (artifact, (name, used)) in found {
             match self.licensed(view, artifact, name) {
                 Ok(one) => evidence.push(one),
-                Err(problem) => problems.push(problem.shown_by(used).about([artifact])),
+                Err(problem) => {
+                    let bill = remedy::data_bill(view.question, &artifact, &self.licences);
+                    let remedy = Remedy::statement(bill, &self.whom);
+                    let problem = problem.shown_by(used).about([artifact]);
+                    problems.push(problem.mended(remedy));
+                }
             }
         }
         if problems.is_empty() {
@@ -161,7 +171,12 @@ impl DataLicences {
         let counting = all.filter(|(one, _)| self.whom.stand_behind(one));
         let Some((one, bom)) = counting.max_by_key(|(one, _)| one.index) else {
             let message = format!("nobody who may says under which licence `{name}` is");
-            return Err(Problem::fail(Code::DatasetLicence, message, next));
+            let near = wholes
+                .iter()
+                .flat_map(|whole| view.about(whole, |one| Bom::of(&one.statement().predicate)))
+                .map(|(one, _)| (one.body(), NOBODY.to_owned()));
+            let problem = Problem::fail(Code::DatasetLicence, message, next);
+            return Err(problem.considering(near));
         };
         let read = || -> Result<Vec<&str>, BomError> {
             bom?.subject().map_or(Ok(Vec::new()), |subject| subject.licences())

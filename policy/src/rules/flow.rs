@@ -5,14 +5,19 @@
 //! in, or every part that a manifest proves to be in it.
 
 use attest::ArtifactId;
-use verify::Attestation;
+use verify::{Attestation, Named};
 
 use super::Question;
 use super::chain::Chain;
 use super::joint::FlowState;
 use crate::code::Code;
+use crate::document::nearest;
 use crate::draft::{Draft, Problem, bodies};
-use crate::model::{Coverage, Endpoint};
+use crate::model::{Coverage, Endpoint, Port};
+use crate::remedy::{Means, Remedy};
+
+/// How many names a message has.
+const MAX_NAMED: usize = 5;
 
 /// What one step made must enter another.
 #[derive(Clone, Debug)]
@@ -88,9 +93,49 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                 "revoke statements that are not needed, or narrow the signers of the steps",
             ),
         };
+        let considered: Vec<_> = takers
+            .iter()
+            .rev()
+            .map(|taker| (taker.body(), near(flow, from, makers, taker)))
+            .collect();
         let missing = makers.iter().flat_map(|maker| flow.selected(maker));
-        let problem = problem.about(missing).shown_by(takers.iter().chain(makers).copied());
+        let problem = problem
+            .about(missing)
+            .shown_by(takers.iter().chain(makers).copied())
+            .considering(considered);
+        let problem = match state {
+            FlowState::Apart => {
+                problem.mended(Remedy::step(Means::Anew, question, chain, flow.from.step))
+            }
+            FlowState::Missing | FlowState::Broken => {
+                problem.mended(Remedy::step(Means::Run, question, chain, flow.to.step))
+            }
+            _ => problem.mended(Remedy::new(Means::Policy)),
+        };
         draft.fail(&flow.rule, vec![problem]);
+    }
+}
+
+/// What a statement has instead of what it should have, in words.
+fn near(flow: &Flow, from: &str, makers: &[&Attestation], taker: &Attestation) -> String {
+    let has = match flow.to.port {
+        Port::Materials => &taker.materials,
+        Port::Products | Port::Subject => &taker.subjects,
+    };
+    let made: Vec<&Named> = makers.iter().flat_map(|maker| &maker.subjects).collect();
+    let renewed = has.iter().find(|one| {
+        made.iter().any(|made| made.name == one.name && made.artifact != one.artifact)
+            && made.iter().all(|made| made.artifact != one.artifact)
+    });
+    if let Some(other) = renewed {
+        let Named { name, artifact, .. } = other;
+        return format!("it has `{name}` as {artifact}, which is not what `{from}` made");
+    }
+    let names = has.iter().take(MAX_NAMED).map(|one| format!("`{}`", one.name));
+    let names: Vec<String> = names.collect();
+    match names.is_empty() {
+        true => format!("it has no {}", flow.to.port.as_str()),
+        false => format!("its {} are {}", flow.to.port.as_str(), names.join(", ")),
     }
 }
 
@@ -99,5 +144,15 @@ pub(crate) fn unmatched(select: Option<&str>, from: &str, makers: &[&Attestation
     let select = select.unwrap_or_default();
     let message = format!("no product of `{from}` is called `{select}`");
     let next = format!("select a product by the name that `{from}` gives it");
-    Problem::fail(Code::FlowUnmatched, message, next).shown_by(makers.iter().copied())
+    let why = |maker: &&Attestation| {
+        let names: Vec<&str> = maker.subjects.iter().map(|one| one.name.as_str()).collect();
+        let near = nearest(select, names.iter().copied());
+        let names = names.iter().take(MAX_NAMED).map(|name| format!("`{name}`"));
+        let names: Vec<String> = names.collect();
+        let near = near.map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
+        (maker.body(), format!("its products are called {}{near}", names.join(", ")))
+    };
+    Problem::fail(Code::FlowUnmatched, message, next)
+        .shown_by(makers.iter().copied())
+        .considering(makers.iter().map(why))
 }

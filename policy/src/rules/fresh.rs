@@ -9,6 +9,7 @@ use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
 use crate::model::Model;
+use crate::remedy::{Means, Remedy};
 
 /// How old the verdicts on the stages before a stage may be.
 #[derive(Clone, Debug)]
@@ -65,7 +66,10 @@ impl Rule for Fresh {
                 }
             };
             let next = format!("promote the artifact to `{name}` again, by this policy");
+            let artifact = view.question.artifact.to_string();
+            let argv = ["assay", "promote", &artifact, "--stage", name.as_str()];
             let problem = Problem::fail(Code::AgeExceeded, message, next).shown_by([one]);
+            let problem = problem.mended(Remedy::new(Means::Command).argv(argv));
             problems.push(problem.about([view.question.artifact]));
         }
         if problems.is_empty() {

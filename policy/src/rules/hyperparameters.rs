@@ -14,6 +14,7 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
 use crate::number::exact;
+use crate::remedy::{Made, Means, Remedy, blank};
 
 /// What must hold of one parameter.
 #[derive(Clone, Debug)]
@@ -50,6 +51,19 @@ impl Rule for Hyperparameter {
         Reads::step(model, self.step).into_iter().chain(fields).chain(bounds).collect()
     }
 
+    fn wants(&self, _: &Model, step: usize, made: &mut Made) {
+        if step != self.step {
+            return;
+        }
+        let example = match (&self.one_of, self.at_least.or(self.at_most)) {
+            (Some(known), _) => known.first().cloned().unwrap_or_default(),
+            (None, Some(bound)) => bound.to_string(),
+            (None, None) => "0".into(),
+        };
+        let value = blank(format!("its value, as a text; must be {}", self.words()), example);
+        made.parameters.insert(self.name.clone(), value);
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let step = view.step_name(self.step);
         if !view.chain.is_found(self.step) {
@@ -80,7 +94,8 @@ impl Rule for Hyperparameter {
                 }
             };
             let next = format!("run `{step}` again with `{name}` {}", self.words());
-            problems.push(Problem::fail(code, message, next).shown_by([*one]));
+            let again = Remedy::step(Means::Anew, view.question, view.chain, self.step);
+            problems.push(Problem::fail(code, message, next).shown_by([*one]).mended(again));
         }
         if problems.is_empty() {
             draft.pass(&self.rule, bodies(evidence), None);

@@ -4,13 +4,15 @@
 //! licence that suits; one without, and a bill without components, says nothing and fails.
 
 use attest::predicate::bom::{Bom, BomError, Component};
+use verify::Attestation;
 
 use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::licence::Licences;
 use crate::model::Model;
-use crate::whom::Whom;
+use crate::remedy::{self, Remedy};
+use crate::whom::{NOBODY, Whom};
 
 /// How many components a message names.
 const MAX_NAMED: usize = 5;
@@ -61,6 +63,12 @@ impl Rule for ComponentLicences {
             let message = format!("no bill of materials of {artifact} that lists anything counts");
             let near = bills.iter().map(|(one, _)| *one);
             let problem = Problem::fail(Code::LicenceUnlisted, message, next).shown_by(near);
+            let why = |(one, bom): &(&Attestation, Result<Bom<'_>, BomError>)| {
+                let why = if lists(bom) { NOBODY } else { "it lists no component" };
+                (one.body(), why.to_owned())
+            };
+            let problem = problem.considering(bills.iter().rev().map(why));
+            let problem = problem.mended(self.bill(view));
             draft.fail(self.place(), vec![problem.about([artifact])]);
             return;
         };
@@ -87,7 +95,7 @@ impl Rule for ComponentLicences {
             }
             Err(error) => {
                 let message = format!("the bill of materials is unreadable: {error}");
-                Problem::error(Code::LicenceUnlisted, message, next)
+                Problem::error(Code::LicenceUnlisted, message, next).mended(self.bill(view))
             }
         };
         draft.fail(self.place(), vec![problem.shown_by([*one]).about([artifact])]);
@@ -95,6 +103,12 @@ impl Rule for ComponentLicences {
 }
 
 impl ComponentLicences {
+    /// A bill that lists something.
+    fn bill(&self, view: View<'_, '_>) -> Remedy {
+        let bill = remedy::component_bill(view.question, &self.licences);
+        Remedy::statement(bill, &self.whom)
+    }
+
     fn unsuited(&self, component: &Component<'_>) -> Result<Option<String>, BomError> {
         let licences = component.licences()?;
         if licences.is_empty() {

@@ -16,6 +16,10 @@ use super::bound::{Bound, Side};
 use super::chain::Chain;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
+use crate::remedy::{Means, Measured, Remedy};
+
+/// How many numbers a message names.
+const MAX_NAMED: usize = 5;
 
 /// A number that must have been measured.
 #[derive(Clone, Debug)]
@@ -101,19 +105,31 @@ impl Metric {
             .map(|one| one.artifact)
             .collect();
         let counting: BTreeSet<Sha256> = chosen.iter().map(|one| one.body()).collect();
+        let again = |kind, model| {
+            let measured = Measured { model, dataset: Some(self.dataset) };
+            Remedy::step_on(kind, question, chain, self.step, measured)
+        };
+        // A number that is not good enough is that of this model for good.
+        let mending = |flaw: &Flaw, artifact: ArtifactId| match flaw.is_number() {
+            true => Remedy::new(Means::Anew),
+            false => again(Means::Run, Some(artifact)),
+        };
         let (mut evidence, mut problems, mut earlier) = (Vec::new(), Vec::new(), None);
         for artifact in &artifacts {
             let all = self.evaluations(question, artifact);
             let counts = |one: &&&Attestation| counting.contains(&one.body());
             let logged = all.iter().rev().filter(|one| one.index.is_some()).find(counts);
             let Some(last) = logged.or_else(|| all.iter().rev().find(counts)).copied() else {
-                problems.push(self.elsewhere(*artifact, chosen));
+                problems.push(
+                    self.elsewhere(*artifact, chosen).mended(again(Means::Run, Some(*artifact))),
+                );
                 continue;
             };
             read.push((self.step, last));
             evidence.push(last);
             if let Some(flaw) = self.flaw(last) {
-                problems.push(self.problem(&flaw, *artifact, last));
+                problems
+                    .push(self.problem(&flaw, *artifact, last).mended(mending(&flaw, *artifact)));
                 continue;
             }
             for other in all.iter().filter(|one| one.body() != last.body()) {
@@ -122,14 +138,17 @@ impl Metric {
                     earlier.get_or_insert(*other);
                 } else {
                     // It need not have every signature to speak against the artifact.
-                    problems.push(self.problem(&flaw, *artifact, other));
+                    problems.push(
+                        self.problem(&flaw, *artifact, other).mended(mending(&flaw, *artifact)),
+                    );
                 }
             }
         }
         if artifacts.is_empty() {
             let message = format!("no evaluation of the chain measures `{}`", self.name);
             let next = "run the evaluation and register it";
-            problems.push(Problem::fail(Code::MetricMissing, message, next));
+            let problem = Problem::fail(Code::MetricMissing, message, next);
+            problems.push(problem.mended(again(Means::Run, None)));
         }
         if problems.is_empty() {
             let detail = earlier.map(|one| {
@@ -234,7 +253,11 @@ impl Metric {
                 self.dataset_label()
             ),
         };
-        Problem::fail(code, message, next).shown_by([at]).about([artifact])
+        let problem = Problem::fail(code, message, next).shown_by([at]).about([artifact]);
+        match flaw {
+            Flaw::Missing => problem.considering([(at.body(), measures(at))]),
+            _ => problem,
+        }
     }
 
     /// The finding for an artifact that was evaluated, and not on the data set of the rule.
@@ -242,9 +265,22 @@ impl Metric {
         let message = format!("`{}` was not measured on {}", self.name, self.dataset_label());
         let next = format!("evaluate on {}", self.dataset_label());
         let of = chosen.iter().filter(|one| one.is_about(&artifact)).copied();
+        let data = |one: &Attestation| {
+            let found = evaluation(one)?;
+            let data = found.dataset.artifact().map(|data| data.to_string());
+            let data = data.unwrap_or_else(|_| "data that no digest identifies".into());
+            Some((one.body(), format!("it measured on `{}` ({data})", found.dataset.label())))
+        };
+        let considered: Vec<_> = chosen.iter().rev().filter_map(|one| data(one)).collect();
         Problem::fail(Code::MetricDataset, message, next)
+            .considering(considered)
             .shown_by(of)
             .about([artifact, self.dataset])
+    }
+
+    /// Bounds in words.
+    pub(crate) fn words(&self, at_least: Option<Decimal>, at_most: Option<Decimal>) -> String {
+        bounds(at_least, at_most)
     }
 
     fn dataset_label(&self) -> String {
@@ -291,6 +327,20 @@ fn evaluation(attestation: &Attestation) -> Option<&Evaluation> {
     match &attestation.statement().predicate {
         Predicate::Evaluation(evaluation) => Some(evaluation),
         _ => None,
+    }
+}
+
+/// What an evaluation measures, in words.
+fn measures(attestation: &Attestation) -> String {
+    let all = evaluation(attestation).into_iter().flat_map(|found| &found.measurements);
+    let names = all.map(|one| match &one.slice {
+        Some(slice) => format!("`{}` on `{}` = `{}`", one.metric, slice.feature, slice.value),
+        None => format!("`{}`", one.metric),
+    });
+    let names: Vec<String> = names.take(MAX_NAMED).collect();
+    match names.is_empty() {
+        true => "it measures nothing".into(),
+        false => format!("it measures {}", names.join(", ")),
     }
 }
 

@@ -4,6 +4,8 @@
 //! speaks against the artifact. Numbers are held against the policy's thresholds, on every feature.
 //! What a monitor says of its own verdict is read to the artifact's disadvantage alone.
 
+use std::collections::BTreeSet;
+
 use attest::predicate::Monitoring as Window;
 use attest::{Decimal, Predicate, Timestamp};
 use serde_json::Value;
@@ -17,8 +19,11 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::{Model, OnMissing};
 use crate::number::exact;
-use crate::whom::Whom;
+use crate::remedy::{self, Remedy};
+use crate::whom::{NOBODY, Whom};
 
+/// How many numbers of a window are looked at to say what it measures.
+const MAX_NAMED: usize = 16;
 /// The verdict of a monitor that found nothing.
 const OK: &str = "OK";
 
@@ -91,10 +96,14 @@ impl Rule for Monitoring {
             draft.not_applicable(self.place(), detail);
             return;
         }
+        let mending =
+            || Remedy::statement(remedy::monitoring(view.question, &self.drift), &self.whom);
         let mut problems = Vec::new();
         if last.is_none() && self.on_missing == OnMissing::Deny {
             let message = format!("no window of monitoring of {artifact} counts");
-            problems.push(Problem::fail(Code::MonitoringMissing, message, next.as_str()));
+            let near = windows.iter().map(|(one, _)| (one.body(), NOBODY.to_owned()));
+            let problem = Problem::fail(Code::MonitoringMissing, message, next.as_str());
+            problems.push(problem.considering(near));
         }
         let mut evidence = Vec::new();
         let recent =
@@ -112,7 +121,8 @@ impl Rule for Monitoring {
                 let missing = self.drift.iter().filter(|drift| drift.values(window).is_empty());
                 problems.extend(missing.map(|drift| {
                     let message = format!("the last window does not measure `{}`", drift.metric);
-                    fail(Code::MonitoringMissing, message)
+                    let near = (one.body(), measures(window));
+                    fail(Code::MonitoringMissing, message).considering([near])
                 }));
             }
             if window.verdict != OK {
@@ -133,7 +143,8 @@ impl Rule for Monitoring {
             }
         }
         if !problems.is_empty() {
-            draft.fail(self.place(), problems);
+            let problems = problems.into_iter().map(|one: Problem| one.mended(mending()));
+            draft.fail(self.place(), problems.collect());
         } else if evidence.is_empty() {
             draft.not_applicable(self.place(), "nobody whom the policy names has looked yet");
         } else {
@@ -147,7 +158,7 @@ impl Drift {
         format!("{} is {}", self.metric, self.bounds())
     }
 
-    fn bounds(&self) -> String {
+    pub(crate) fn bounds(&self) -> String {
         match (self.at_least, self.at_most) {
             (Some(least), Some(most)) => format!("from {least} to {most}"),
             (Some(least), None) => format!("at least {least}"),
@@ -181,6 +192,18 @@ fn window(attestation: &Attestation) -> Option<&Window> {
     match &attestation.statement().predicate {
         Predicate::Monitoring(window) => Some(window),
         _ => None,
+    }
+}
+
+/// What a window measures, in words.
+fn measures(window: &Window) -> String {
+    let all = window.more.get("measurements").and_then(Value::as_array);
+    let names = all.into_iter().flatten().filter_map(|one| one.get("metric")?.as_str());
+    let names: BTreeSet<&str> = names.take(MAX_NAMED).collect();
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.is_empty() {
+        true => "it measures nothing".into(),
+        false => format!("it measures {}", names.join(", ")),
     }
 }
 

@@ -7,6 +7,7 @@ use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
+use crate::remedy::{Means, Remedy};
 
 /// That every dependency of every step that makes something is pinned.
 #[derive(Clone, Debug)]
@@ -30,7 +31,8 @@ impl Rule for Pinned {
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let (mut evidence, mut problems) = (Vec::new(), Vec::new());
-        for (step, links) in view.question.model.steps.iter().zip(&view.chain.steps) {
+        let model = view.question.model;
+        for (step, links) in model.steps.iter().zip(&view.chain.steps) {
             for one in links.chosen.iter().filter(|one| one.makes()) {
                 let Some(first) = one.unidentified.first() else {
                     evidence.push(*one);
@@ -44,7 +46,13 @@ impl Rule for Pinned {
                 let next =
                     format!("record `{}` with a sha256 digest of all that it used", step.name);
                 let problem = Problem::fail(Code::DependencyUnpinned, message, next);
-                problems.push(problem.shown_by([*one]));
+                let problem = problem.shown_by([*one]);
+                let named = model.steps.iter().position(|known| known.name == step.name);
+                let again = |index| Remedy::step(Means::Anew, view.question, view.chain, index);
+                problems.push(match named {
+                    Some(index) => problem.mended(again(index)),
+                    None => problem,
+                });
             }
         }
         if !problems.is_empty() {

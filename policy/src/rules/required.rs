@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use attest::predicate::is_provenance;
 use attest::{ArtifactId, Kind};
-use verify::Attestation;
+use verify::{Attestation, Rejection, VerifyError};
 
 use super::Question;
 use super::chain::{Chain, MAX_STATEMENTS};
@@ -13,6 +13,7 @@ use super::steps::{self, Flaw};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Step;
+use crate::remedy::{self, Means, PLACEHOLDER, Remedy};
 
 /// The name of the rule that the chain ends at the artifact.
 const REACHES: &str = "chain";
@@ -40,8 +41,9 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                 }
             };
             let considered = steps::considered(step, &links.all, flaw);
+            let remedy = mending(question, chain, index, flaw, &at);
             let problem = steps::flawed(step, other, flaw, &at).considering(considered);
-            draft.fail(&step.rule, vec![problem]);
+            draft.fail(&step.rule, vec![problem.mended(remedy)]);
             continue;
         }
         if !links.chosen.is_empty() {
@@ -61,7 +63,92 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
         }
         let used: Vec<&Attestation> =
             after.iter().flat_map(|step| chain.chosen(*step)).copied().collect();
-        draft.fail(&step.rule, vec![steps::missing(step, question.lineage.rejected(), &used)]);
+        let problem = steps::missing(step, question.lineage.rejected(), &used);
+        let problem = match problem.code {
+            Code::StepMissing | Code::StepSigner | Code::RevokedAttestation => {
+                let remedy = Remedy::step(Means::Run, question, chain, index);
+                by_another(question, step, remedy, problem)
+            }
+            _ => problem,
+        };
+        draft.fail(&step.rule, vec![problem]);
+    }
+}
+
+/// The remedy by somebody whose statement of the step was not refused for who signed it; where
+/// nobody is left whom the policy names, the trust document has to let somebody.
+fn by_another(
+    question: Question<'_>,
+    step: &Step,
+    remedy: Remedy,
+    mut problem: Problem,
+) -> Problem {
+    let mut refused: BTreeSet<&str> = BTreeSet::new();
+    let rejected = question.lineage.rejected().iter();
+    for one in rejected.filter(|one| one.step.as_ref().is_none_or(|name| *name == step.name)) {
+        match &one.why {
+            Rejection::OutOfScope(names) => {
+                refused.extend(names.iter().map(|(name, _)| name.as_str()));
+            }
+            Rejection::RevokedKey { name, .. }
+            | Rejection::NotBelieved(VerifyError::OutsideValidity { name, .. }) => {
+                refused.insert(name);
+            }
+            _ => {}
+        }
+    }
+    let named = !remedy.signers.is_empty();
+    if named && remedy.signers.iter().all(|name| refused.contains(name.as_str())) {
+        problem.next = format!(
+            "have the trust document let {} sign `{}` with a key that is good, and run it again",
+            step.signers.whom.words(),
+            step.name
+        );
+        return problem.mended(Remedy::new(Means::Trust).by(&step.signers.whom));
+    }
+    problem.mended(remedy.but_for(refused))
+}
+
+/// What makes a statement of the step count, or replaces it.
+fn mending(
+    question: Question<'_>,
+    chain: &Chain<'_>,
+    index: usize,
+    flaw: Flaw,
+    at: &[&Attestation],
+) -> Remedy {
+    let again = |kind| Remedy::step(kind, question, chain, index);
+    let nearest = at.last().copied();
+    let signed = nearest.into_iter().flat_map(|one| &one.signers);
+    let signed = signed.map(|signer| signer.name.as_str());
+    match flaw {
+        Flaw::Kind | Flaw::Failed => again(Means::Run),
+        Flaw::Unlogged => {
+            let bundle = format!("{PLACEHOLDER}the file of the bundle>");
+            Remedy::new(Means::Command).argv(["assay", "log", "submit", &bundle])
+        }
+        // The same statement, by whoever may sign it.
+        Flaw::Signer | Flaw::SameSigner => {
+            let again = again(Means::Run).but_for(signed);
+            match nearest.and_then(remedy::of_attestation) {
+                Some(statement) => again.with_whole(statement),
+                None => again,
+            }
+        }
+        Flaw::Threshold { owners } => {
+            let entry = nearest.and_then(|one| one.index);
+            let remedy = again(Means::Statement).but_for(signed);
+            match entry {
+                Some(entry) => {
+                    let missing = remedy.owners.saturating_sub(owners).max(1);
+                    let argv = ["assay", "attest", "cosign", &entry.to_string()];
+                    Remedy { kind: Means::Command, skeleton: None, ..remedy }
+                        .owners(missing)
+                        .argv(argv)
+                }
+                None => remedy,
+            }
+        }
     }
 }
 
@@ -99,6 +186,7 @@ pub(crate) fn reaches(
     };
     let next = "ask about what the last step made, or add the step that made it to the policy";
     let problem = Problem::fail(Code::FlowBroken, message, next);
+    let problem = problem.mended(Remedy::new(Means::Policy));
     let about = question.lineage.about(&question.artifact);
     draft.fail(REACHES, vec![problem.shown_by(about).about([question.artifact])]);
 }

@@ -17,6 +17,7 @@ use super::past::Past;
 use crate::age::MaxAge;
 use crate::draft::Draft;
 use crate::model::{Model, Stage};
+use crate::remedy::Made;
 use crate::whom::Whom;
 
 /// One rule.
@@ -37,6 +38,9 @@ pub(crate) trait Rule: fmt::Debug + Send + Sync {
     fn apart(&self) -> Option<Apart<'_>> {
         None
     }
+
+    /// Puts what it wants in a new statement of the step at `step` among the rest of it.
+    fn wants(&self, _model: &Model, _step: usize, _made: &mut Made) {}
 
     /// Whether it is about the policy itself, and so to be judged of whatever is asked.
     fn is_of_the_policy(&self) -> bool {

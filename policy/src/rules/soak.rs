@@ -10,6 +10,7 @@ use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
 use crate::model::Model;
+use crate::remedy::{Means, Remedy};
 
 /// How long the stages before a stage must have been passed.
 #[derive(Clone, Debug)]
@@ -58,7 +59,10 @@ impl Rule for Soak {
             let next = format!("ask again {} after `{}` was passed", self.length, earlier.name);
             let Some(since) = newer(summary.time_verified, one) else {
                 let message = format!("nobody says when `{}` was passed", earlier.name);
-                problems.push(Problem::fail(Code::StageSoak, message, next).shown_by([*one]));
+                let artifact = view.question.artifact.to_string();
+                let argv = ["assay", "promote", &artifact, "--stage", earlier.name.as_str()];
+                let problem = Problem::fail(Code::StageSoak, message, next).shown_by([*one]);
+                problems.push(problem.mended(Remedy::new(Means::Command).argv(argv)));
                 continue;
             };
             let end = self.length.end(since);
@@ -73,6 +77,7 @@ impl Rule for Soak {
                 earlier.name, self.length
             );
             let problem = Problem::fail(Code::StageSoak, message, next).shown_by([*one]);
+            let problem = problem.mended(Remedy::new(Means::Wait).at(end));
             problems.push(problem.about([view.question.artifact]));
         }
         if problems.is_empty() {

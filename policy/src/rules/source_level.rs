@@ -16,6 +16,7 @@ use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
+use crate::remedy::{self, Means, Remedy};
 
 /// What the levels of the track start with.
 const TRACK: &str = "SLSA_SOURCE_LEVEL_";
@@ -72,7 +73,8 @@ impl Rule for SourceLevel {
                 if used.is_empty() {
                     let message = format!("the statement of `{name}` names no commit");
                     let next = format!("run `{name}` in a git repository, so that it is recorded");
-                    let problem = Problem::fail(Code::SlsaSource, message, next);
+                    let again = Remedy::step(Means::Anew, view.question, view.chain, *step);
+                    let problem = Problem::fail(Code::SlsaSource, message, next).mended(again);
                     problems.push(problem.shown_by([*one]));
                 }
                 commits.extend(used);
@@ -82,7 +84,10 @@ impl Rule for SourceLevel {
         for commit in &commits {
             match self.verified(view, commit, draft) {
                 Ok(one) => evidence.push(one),
-                Err(problem) => problems.push(problem.about([*commit])),
+                Err(problem) => {
+                    let remedy = self.mending(view, commit);
+                    problems.push(problem.about([*commit]).mended(remedy));
+                }
             }
         }
         if problems.is_empty() {
@@ -94,6 +99,18 @@ impl Rule for SourceLevel {
 }
 
 impl SourceLevel {
+    /// A verdict on the commit by whoever may give one.
+    fn mending(&self, view: View<'_, '_>, commit: &ArtifactId) -> Remedy {
+        let level = format!("{TRACK}{}", self.level);
+        let narrowed = view.question.model.narrowed.as_ref();
+        let pair = narrowed.and_then(|one| one.verifiers.as_ref()?.first());
+        let id = pair.map(|pair| pair.id.as_str());
+        let statement = remedy::source_summary(view.question, commit, &level, &self.policies, id);
+        let signers = pair.map(|pair| vec![pair.signer.clone()]);
+        Remedy { signers: signers.unwrap_or_default(), ..Remedy::new(Means::Statement) }
+            .with(statement)
+    }
+
     fn verified<'a>(
         &self,
         view: View<'_, 'a>,
@@ -128,7 +145,17 @@ impl SourceLevel {
         found.retain(|(one, summary)| believed(one, summary) || failed(summary));
         let Some((one, summary)) = found.into_iter().max_by_key(|(one, _)| one.index) else {
             let message = format!("no summary that counts says which source level {commit} has");
-            return Err(Problem::fail(Code::SlsaSource, message, next));
+            let near = view.about(commit, summary).into_iter().rev();
+            let why = |(one, summary): (&Attestation, &VerificationSummary)| {
+                let why = match () {
+                    () if one.verifier.is_none() => "by no verifier of the trust file",
+                    () if one.index.is_none() => "it is in no log",
+                    () if !passes(one, summary) => "by a policy or verifier that does not count",
+                    () => "it says nothing of a source level",
+                };
+                (one.body(), why.to_owned())
+            };
+            return Err(Problem::fail(Code::SlsaSource, message, next).considering(near.map(why)));
         };
         let wrong = |message: String| {
             Err(Problem::fail(Code::SlsaSource, message, next.clone()).shown_by([one]))

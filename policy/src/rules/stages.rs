@@ -17,6 +17,7 @@ use super::unseen::{Against, Unseen};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Stage;
+use crate::remedy::{Means, Remedy};
 
 /// A verdict that a stage was passed, or not.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,7 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
             Some(Verdict { one, says: LastVerdict::Passed, .. }) => evidence.push(one),
             Some(Verdict { one, says: LastVerdict::Failed, .. }) => {
                 let problem = not_passed(question, name, "its last verdict is FAILED".into());
+                let problem = problem.considering([(one.body(), "it says FAILED".into())]);
                 problems.push(problem.shown_by([one]).about([question.artifact]));
             }
             Some(Verdict { one, says: LastVerdict::Void(unseen), .. }) => {
@@ -57,7 +59,9 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                     unseen.index
                 );
                 let shown = [one.body(), unseen.body];
+                let missed = format!("it has not seen entry {}", unseen.index);
                 let problem = not_passed(question, name, why).shown_by_bodies(shown);
+                let problem = problem.considering([(one.body(), missed)]);
                 problems.push(problem.about([question.artifact]));
             }
             None => {
@@ -77,7 +81,9 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                         near.len()
                     )
                 };
-                let problem = not_passed(question, name, why);
+                let considered =
+                    near.iter().rev().map(|one| (one.body(), flaw(question, name, one)));
+                let problem = not_passed(question, name, why).considering(considered);
                 problems.push(problem.shown_by(near).about([question.artifact]));
             }
         }
@@ -147,6 +153,29 @@ fn counts(
         && one.index.and_then(active).unwrap_or(model.any_version || policy == model.digest)
 }
 
+/// Why a summary for the stage does not count, in words.
+fn flaw(question: Question<'_>, stage: &StageName, one: &Attestation) -> String {
+    let Some(summary) = summary(one) else { return "it is no summary".into() };
+    let believed = |one: &Attestation| {
+        question.model.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits_verifier(one))
+    };
+    match () {
+        () if one.verifier.is_none() => {
+            format!("signed by nobody who is the verifier `{}`", summary.verifier.id)
+        }
+        () if !believed(one) => "by a verifier whom the policy does not believe".into(),
+        () if one.index.is_none() => "it is in no register".into(),
+        () if one.subjects.len() != 1 => "it is about more than one artifact".into(),
+        () if is_passed(summary) && summary.resource_uri != question.artifact.to_string() => {
+            format!("it is of another resource, `{}`", summary.resource_uri)
+        }
+        () => match named(summary) {
+            Some(policy) => format!("by the policy {policy}, which does not count for `{stage}`"),
+            None => "it names no policy by its digest".into(),
+        },
+    }
+}
+
 /// The policy that a summary names.
 fn named(summary: &VerificationSummary) -> Option<Sha256> {
     format!("sha256:{}", summary.policy.digest.get("sha256")?).parse().ok()
@@ -161,10 +190,11 @@ fn summary(attestation: &Attestation) -> Option<&VerificationSummary> {
 
 fn not_passed(question: Question<'_>, stage: &StageName, why: String) -> Problem {
     let artifact = question.artifact.to_string();
+    let argv = ["assay", "promote", &artifact, "--stage", stage.as_str()];
     Problem::fail(
         Code::StageNotPassed,
         format!("the stage `{stage}` was not passed: {why}"),
         format!("promote the artifact to `{stage}` first, by this policy"),
     )
-    .mended_by(&["assay", "promote", &artifact, "--stage", stage.as_str()])
+    .mended(Remedy::new(Means::Command).argv(argv))
 }

@@ -272,15 +272,6 @@ pub(crate) fn missing(step: &Step, rejected: &[Rejected], after: &[&Attestation]
         Code::EvidenceConflict => Problem::error(code_or_missing, message, next),
         _ => Problem::fail(code_or_missing, message, next),
     };
-    let measures = step.predicates.iter().all(|one| one == EVALUATION);
-    let kind = step.kind.or_else(|| measures.then_some(BuildKind::Evaluation));
-    let problem = match (code_or_missing, kind) {
-        (Code::StepMissing, Some(kind)) => {
-            let argv = ["assay", "run", "--step", name.as_str(), "--kind", kind.as_str()];
-            problem.mended_by_run(&argv)
-        }
-        _ => problem,
-    };
     problem
         .considering(considered)
         .shown_by_bodies(with)

@@ -9,6 +9,7 @@ use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
 use crate::model::Model;
+use crate::remedy::{Means, Remedy};
 
 /// From when until when the policy is in force.
 #[derive(Clone, Debug)]
@@ -43,7 +44,8 @@ impl Rule for Validity {
                 draft.until(from);
                 let message = format!("the policy is in force from {from} on");
                 let next = "ask by the policy that is in force now";
-                problems.push(Problem::error(Code::PolicyNotYet, message, next));
+                let remedy = Remedy::new(Means::Wait).at(from);
+                problems.push(Problem::error(Code::PolicyNotYet, message, next).mended(remedy));
             } else {
                 draft.from(from);
             }

@@ -17,7 +17,8 @@ use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
-use crate::whom::Whom;
+use crate::remedy::{self, Remedy};
+use crate::whom::{NOBODY, Whom};
 
 /// How many vulnerabilities a message names.
 const MAX_NAMED: usize = 5;
@@ -89,6 +90,7 @@ impl Rule for Vulnerabilities {
         let scan = |one| read(one);
         let mut scans: Vec<Read<'_>> = view.about(&artifact, scan);
         let counts = |(one, _): &&Read<'_>| self.whom.stand_behind(one);
+        let again = || Remedy::statement(remedy::scan(view.question, self.most), &self.whom);
         let next = format!(
             "scan {artifact}, have {} sign what was found, and register it",
             self.whom.words()
@@ -96,8 +98,10 @@ impl Rule for Vulnerabilities {
         let Some(last) = scans.iter().filter(counts).map(|(one, _)| one.index).max() else {
             let message = format!("no scan of {artifact} counts");
             let near = scans.iter().map(|(one, _)| *one);
+            let why = scans.iter().rev().map(|(one, _)| (one.body(), NOBODY.to_owned()));
             let problem = Problem::fail(Code::VulnerabilityUnscanned, message, next);
-            draft.fail(self.place(), vec![problem.shown_by(near).about([artifact])]);
+            let problem = problem.shown_by(near).considering(why).mended(again());
+            draft.fail(self.place(), vec![problem.about([artifact])]);
             return;
         };
         scans.extend(view.lapsed(&artifact, scan));
@@ -111,13 +115,15 @@ impl Rule for Vulnerabilities {
                 Err(error) => {
                     let message = format!("a scan of {artifact} is unreadable: {error}");
                     let code = Code::VulnerabilityUnreadable;
-                    problems.push(Problem::error(code, message, next.as_str()).shown_by([*one]));
+                    let problem = Problem::error(code, message, next.as_str()).shown_by([*one]);
+                    problems.push(problem.mended(again()));
                     continue;
                 }
             };
             if decides {
                 evidence.push(*one);
-                problems.extend(self.aged(view, one, scan, &next, draft));
+                let old = self.aged(view, one, scan, &next, draft);
+                problems.extend(old.into_iter().map(|problem| problem.mended(again())));
             }
             problems.extend(self.severe(view, one, scan, &words, &mut evidence));
         }
@@ -197,11 +203,17 @@ impl Vulnerabilities {
             ),
             None => "mend it, and scan again".into(),
         };
-        Some(
-            Problem::fail(Code::VulnerabilitySeverity, message, next)
-                .shown_by([one])
-                .about([view.question.artifact]),
-        )
+        let problem = Problem::fail(Code::VulnerabilitySeverity, message, next)
+            .shown_by([one])
+            .about([view.question.artifact]);
+        let ids: Vec<&str> = severe.iter().map(|(id, _)| *id).collect();
+        Some(match &self.exempt {
+            Some(whom) => {
+                let statement = remedy::exchange(view.question, &ids);
+                problem.mended(Remedy::statement(statement, whom))
+            }
+            None => problem,
+        })
     }
 }
 

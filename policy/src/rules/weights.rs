@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::format;
 use crate::model::Model;
+use crate::remedy::{Made, Means, Remedy};
 
 /// Which formats the products of steps may have.
 #[derive(Clone, Debug)]
@@ -43,6 +44,13 @@ impl Rule for Weights {
         steps.chain([Reads::Names, field]).chain(denied).collect()
     }
 
+    fn wants(&self, _: &Model, step: usize, made: &mut Made) {
+        if self.steps.contains(&step) {
+            let allowed = self.allow.as_ref().and_then(|allow| allow.first());
+            made.format = Some(allowed.cloned().unwrap_or_else(|| "safetensors".into()));
+        }
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let (mut evidence, mut problems) = (Vec::new(), Vec::new());
         for index in &self.steps {
@@ -53,7 +61,9 @@ impl Rule for Weights {
             }
             for one in view.chain.chosen(*index) {
                 let before = problems.len();
-                problems.extend(self.of_statement(step, one));
+                let again = || Remedy::step(Means::Anew, view.question, view.chain, *index);
+                let found = self.of_statement(step, one).into_iter();
+                problems.extend(found.map(|problem| problem.mended(again())));
                 if problems.len() == before {
                     evidence.push(*one);
                 }

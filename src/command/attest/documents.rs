@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use ::attest::predicate::{CYCLONEDX, SPDX, VULNERABILITIES};
 use ::attest::statement::STATEMENT_V1;
 use ::attest::{Predicate, ResourceDescriptor, Statement, json};
+use ::policy::PLACEHOLDER;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -93,20 +94,75 @@ pub fn payload(
 ) -> Result<Vec<u8>, Error> {
     let broken = |source| Error::Document { path: path.into(), source };
     let value = parse(path, document)?;
+    require_filled(path, &value)?;
     // A predicate is an object (in-toto Statement v1); readers elsewhere refuse anything else.
     if !value.is_object() {
         return Err(Error::NotAnObject(path.into()));
     }
     let predicate =
         Predicate::from_value(predicate_type, value).map_err(|source| broken(source.into()))?;
-    let statement = Statement { subject: vec![subject], predicate }.with_nonce()?;
+    let statement = Statement { subject: vec![subject], predicate };
+    let predicate = serde_json::from_slice(document).map_err(|source| broken(source.into()))?;
+    written(path, statement, predicate_type, predicate)
+}
+
+/// The bytes to sign of a whole statement: its predicate stays as it is, byte for byte, and it gets a
+/// nonce of its own. One in which something is yet to be filled in is refused.
+pub fn whole(path: &Path, document: &[u8]) -> Result<Vec<u8>, Error> {
+    let broken = |source| Error::Document { path: path.into(), source };
+    require_filled(path, &parse(path, document)?)?;
+    let statement = Statement::parse(document)?;
+    let received: ReceivedStatement<'_> =
+        serde_json::from_slice(document).map_err(|source| broken(source.into()))?;
+    written(path, statement, &received.predicate_type, received.predicate)
+}
+
+/// A whole statement in its own bytes.
+#[derive(Deserialize)]
+struct ReceivedStatement<'a> {
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    #[serde(borrow)]
+    predicate: &'a RawValue,
+}
+
+/// Refuses a document with a placeholder: only a person knows what belongs there.
+fn require_filled(path: &Path, value: &Value) -> Result<(), Error> {
+    let mut open = vec![(String::new(), value)];
+    while let Some((at, value)) = open.pop() {
+        match value {
+            Value::String(text) if text.starts_with(PLACEHOLDER) => {
+                let what = text.clone();
+                return Err(Error::Placeholder { path: path.into(), at, what });
+            }
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                open.extend(items.map(|(index, item)| (format!("{at}/{index}"), item)));
+            }
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(name, item)| (format!("{at}/{name}"), item)));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn written(
+    path: &Path,
+    statement: Statement,
+    predicate_type: &str,
+    predicate: &RawValue,
+) -> Result<Vec<u8>, Error> {
+    let broken = |source| Error::Document { path: path.into(), source };
+    let statement = statement.with_nonce()?;
     // The same checks as for a statement of our own: names, identities, how many subjects.
     statement.to_json()?;
     let written = RawStatement {
         statement_type: STATEMENT_V1,
         subject: &statement.subject,
         predicate_type,
-        predicate: serde_json::from_slice(document).map_err(|source| broken(source.into()))?,
+        predicate,
     };
     let bytes = serde_json::to_vec(&written).map_err(|source| broken(source.into()))?;
     // What cannot be read back must not be signed.
@@ -135,6 +191,29 @@ mod tests {
         let bytes = payload(Path::new("x"), subject(), CYCLONEDX, document).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(r#"{ "z": 1.50, "a": [1e3,  2] }"#), "{text}");
+    }
+
+    #[test]
+    fn a_statement_is_signed_once_everything_in_it_is_filled_in() {
+        let digest = Sha256::of(b"model").hex();
+        let statement = |value: &str| {
+            format!(
+                r#"{{"_type": "{STATEMENT_V1}", "subject": [{{"name": "m", "digest": {{"sha256": "{digest}"}}}}],
+                    "predicateType": "https://example.com/x", "predicate": {{ "z": 1.50, "a": [{value}] }}}}"#
+            )
+        };
+        let good = whole(Path::new("x"), statement(r#""what was seen""#).as_bytes()).unwrap();
+        let good = String::from_utf8(good).unwrap();
+        assert!(good.contains(r#"{ "z": 1.50, "a": ["what was seen"] }"#), "{good}");
+        assert!(good.contains("nonce"), "{good}");
+        let unfilled = statement(r#""<fill in: what was seen>""#);
+        match whole(Path::new("x"), unfilled.as_bytes()) {
+            Err(Error::Placeholder { at, .. }) => assert_eq!(at, "/predicate/a/0"),
+            other => panic!("{other:?}"),
+        }
+        for broken in ["{}", "", &statement("1,"), &statement("1").replace("sha256", "md5")] {
+            assert!(whole(Path::new("x"), broken.as_bytes()).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ use crate::target::Target;
 /// Sign a statement about an artifact and register it
 #[derive(Args, Debug)]
 #[command(
+    override_usage = "assay attest [OPTIONS] --type <URI> --predicate <FILE> --subject <PATH|DIGEST>
+       assay attest [OPTIONS] --statement <FILE>
+       assay attest <COMMAND>",
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true
@@ -46,16 +49,22 @@ pub struct AttestArgs {
 /// why those that must be there are optional here.
 #[derive(Args, Debug)]
 struct AnyArgs {
+    /// An in-toto statement, as `assay why --skeletons` writes it, with everything filled in:
+    /// signed as it is, under a nonce of its own
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["predicate_type", "predicate", "subject", "name"])]
+    statement: Option<PathBuf>,
+
     /// Type of the predicate
-    #[arg(long = "type", value_name = "URI", required = true)]
+    #[arg(long = "type", value_name = "URI", required_unless_present = "statement")]
     predicate_type: Option<String>,
 
     /// The predicate: a JSON document, signed as it is
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required_unless_present = "statement")]
     predicate: Option<PathBuf>,
 
     /// What it is about: a file, a folder, an OCI image layout or a digest
-    #[arg(long, value_name = "PATH|DIGEST", required = true)]
+    #[arg(long, value_name = "PATH|DIGEST", required_unless_present = "statement")]
     subject: Option<Target>,
 
     /// The subject's name in the statement; otherwise the path or digest as given
@@ -135,6 +144,14 @@ pub fn attest(args: &AttestArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
 
 impl AnyArgs {
     fn attest(&self, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
+        publish::attest(self.payload(cx)?, &self.sign()?, cx)
+    }
+
+    /// The bytes to sign.
+    fn payload(&self, cx: &Context<'_>) -> Result<Vec<u8>, Error> {
+        if let Some(path) = &self.statement {
+            return documents::whole(path, &home::read(path)?);
+        }
         let (Some(predicate_type), Some(predicate), Some(subject)) =
             (&self.predicate_type, &self.predicate, &self.subject)
         else {
@@ -146,18 +163,20 @@ impl AnyArgs {
         }
         let document = home::read(predicate)?;
         let subject = describe(subject, self.name.as_deref(), cx)?;
-        let payload = documents::payload(predicate, subject, &predicate_type, &document)?;
+        documents::payload(predicate, subject, &predicate_type, &document)
+    }
+
+    fn sign(&self) -> Result<SignArgs, Error> {
         #[cfg(feature = "server")]
         let output = self.output.clone();
         #[cfg(not(feature = "server"))]
         let output = self.output.clone().ok_or(Error::NothingToAttest)?;
-        let sign = SignArgs {
+        Ok(SignArgs {
             key: self.key.clone(),
             output,
             #[cfg(feature = "server")]
             keyless: self.keyless.clone(),
-        };
-        publish::attest(payload, &sign, cx)
+        })
     }
 }
 

@@ -150,6 +150,10 @@ fn attempt(
             here.parts.insert(trial.part);
             here.across.extend(trial.across.map(|bound| (bound, true)));
             here.by.get_or_insert_with(|| trial.words.clone());
+        } else if trial.part == Part::Signers && ends(&found, &rule.rule, Outcome::NotApplicable) {
+            // Where nothing counts that others sign, and nothing is accepted, the signer decides
+            // all the same.
+            here.parts.insert(trial.part);
         }
     }
 }
@@ -232,7 +236,11 @@ fn follows(trial: &Trial<'_>, rule: &RuleView) -> bool {
 
 /// Whether the rule does not hold.
 fn fails(found: &Simulation, rule: &str) -> bool {
-    found.rules().iter().any(|one| one.rule == rule && one.outcome == Outcome::Fail)
+    ends(found, rule, Outcome::Fail)
+}
+
+fn ends(found: &Simulation, rule: &str, outcome: Outcome) -> bool {
+    found.rules().iter().any(|one| one.rule == rule && one.outcome == outcome)
 }
 
 /// What a rule in Rego compares with is not known to be a bound.

@@ -16,11 +16,18 @@ use crate::model::Model;
 use crate::rules::Question;
 use crate::rules::chain::Chain;
 
+/// The most findings of a decision whose remedies have a statement; those after them name the means
+/// alone.
+const MAX_SKELETONS: usize = 100;
+
 /// Names a remedy for every finding.
 pub(crate) fn complete(question: Question<'_>, stage: &StageName, draft: &mut Draft) {
     let mut given = BTreeMap::new();
-    for finding in &mut draft.findings {
+    for (at, finding) in draft.findings.iter_mut().enumerate() {
         let mut remedy = finding.remedy.take().unwrap_or_else(|| by_code(question, stage, finding));
+        if at >= MAX_SKELETONS {
+            remedy.skeleton = None;
+        }
         if let Some(skeleton) = &mut remedy.skeleton {
             skeleton.file = file(finding, &mut given);
             if remedy.kind == Means::Statement && remedy.argv.is_empty() {

@@ -13,6 +13,10 @@ use super::skeleton::{blank, descriptor, name_of};
 use crate::licence::Licences;
 use crate::rules::{Drift, Question};
 
+/// The longest statement of somebody's that a remedy repeats, in bytes.
+const MAX_WHOLE: usize = 64 << 10;
+/// The most vulnerabilities that one statement speaks of.
+const MAX_IDS: usize = 32;
 /// The version of OpenVEX that is written.
 const VEX_VERSION: &str = "v0.2.0";
 
@@ -44,9 +48,10 @@ pub(super) fn when(question: Question<'_>, what: &str) -> Value {
     blank(format!("when {what}, as 2027-03-01T12:00:00Z"), question.now.to_string())
 }
 
-/// What a statement says, for somebody else to sign.
+/// What a statement says, for somebody else to sign; `None` for one that is too long to be shown.
 pub(crate) fn of_attestation(attestation: &Attestation) -> Option<Value> {
-    serde_json::from_slice(&attestation.statement().to_json().ok()?).ok()
+    let text = attestation.statement().to_json().ok()?;
+    (text.len() <= MAX_WHOLE).then(|| serde_json::from_slice(&text).ok())?
 }
 
 /// An approval; for the stage and this policy where `stage` is given.
@@ -138,7 +143,7 @@ pub(crate) fn exchange(question: Question<'_>, ids: &[&str]) -> Value {
         "author": blank("who says so", "security"),
         "timestamp": when(question, "it is said"),
         "version": 1,
-        "statements": ids.iter().map(statement).collect::<Vec<Value>>(),
+        "statements": ids.iter().take(MAX_IDS).map(statement).collect::<Vec<Value>>(),
     });
     about(question, artifact, &format!("{OPENVEX}/{VEX_VERSION}"), predicate)
 }

@@ -19,6 +19,10 @@ use crate::model::{Model, Port, Step};
 use crate::rules::chain::Chain;
 use crate::rules::{Metric, Question};
 
+/// The most statements of another step, and of each the most artifacts, that are looked at to say
+/// what a step made and used; a person adds what is beyond.
+const MAX_LOOKED: usize = 32;
+
 /// Artifacts under the names that statements give them.
 type Named = BTreeMap<ArtifactId, Value>;
 
@@ -110,9 +114,11 @@ fn of_step(question: Question<'_>, chain: &Chain<'_>, index: usize, measured: Me
     let mut subjects = subjects(question, chain, index);
     if known == EVALUATION {
         // One statement measures one model.
-        let one = measured.model.filter(|model| subjects.contains_key(model));
-        let one = one.or_else(|| subjects.keys().next().copied());
-        subjects.retain(|model, _| Some(*model) == one);
+        let first = subjects.keys().next().copied();
+        if let Some(model) = measured.model.or(first) {
+            let name = subjects.remove(&model).unwrap_or_else(|| name_of(question, &model));
+            subjects = Named::from([(model, name)]);
+        }
     }
     let entering = materials(model, chain, index);
     let (predicate_type, predicate) = match known {
@@ -122,7 +128,8 @@ fn of_step(question: Question<'_>, chain: &Chain<'_>, index: usize, measured: Me
         }
         TEST_RESULT => {
             let result = blank("what came of the tests: `PASSED`, `WARNED` or `FAILED`", "PASSED");
-            (TEST_RESULT, json!({"result": result}))
+            let configured = "what configured the tests, as a list of resource descriptors";
+            (TEST_RESULT, json!({"result": result, "configuration": blank(configured, json!([]))}))
         }
         CYCLONEDX => (CYCLONEDX, json!({"bomFormat": "CycloneDX", "specVersion": "1.6"})),
         PROVENANCE => (PROVENANCE, provenance(question, step, entering, &made)),
@@ -309,22 +316,23 @@ fn subjects(question: Question<'_>, chain: &Chain<'_>, index: usize) -> Named {
     };
     for flow in &question.model.flows {
         if flow.from.step == index {
-            for taker in chain.chosen(flow.to.step) {
+            for taker in chain.chosen(flow.to.step).iter().take(MAX_LOOKED) {
                 let used = match flow.to.port {
                     Port::Materials => &taker.materials,
                     Port::Products | Port::Subject => &taker.subjects,
                 };
                 let meant = |name: &str| flow.select.as_deref().is_none_or(|one| one == name);
                 let is_selected = used.iter().any(|named| meant(&named.name));
-                for named in used.iter().filter(|named| !is_selected || meant(&named.name)) {
+                let used = used.iter().filter(|named| !is_selected || meant(&named.name));
+                for named in used.take(MAX_LOOKED) {
                     let name = flow.select.as_deref().unwrap_or(&named.name);
                     add(&mut found, named.artifact, name);
                 }
             }
         }
         if flow.to.step == index && flow.to.port != Port::Materials {
-            for maker in chain.chosen(flow.from.step) {
-                for artifact in flow.selected(maker) {
+            for maker in chain.chosen(flow.from.step).iter().take(MAX_LOOKED) {
+                for artifact in flow.selected(maker).take(MAX_LOOKED) {
                     add(&mut found, artifact, named(maker, &artifact));
                 }
             }
@@ -343,8 +351,8 @@ fn materials(model: &Model, chain: &Chain<'_>, index: usize) -> Named {
         if flow.to.port != Port::Materials {
             continue;
         }
-        for maker in chain.chosen(flow.from.step) {
-            for artifact in flow.selected(maker) {
+        for maker in chain.chosen(flow.from.step).iter().take(MAX_LOOKED) {
+            for artifact in flow.selected(maker).take(MAX_LOOKED) {
                 found.entry(artifact).or_insert_with(|| named(maker, &artifact).into());
             }
         }

@@ -246,7 +246,7 @@ fn with(row: &Row, events: Vec<Value>) -> Row {
     let mut recipe = row.recipe().clone();
     let stranger = json!({"trusted": false});
     recipe.keys.insert(STRANGER.into(), serde_json::from_value(stranger).unwrap());
-    let events = events.into_iter().map(|event| serde_json::from_value::<EventRecipe>(event));
+    let events = events.into_iter().map(serde_json::from_value::<EventRecipe>);
     recipe.evidence.extend(events.map(Result::unwrap));
     row.changed(recipe, row.policy().clone())
 }

@@ -13,6 +13,7 @@ mod dependencies;
 mod describe;
 mod error;
 mod field;
+mod files;
 mod gather;
 mod lines;
 mod ml;
@@ -34,11 +35,11 @@ pub(crate) use compile::compile;
 pub(crate) use describe::schema;
 pub use error::{PolicyError, Problem};
 pub(crate) use field::can_be_a_step;
+pub use files::{Files, MAX_FILE_BYTES, MAX_FILES_BYTES};
+pub(crate) use files::{named, registered};
 pub(crate) use gather::{Entries, Items};
 pub(crate) use ml::{Holdout, Metric, Slices};
 pub use place::Place;
-pub use rego::Files;
-pub(crate) use rego::named;
 pub(crate) use shape::{Document, Flow, Forbid, Rego, Signers, Step};
 
 /// The largest policy document, in bytes.

@@ -23,7 +23,8 @@ pub use decisions::{
 pub use earlier::{EarlierMetadata, EarlierProvenance};
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
 pub use governance::{
-    Document, MAX_DOCUMENT_BYTES, MAX_STAGES, PolicyActivation, PolicyVersion, TrustVersion,
+    Document, MAX_DOCUMENT_BYTES, MAX_POLICY_FILES, MAX_STAGES, PolicyActivation, PolicyVersion,
+    TrustVersion,
 };
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};

@@ -13,6 +13,7 @@ use super::cases::cases;
 use super::conflict::refuse;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
+use super::files::Shelf;
 use super::lines::{flow, holdout, later_first, metric};
 use super::ml::sections;
 use super::policy::{matching, validity};
@@ -116,7 +117,9 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
         monitoring(&mut model, fields)?;
     }
     model.waivers = document.waivers.as_ref().map(|fields| waivers(fields, &model)).transpose()?;
-    (model.rego, model.files) = rego(&document, &names, files)?;
+    let mut shelf = Shelf::new(files);
+    model.rego = rego(&document, &names, &mut shelf)?;
+    model.files = shelf.into_kept();
     refuse(&model, &document)?;
     model.cases = cases(&document, &model.stages)?;
     model.asks = asks(&model);

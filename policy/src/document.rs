@@ -15,6 +15,7 @@ mod error;
 mod field;
 mod files;
 mod gather;
+mod layouts;
 mod lines;
 mod ml;
 mod nearest;

@@ -1,7 +1,8 @@
 //! Judging: every rule in turn, then what the verdict rests on.
 
+use attest::predicate::is_provenance;
 use attest::{ArtifactId, StageName, Timestamp};
-use verify::{Custody, Direction, History};
+use verify::{Attestation, Custody, Direction, History};
 
 use crate::code::Code;
 use crate::decision::{Decision, PolicyName, SingleKey};
@@ -187,7 +188,8 @@ impl Basis {
                 let key = SingleKey::new(name, &signer.name, &signer.owner, signer.custody);
                 basis.single_keys.push(key);
             }
-            for one in links.chosen.iter().filter(|one| one.makes()) {
+            let provenance = |one: &&&Attestation| is_provenance(&one.predicate_type);
+            for one in links.chosen.iter().filter(provenance) {
                 basis.level = 2;
                 let shown = build_level::level(question.model, step, one);
                 basis.shown = if basis.shown == 0 { shown } else { basis.shown.min(shown) };

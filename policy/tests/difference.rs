@@ -41,6 +41,13 @@ const ROWS: &[(&str, &str, &str, ChangeKind, Effect)] = &[
         Looser,
     ),
     ("ages: {train: 90d,", "ages: {train: 91d,", "ages.train", Changed, Looser),
+    (
+        "    log: required\n    text",
+        "    log: optional\n    text",
+        "layouts[0].log",
+        Changed,
+        Looser,
+    ),
     ("ages: {train: 90d,", "ages: {train: 89d,", "ages.train", Changed, Tighter),
     ("ages: {train: 90d,", "ages: {", "ages.train", Removed, Looser),
     ("completeness: followed", "completeness: claimed", "completeness", Changed, Looser),

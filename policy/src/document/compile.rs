@@ -14,6 +14,7 @@ use super::conflict::refuse;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::files::Shelf;
+use super::layouts::layouts;
 use super::lines::{flow, holdout, later_first, metric};
 use super::ml::sections;
 use super::policy::{matching, validity};
@@ -119,6 +120,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
     model.waivers = document.waivers.as_ref().map(|fields| waivers(fields, &model)).transpose()?;
     let mut shelf = Shelf::new(files);
     model.rego = rego(&document, &names, &mut shelf)?;
+    layouts(&document, &mut model, &names, &mut shelf)?;
     model.files = shelf.into_kept();
     refuse(&model, &document)?;
     model.cases = cases(&document, &model.stages)?;

@@ -21,8 +21,10 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// The files that a document names, each once, with their digests, in the order of their names.
 pub(crate) fn named(document: &Document) -> Compiled<BTreeSet<(String, Sha256)>> {
     let mut names = BTreeSet::new();
-    for line in &document.rego.0 {
-        if let (Some(file), Some(digest)) = (&line.value.file, &line.value.sha256) {
+    let rego = document.rego.0.iter().map(|line| (&line.value.file, &line.value.sha256));
+    let layouts = document.layouts.0.iter().map(|line| (&line.value.file, &line.value.sha256));
+    for (file, digest) in rego.chain(layouts) {
+        if let (Some(file), Some(digest)) = (file, digest) {
             names.insert((file_name(file)?, file_digest(digest)?));
         }
     }

@@ -5,6 +5,7 @@ use serde_saphyr::Spanned;
 use super::cases::Test;
 use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
+use super::layouts::Layout;
 use super::ml::Ml;
 use super::trust::{Builder, Slsa, Trust};
 use super::waivers::Waivers;
@@ -52,6 +53,9 @@ fields! {
         /// Rules in Rego, for what no other section can say.
         #[serde(default)]
         rego: Items<Spanned<Rego>>,
+        /// in-toto layouts by which the artifact must have been made.
+        #[serde(default)]
+        layouts: Items<Spanned<Layout>>,
         /// Whose waivers are accepted. None are where this is not said.
         waivers: Option<Spanned<Waivers>>,
         /// What must come of evidence that stands beside the document (`assay policy test`). They

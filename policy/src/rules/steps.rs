@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use attest::Predicate;
-use attest::predicate::{BuildKind, EVALUATION, PROVENANCE};
+use attest::predicate::{BuildKind, EVALUATION, LINK, PROVENANCE};
 use verify::{Attestation, Rejected, Rejection, Signer, VerifyError};
 
 use crate::code::Code;
@@ -50,7 +50,7 @@ pub(crate) fn speaks_for(step: &Step, attestation: &Attestation) -> bool {
     let named = match &attestation.step {
         Some(name) => *name == step.name && wanted.is_empty(),
         None if !wanted.is_empty() => built(),
-        // Provenance and evaluations can name their step; one that does not could be of any.
+        // Provenance, links and evaluations can name their step; one that does not could be of any.
         None => !names_steps(&attestation.predicate_type),
     };
     named && step.predicates.contains(&attestation.predicate_type)
@@ -59,7 +59,7 @@ pub(crate) fn speaks_for(step: &Step, attestation: &Attestation) -> bool {
 /// Whether a statement of this type can name its step. Provenance of others cannot: it counts by
 /// its build type, where the policy names that.
 pub(crate) fn names_steps(predicate_type: &str) -> bool {
-    matches!(predicate_type, PROVENANCE | EVALUATION)
+    matches!(predicate_type, PROVENANCE | EVALUATION | LINK)
 }
 
 /// Why `attestation` does not count for `step`, if it does not. Who signed another step is not

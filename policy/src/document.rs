@@ -9,6 +9,7 @@
 mod cases;
 mod compile;
 mod conflict;
+mod corroboration;
 mod dependencies;
 mod describe;
 mod error;

@@ -50,6 +50,13 @@ const ROWS: &[(&str, &str, &str, ChangeKind, Effect)] = &[
     ),
     ("ages: {train: 90d,", "ages: {train: 89d,", "ages.train", Changed, Tighter),
     ("ages: {train: 90d,", "ages: {", "ages.train", Removed, Looser),
+    (
+        "train: {signers: [release], threshold: 1}",
+        "train: {signers: [release, ci]}",
+        "corroboration.train.signers",
+        Changed,
+        Looser,
+    ),
     ("completeness: followed", "completeness: claimed", "completeness", Changed, Looser),
     (
         "maxSeverity: medium",

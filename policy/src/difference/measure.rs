@@ -160,6 +160,8 @@ const ROWS: &[Row] = &[
     ("completeness", Words(COMPLETE), Is("followed")),
     ("rego", Group, Loosest),
     ("rego[]", Whole, Loosest),
+    ("corroboration", Group, Loosest),
+    ("corroboration.*", Whole, Loosest),
     ("layouts", Group, Loosest),
     ("layouts[]", Whole, Loosest),
     ("owners", Set(Tighter), Tightest),

@@ -19,8 +19,16 @@ pub(super) struct Found {
 }
 
 /// Maps whose keys are names that a person chose.
-const NAMED: [&str; 7] =
-    ["stages", "trust.signers", "steps", "hyperparameters", "hyperparameters.*", "drift", "ages"];
+const NAMED: [&str; 8] = [
+    "stages",
+    "trust.signers",
+    "steps",
+    "hyperparameters",
+    "hyperparameters.*",
+    "drift",
+    "ages",
+    "corroboration",
+];
 
 /// What identifies a line of these lists: two with the same are one line that changed.
 const LINES: [(&str, &[&str]); 7] = [

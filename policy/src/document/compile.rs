@@ -11,6 +11,7 @@ use attest::{NAMESPACE, Sha256, StepName};
 
 use super::cases::cases;
 use super::conflict::refuse;
+use super::corroboration::corroboration;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
 use super::files::Shelf;
@@ -114,6 +115,7 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
     if let Some(fields) = &document.approvals {
         approvals(&mut model, fields, &names)?;
     }
+    corroboration(&document, &mut model, &names)?;
     if let Some(fields) = &document.monitoring {
         monitoring(&mut model, fields)?;
     }

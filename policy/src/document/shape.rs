@@ -3,6 +3,7 @@
 use serde_saphyr::Spanned;
 
 use super::cases::Test;
+use super::corroboration::Corroboration;
 use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
 use super::layouts::Layout;
@@ -43,6 +44,9 @@ fields! {
         dependencies: Option<Spanned<Dependencies>>,
         /// Who must have approved the artifact, for the stage and by this policy.
         approvals: Option<Spanned<Approvals>>,
+        /// Who must have come to the same as whoever did a step, by step.
+        #[serde(default)]
+        corroboration: Entries<Spanned<Corroboration>>,
         /// How the artifact must fare where it runs.
         monitoring: Option<Spanned<Monitoring>>,
         /// How old the statements of a step may be, by step.

@@ -108,6 +108,11 @@ pub(crate) fn hands(attestation: &Attestation) -> impl Iterator<Item = &str> {
     attestation.verified.signers().iter().map(|signer| signer.owner.as_str())
 }
 
+/// Whether it is of the kind that the step has, if it has one.
+pub(crate) fn is_of_the_kind(step: &Step, attestation: &Attestation) -> bool {
+    step.kind.is_none_or(|kind| is_of_kind(attestation, kind))
+}
+
 fn is_of_kind(attestation: &Attestation, kind: BuildKind) -> bool {
     match &attestation.statement().predicate {
         Predicate::Provenance(provenance) => provenance.kind() == Some(kind),

@@ -142,6 +142,8 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Rules(_) => "nothing was decided; activate a policy that can be read: `assay policy propose`".into(),
             #[cfg(feature = "server")]
+            Self::NothingActive(_) => "name one that `assay policy history` lists, or a policy by `--digest`".into(),
+            #[cfg(feature = "server")]
             Self::NotActive { .. } => "leave `--policy` out, or have its owners activate it: `assay policy propose`; `assay check --policy` gives an opinion".into(),
             #[cfg(feature = "server")]
             Self::NotPublished(_) => "register it first: `assay policy publish FILE --key NAME`".into(),

@@ -394,6 +394,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     Rules(server::force::RulesError),
+    /// No policy was activated for a stage.
+    #[cfg(feature = "server")]
+    #[error("the register says of no policy that it judges for the stage `{0}`")]
+    NothingActive(attest::StageName),
     /// A policy that is not the one that judges.
     #[cfg(feature = "server")]
     #[error("for stage `{stage}` the register says that {active} judges, not {named}")]

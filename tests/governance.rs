@@ -283,6 +283,106 @@ fn what_is_activated_judges_from_then_on_without_a_restart() {
     assert_eq!(sequences, [1, 2, 3]);
 }
 
+/// A policy with a rule in a file: nothing whose review says anything but "yes".
+#[cfg(feature = "rego")]
+fn with_a_file(at: &Path) -> (String, String) {
+    let rule = "\
+package assay
+
+deny contains {\"msg\": \"not reviewed\", \"code\": \"review\", \"subject\": input.artifact} if {
+  some review in input.chain.review
+  review.predicate.reviewed != \"yes\"
+}
+"
+    .to_owned();
+    fs::create_dir_all(at.join("next/rules")).unwrap();
+    fs::write(at.join("next/rules/r1.rego"), &rule).unwrap();
+    let digest = attest::Sha256::of(rule.as_bytes()).hex();
+    let policy = format!("{POLICY}rego:\n  - {{id: R-1, file: rules/r1.rego, sha256: {digest}}}\n");
+    fs::write(at.join("next/policy.yaml"), &policy).unwrap();
+    (policy, rule)
+}
+
+#[cfg(feature = "rego")]
+#[test]
+fn the_files_of_a_policy_travel_with_it() {
+    let folder = governed();
+    let at = folder.path();
+    let (policy, rule) = with_a_file(at);
+    let service = Service::of(at, " --key local");
+    let check = format!("--server {} check model.bin --stage staging", service.url);
+    activate(at, "next/policy.yaml", "one.json");
+    // Whoever judges has no need of the folder.
+    fs::rename(at.join("next"), at.join("gone")).unwrap();
+    let report = json(at, &check, 0);
+    assert!(report.to_string().contains("rego.R-1"), "{report}");
+    let promote = format!("--server {} promote model.bin --stage staging", service.url);
+    assay(at, &promote, 0, "promoted");
+
+    // Another machine has what it is judged by, and can judge by it.
+    let other = tempfile::tempdir().unwrap();
+    let there = other.path();
+    fs::copy(at.join("model.bin"), there.join("model.bin")).unwrap();
+    let line = json(at, "trust show", 0)["join"].as_str().unwrap().to_owned();
+    assay(there, &format!("trust join {line}"), 0, "joined");
+    let asked = format!("--server {}", service.url);
+    let fetch = "policy fetch --stage staging --output active";
+    let fetched = json(there, &format!("{asked} {fetch}"), 0);
+    assert_eq!(fetched["digest"], report["policy"]["digest"]);
+    assert_eq!(fs::read_to_string(there.join("active/policy.yaml")).unwrap(), policy);
+    assert_eq!(fs::read_to_string(there.join("active/rules/r1.rego")).unwrap(), rule);
+    assay(there, &format!("{asked} {fetch}"), 2, "active");
+    let moon = fetch.replace("staging", "moon").replace("active", "moon");
+    assay(there, &format!("{asked} {moon}"), 2, "of no policy");
+    assay(there, "policy check active/policy.yaml", 0, "rego.R-1");
+    let opinion = format!("{asked} check model.bin --stage staging --policy active/policy.yaml");
+    assert_eq!(json(there, &opinion, 0)["advisory"], true);
+    fs::remove_file(there.join("active/rules/r1.rego")).unwrap();
+    assay(there, &opinion, 2, "put it below the folder of the policy");
+    drop(service);
+
+    // In the folder of the register as through the service; what was decided is decided again.
+    json(at, "check model.bin --stage staging", 0);
+    assay(at, "promote model.bin --stage staging --key local", 0, "promoted");
+    assay(at, "policy simulate --against 1d", 0, "2 come out as they were registered");
+}
+
+#[cfg(feature = "rego")]
+#[test]
+fn a_policy_whose_files_were_not_registered_allows_nothing() {
+    let folder = governed();
+    let at = folder.path();
+    let (policy, _) = with_a_file(at);
+    let digest = attest::Sha256::of(policy.as_bytes());
+    let said = |of: &str, name: &str, predicate: Value| {
+        fs::write(at.join(name), predicate.to_string()).unwrap();
+        let words = format!(
+            "attest --type https://assay.example/attestation/{of}/v0.1 --predicate {name} \
+             --subject next/policy.yaml --key pia"
+        );
+        assay(at, &words, 0, "entry");
+    };
+    // As whoever knows nothing of files would have registered it.
+    let document = serde_json::json!({"digest": digest, "text": policy});
+    let bare = serde_json::json!({"name": "reviewed", "version": 1, "document": document});
+    said("policy", "bare.json", bare);
+    let propose = "policy propose next/policy.yaml --stage staging --output one.json";
+    assay(at, propose, 2, "was not registered with the policy: register both again");
+    let activation = serde_json::json!({"policy": digest, "stages": ["staging"], "sequence": 1});
+    said("policy-activation", "activation.json", activation);
+    assay(at, "check model.bin --stage staging", 2, "`rules/r1.rego`");
+    let promote = "promote model.bin --stage staging --key local";
+    assay(at, promote, 2, "`rules/r1.rego`");
+    let service = Service::of(at, " --key local");
+    let check = format!("--server {} check model.bin --stage staging", service.url);
+    assay(at, &check, 2, "`rules/r1.rego`");
+    drop(service);
+    // Registered again with its file, it judges.
+    assay(at, "policy publish next/policy.yaml --key pia", 0, "registered");
+    assay(at, "check model.bin --stage staging", 0, "");
+    assay(at, promote, 0, "promoted");
+}
+
 #[test]
 fn what_a_first_use_makes_satisfies_no_stage_that_enforces_where_others_are_answered() {
     let folder = folder();

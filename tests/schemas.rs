@@ -203,6 +203,7 @@ fn good(of: &str) -> Value {
         POLICY => json!({
             "name": "models", "version": 3,
             "document": {"digest": policy, "text": "kind: PromotionPolicy"}, "proposedOn": from,
+            "files": [{"digest": policy, "text": "package assay"}],
         }),
         POLICY_ACTIVATION => json!({
             "policy": policy, "stages": ["production"], "sequence": 4, "acceptPrevious": 1,
@@ -392,6 +393,9 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
         (POLICY, "/name", some("".into()), Reads),
         (POLICY, "/version", some("3".into()), Refuses),
         (POLICY, "/document/text", some(1.into()), Refuses),
+        (POLICY, "/files", some(json!([])), Reads),
+        (POLICY, "/files/0/text", none.clone(), Refuses),
+        (POLICY, "/files/0/digest", some("00".into()), Refuses),
         (POLICY_ACTIVATION, "/policy", none.clone(), Refuses),
         (POLICY_ACTIVATION, "/stages", none.clone(), Refuses),
         (POLICY_ACTIVATION, "/stages", some(json!([])), Reads),

@@ -313,6 +313,7 @@ impl Statement {
         match &self.predicate {
             Predicate::Provenance(provenance) => provenance.step(),
             Predicate::Evaluation(evaluation) => evaluation.step.clone(),
+            Predicate::Link(link) => link.name.parse().ok(),
             _ => None,
         }
     }
@@ -336,13 +337,14 @@ impl Statement {
     }
 
     /// The descriptors of what went into the step: resolved dependencies of provenance (in v0.2,
-    /// materials), the data set and materials of an evaluation.
+    /// materials), the materials of a link, the data set and materials of an evaluation.
     pub fn materials(&self) -> Vec<&ResourceDescriptor> {
         match &self.predicate {
             Predicate::Provenance(provenance) => {
                 provenance.build_definition.resolved_dependencies.iter().collect()
             }
             Predicate::EarlierProvenance(provenance) => provenance.materials.iter().collect(),
+            Predicate::Link(link) => link.materials.iter().collect(),
             Predicate::Evaluation(evaluation) => {
                 let run = evaluation.run.iter().flat_map(|run| &run.materials);
                 std::iter::once(&evaluation.dataset).chain(run).collect()

@@ -25,7 +25,10 @@ impl Policy {
                 .is_none_or(|any_of| any_of.iter().any(|name| names.contains(name)))
         };
         self.model.steps.iter().filter(move |step| counts(names, step)).map(|step| {
-            let alone = step.signers.threshold <= 1 && step.signers.not_same_as.is_none();
+            let place = crate::rules::corroboration::place(step.name.as_str());
+            let corroborated = self.model.rules.iter().any(|rule| rule.place() == place);
+            let alone =
+                step.signers.threshold <= 1 && step.signers.not_same_as.is_none() && !corroborated;
             (&step.name, alone)
         })
     }
@@ -47,6 +50,8 @@ steps:
   train: {predicates: ['https://slsa.dev/provenance/v1'], signers: {anyOf: [ana, ben], threshold: 2}}
   test: {predicates: [evaluation/v0.1], signers: {anyOf: [ana], notSameAs: train}}
   ship: {predicates: ['https://slsa.dev/provenance/v1'], signers: {anyOf: [cem]}}
+  seal: {predicates: ['https://slsa.dev/provenance/v1'], signers: {anyOf: [cem]}}
+corroboration: {seal: {signers: [ana]}}
 ",
         );
         let policy = policy.unwrap();
@@ -56,8 +61,8 @@ steps:
             steps.map(|(step, alone)| format!("{step} {alone}")).collect::<Vec<_>>()
         };
         assert_eq!(found("ana"), ["prepare true", "train false", "test false"]);
-        assert_eq!(found("cem"), ["ship true"]);
+        assert_eq!(found("cem"), ["ship true", "seal false"]);
         assert_eq!(found("zoe"), [""; 0]);
-        assert_eq!(policy.step_count(), 4);
+        assert_eq!(policy.step_count(), 5);
     }
 }

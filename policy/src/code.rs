@@ -144,6 +144,14 @@ codes! {
     MonitoringVerdict = "monitoring.verdict",
     /// A number is beyond its bounds where the artifact runs.
     MonitoringDrift = "monitoring.drift",
+    /// Nobody but its own signer stands for the statement of a step.
+    CorroborationMissing = "corroboration.missing",
+    /// Nobody whom the layout names says that a step was done.
+    LayoutMissing = "layout.missing",
+    /// A step was done otherwise than the layout lays down, or nobody can tell.
+    LayoutUnmet = "layout.unmet",
+    /// The layout has run out.
+    LayoutExpired = "layout.expired",
     /// The time of the question is before something that is known to have happened.
     ClockBehind = "clock.behind",
     /// A stored verdict is past the time for which it holds.
@@ -223,6 +231,10 @@ impl Code {
             | Self::DatasetUnidentified
             | Self::DependencyUnpinned
             | Self::VulnerabilityUnreadable
+            | Self::CorroborationMissing
+            | Self::LayoutMissing
+            | Self::LayoutUnmet
+            | Self::LayoutExpired
             | Self::ClockBehind
             | Self::VerdictExpired
             | Self::RegoDenied
@@ -263,8 +275,20 @@ mod tests {
     #[test]
     fn what_makes_evidence_believable_cannot_be_waived() {
         let never = [
-            "flow", "trust", "revoked", "log", "trace", "evidence", "policy", "approval", "clock",
-            "verdict", "rego", "artifact",
+            "flow",
+            "layout",
+            "corroboration",
+            "trust",
+            "revoked",
+            "log",
+            "trace",
+            "evidence",
+            "policy",
+            "approval",
+            "clock",
+            "verdict",
+            "rego",
+            "artifact",
         ];
         for code in Code::ALL {
             let family = code.as_str().split('.').next().unwrap_or_default();

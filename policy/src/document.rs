@@ -9,11 +9,14 @@
 mod cases;
 mod compile;
 mod conflict;
+mod corroboration;
 mod dependencies;
 mod describe;
 mod error;
 mod field;
+mod files;
 mod gather;
+mod layouts;
 mod lines;
 mod ml;
 mod nearest;
@@ -34,12 +37,12 @@ pub(crate) use compile::compile;
 pub(crate) use describe::schema;
 pub use error::{PolicyError, Problem};
 pub(crate) use field::can_be_a_step;
+pub use files::{Files, MAX_FILE_BYTES, MAX_FILES_BYTES};
+pub(crate) use files::{named, registered};
 pub(crate) use gather::{Entries, Items};
 pub(crate) use ml::{Holdout, Metric, Slices};
 pub(crate) use nearest::nearest;
 pub use place::Place;
-pub use rego::Files;
-pub(crate) use rego::named;
 pub(crate) use shape::{Document, Flow, Forbid, Rego, Signers, Step};
 
 /// The largest policy document, in bytes.

@@ -1,10 +1,11 @@
 //! Judging: every rule in turn, then what the verdict rests on.
 
+use attest::predicate::is_provenance;
 use attest::{ArtifactId, StageName, Timestamp};
-use verify::{Custody, Direction, History};
+use verify::{Attestation, Custody, Direction, History};
 
 use crate::code::Code;
-use crate::decision::{Decision, PolicyName, SingleKey};
+use crate::decision::{Decision, Outcome, PolicyName, SingleKey};
 use crate::draft::{Draft, Problem};
 use crate::model::{Mode, Model, OnError, Stage};
 use crate::remedy;
@@ -13,8 +14,8 @@ use crate::rules::chain::Chain;
 use crate::rules::past::Past;
 use crate::rules::rule::View;
 use crate::rules::{
-    Question, ages, build_level, flow, forbidden, history, metrics, rego, required, revoked,
-    stages, steps, trust,
+    Question, ages, build_level, corroboration, flow, forbidden, history, metrics, rego, required,
+    revoked, stages, steps, trust,
 };
 
 /// Judges `artifact` for `stage`. What is only supposed decides nothing.
@@ -157,7 +158,7 @@ fn judge(
         let next = "write down what must hold";
         draft.fail("policy", vec![Problem::fail(Code::PolicyEmpty, message, next)]);
     }
-    Basis::of(question, &chain)
+    Basis::of(question, &chain, draft)
 }
 
 /// On whom the verdict rests.
@@ -176,20 +177,26 @@ impl Default for Basis {
 }
 
 impl Basis {
-    fn of(question: Question<'_>, chain: &Chain<'_>) -> Self {
+    fn of(question: Question<'_>, chain: &Chain<'_>, draft: &Draft) -> Self {
         let mut basis = Self::default();
         let mut shared = false;
         for (step, links) in question.model.steps.iter().zip(&chain.steps) {
             let Some(last) = links.last() else { continue };
             let counting = || last.signers.iter().filter(|signer| steps::is_named(step, signer));
-            if steps::owners(step, last).len() == 1
+            // What somebody else has come to as well does not rest on one key.
+            let place = corroboration::place(step.name.as_str());
+            let corroborated =
+                draft.rules.iter().any(|rule| rule.rule == place && rule.outcome == Outcome::Pass);
+            if !corroborated
+                && steps::owners(step, last).len() == 1
                 && let Some(signer) = counting().next()
             {
                 let name = Some(step.name.as_str());
                 let key = SingleKey::new(name, &signer.name, &signer.owner, signer.custody);
                 basis.single_keys.push(key);
             }
-            for one in links.chosen.iter().filter(|one| one.makes()) {
+            let provenance = |one: &&&Attestation| is_provenance(&one.predicate_type);
+            for one in links.chosen.iter().filter(provenance) {
                 basis.level = 2;
                 let shown = build_level::level(question.model, step, one);
                 basis.shown = if basis.shown == 0 { shown } else { basis.shown.min(shown) };

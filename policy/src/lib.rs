@@ -45,7 +45,9 @@ pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
 pub use decision::{Considered, Decision, Finding, Outcome, RuleResult, SingleKey};
 pub use difference::{Change, ChangeKind, Difference, Effect};
-pub use document::{Files, MAX_BYTES, MAX_ENTRIES, Place, PolicyError, Problem};
+pub use document::{
+    Files, MAX_BYTES, MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES_BYTES, Place, PolicyError, Problem,
+};
 pub use licence::Licences;
 pub use lint::{
     Broken, Fault, FaultKind, LINT_VERSION, LintError, LintReport, MAX_CHANGES,
@@ -53,7 +55,7 @@ pub use lint::{
 };
 pub use model::{Mode, OnError};
 pub use received::ReceivedError;
-pub use rego::{MAX_REGO_BYTES, MAX_REGO_FILES_BYTES, MAX_REGO_RULES, REGO_INPUT_VERSION};
+pub use rego::{MAX_REGO_BYTES, MAX_REGO_RULES, REGO_INPUT_VERSION};
 pub use remedy::{Means, PLACEHOLDER, Placeholder, Remedy, Skeleton};
 pub use report::{
     Basis, CompletenessKind, CompletenessReport, Holds, PolicyReport, REPORT_VERSION,
@@ -102,7 +104,25 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] for what is no document; its rules are not looked at.
     pub fn files_of(text: &str) -> Result<Vec<String>, PolicyError> {
-        document::named(&document::read(text)?)
+        let named = document::named(&document::read(text)?)?;
+        let names: BTreeSet<String> = named.into_iter().map(|(name, _)| name).collect();
+        Ok(names.into_iter().collect())
+    }
+
+    /// Reads a policy document that was registered, with the files that it names: `registered`
+    /// gives the text with a digest. What it gives is held to that digest as in
+    /// [`Policy::parse_with`].
+    ///
+    /// # Errors
+    /// As [`Policy::parse_with`]; [`Problem::FileNotRegistered`] for a file that is not given.
+    pub fn parse_registered<'t>(
+        text: &str,
+        registered: impl Fn(&Sha256) -> Option<&'t str>,
+    ) -> Result<Self, PolicyError> {
+        let document = document::read(text)?;
+        let files = document::registered(&document, registered)?;
+        let model = document::compile(document, Sha256::of(text.as_bytes()), &files)?;
+        Ok(Self { model })
     }
 
     /// The files that belong to it: what was given to [`Policy::parse_with`] and is named.

@@ -1,8 +1,10 @@
 //! A first policy, from the lineage of an artifact that is known to be good.
 //!
 //! What was found becomes what is asked: each step with who signed it, what flowed between steps,
-//! each number on its data set, and how old each may be. Nothing is asked that was not found, so
+//! each number on its data set, what things were, and how old each may be. Nothing is asked that was not found, so
 //! that a person has to add what should have been.
+
+mod contents;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +56,13 @@ pub(crate) fn write(name: &str, stages: &[StageName], lineage: &Lineage, now: Ti
         text.push_str("\n# What must flow between steps, by digest, and what must not.\nflow:\n");
         text.extend(flows.into_iter().take(MAX_LINES));
     }
-    text.push_str(&numbers(&steps));
+    let ml = [numbers(&steps), contents::data_licences(&steps, lineage), contents::weights(&steps)]
+        .concat();
+    if !ml.is_empty() {
+        text.push_str("\nml:\n");
+        text.push_str(&ml);
+    }
+    text.push_str(&contents::dependencies(&steps, lineage));
     let ages: Vec<String> = steps
         .iter()
         .filter_map(|(name, found)| Some(format!("  {name}: {}d\n", days(found, now)?)))
@@ -251,7 +259,7 @@ fn joined(
     named.into_iter().map(line).collect()
 }
 
-/// The numbers, each on its data set, with the data that only evaluations read kept out of what was
+/// The numbers, for the section `ml`: each on its data set, with the data that only evaluations read kept out of what was
 /// learnt from.
 fn numbers(steps: &Steps<'_>) -> String {
     let (mut metrics, mut holdouts) = (Vec::new(), BTreeSet::new());
@@ -291,9 +299,6 @@ fn numbers(steps: &Steps<'_>) -> String {
         }
     }
     let mut text = String::new();
-    if !metrics.is_empty() || !holdouts.is_empty() {
-        text.push_str("\nml:\n");
-    }
     if !metrics.is_empty() {
         text.push_str(
             "  # The numbers as they were found, rounded so that they just pass.\n  metrics:\n",

@@ -41,8 +41,22 @@ const ROWS: &[(&str, &str, &str, ChangeKind, Effect)] = &[
         Looser,
     ),
     ("ages: {train: 90d,", "ages: {train: 91d,", "ages.train", Changed, Looser),
+    (
+        "    log: required\n    text",
+        "    log: optional\n    text",
+        "layouts[0].log",
+        Changed,
+        Looser,
+    ),
     ("ages: {train: 90d,", "ages: {train: 89d,", "ages.train", Changed, Tighter),
     ("ages: {train: 90d,", "ages: {", "ages.train", Removed, Looser),
+    (
+        "train: {signers: [release], threshold: 1}",
+        "train: {signers: [release, ci]}",
+        "corroboration.train.signers",
+        Changed,
+        Looser,
+    ),
     ("completeness: followed", "completeness: claimed", "completeness", Changed, Looser),
     (
         "maxSeverity: medium",

@@ -52,6 +52,24 @@ fn refused(text: &str, files: &Files) -> PolicyError {
 }
 
 #[test]
+fn a_registered_policy_is_read_with_the_files_that_were_registered_with_it() {
+    let digest = Sha256::of(TEXT.as_bytes());
+    let text = in_file(&digest.hex());
+    let beside = Policy::parse_with(&text, &files(TEXT)).unwrap();
+    let registered = Policy::parse_registered(&text, |of| (*of == digest).then_some(TEXT)).unwrap();
+    assert_eq!((registered.digest(), registered.files()), (beside.digest(), beside.files()));
+    // The smallest changes: it is not there; it is there with one letter more.
+    let error = Policy::parse_registered(&text, |_| None).unwrap_err();
+    let name = "rules/r1.rego".to_owned();
+    assert_eq!(error.problem(), &Problem::FileNotRegistered { name: name.clone(), digest });
+    assert!(error.to_string().contains("`assay policy publish`"), "{error}");
+    let longer = format!("{TEXT}\n");
+    let error = Policy::parse_registered(&text, |_| Some(&longer)).unwrap_err();
+    let found = Sha256::of(longer.as_bytes());
+    assert_eq!(error.problem(), &Problem::FileDigest { name, found });
+}
+
+#[test]
 fn a_rule_stands_in_the_document_or_in_a_file_that_its_digest_covers() {
     let digest = Sha256::of(TEXT.as_bytes());
     for written in [digest.to_string(), digest.hex()] {

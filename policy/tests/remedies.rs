@@ -30,7 +30,7 @@ use verify::{Direction, Negatives, Trace, Trust};
 const NOW: &str = "2026-11-20T12:00:00Z";
 
 /// Codes whose remedy cannot be done in some of the rows, each with why.
-const LEFT: [(Code, &str); 9] = [
+const LEFT: [(Code, &str); 10] = [
     (Code::StepSigner, "the trust file lets nobody sign the step whom the policy names"),
     (Code::StepThreshold, "the trust file lets too few others sign the step"),
     (Code::StepSameSigner, "nobody else may sign the step"),
@@ -40,6 +40,7 @@ const LEFT: [(Code, &str); 9] = [
     (Code::ApprovalOwners, "the others are the same owner, or those who signed the step"),
     (Code::VulnerabilityUnscanned, "whom the policy names may not sign scans"),
     (Code::LicenceUnlisted, "whom the policy names may not sign bills"),
+    (Code::CorroborationMissing, "whom the policy names signed the step too, or is nobody"),
 ];
 
 /// Codes that nothing mends which is said of the same artifact, under the same policy and by the same
@@ -72,11 +73,14 @@ const NOT_BY_EVIDENCE: [(Code, &str); 24] = [
 ];
 
 /// Codes of which no row of evidence makes a finding, each with why.
-const ELSEWHERE: [(Code, &str); 4] = [
+const ELSEWHERE: [(Code, &str); 7] = [
     (Code::TrustLocal, "only where others are answered: the test after this one"),
     (Code::ClockBehind, "said by whoever serves, before anything is judged"),
     (Code::VerdictExpired, "said of a stored answer, before anything is judged"),
     (Code::PolicyEmpty, "no document without a step is read"),
+    (Code::LayoutMissing, "layouts are signed by keys of their own: `layouts.rs`"),
+    (Code::LayoutUnmet, "layouts are signed by keys of their own: `layouts.rs`"),
+    (Code::LayoutExpired, "layouts are signed by keys of their own: `layouts.rs`"),
 ];
 
 /// Codes of statements that were looked for: what came nearest is named where anything did.

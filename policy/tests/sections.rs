@@ -109,6 +109,21 @@ fn what_is_refused() {
             "threshold: 3, notSameAs: train}, maxAge",
             "more than the 2 signers",
         ),
+        (
+            "train: {signers: [release], threshold: 1}",
+            "trian: {signers: [release]}",
+            "no step `trian`",
+        ),
+        (
+            "train: {signers: [release], threshold: 1}",
+            "evaluate: {signers: [release]}",
+            "only the signer of the step could corroborate it",
+        ),
+        (
+            "train: {signers: [release], threshold: 1}",
+            "train: {signers: [release], threshold: 2}",
+            "more than the 1 signers",
+        ),
         ("drift: {psi: {atLeast: \"0\", atMost: \"0.2\"}}", "drift: {psi: {}}", "`drift` is empty"),
         ("onMissing: accept", "onMissing: warn", "known are `deny`, `accept`"),
     ];

@@ -1,14 +1,20 @@
 //! Tools that look at policies: a first one from good evidence, and cases whose outcome is known.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 
 use std::path::Path;
 
 use attest::Timestamp;
-use fixtures::Scene;
+use fixtures::{Recipe, Scene};
 use policy::{Case, Code, Policy, Verdict};
+use serde_json::{Value, json};
 use support::{Door, decide, lineage};
 use verify::{Change, Supposed, Trust};
 
@@ -127,5 +133,131 @@ fn a_first_policy_passes_what_it_was_written_from_and_nothing_less() {
             one.predicate_type,
             one.step
         );
+    }
+}
+
+/// The honest line with what says what things were: the format of the model, the licences of its
+/// data and of what is in the image.
+fn described() -> Value {
+    let mut line: Value = serde_saphyr::from_str(include_str!("cases/line.yaml")).unwrap();
+    line["keys"]["packager"]["predicates"] = json!(["provenance", "bom"]);
+    line["keys"]["data"] = json!({"predicates": ["provenance", "bom"], "artifacts": ["data/*"]});
+    line["evidence"][1]["set"] =
+        json!({"/subject/0/annotations/detectedFormats": ["safetensors", "json"]});
+    let licensed = |id: &str| json!([{"license": {"id": id}}]);
+    let mut bill = |id: &str, sign: &str, about: &str, bom: Value| {
+        line["evidence"].as_array_mut().unwrap().push(json!({
+            "id": id, "sign": sign, "says": "bom", "about": about, "set": {"/predicate": bom},
+        }));
+    };
+    let component = json!({"name": "train", "licenses": licensed("CC-BY-4.0")});
+    bill(
+        "data-bill",
+        "data",
+        "data/train.csv",
+        json!({"bomFormat": "CycloneDX", "metadata": {"component": component}}),
+    );
+    let choice = json!([{"expression": "MIT OR AGPL-3.0-only"}]);
+    let numpy = json!({"name": "numpy", "version": "2", "licenses": licensed("BSD-3-Clause")});
+    bill(
+        "image-bill",
+        "packager",
+        "image is oci-manifest:image",
+        json!({"bomFormat": "CycloneDX", "components": [numpy, {"name": "other", "licenses": choice}]}),
+    );
+    line
+}
+
+fn scene_of(line: &Value) -> Scene {
+    let recipe: Recipe = serde_json::from_value(line.clone()).unwrap();
+    let policy = serde_saphyr::from_str(include_str!("cases/policy.yaml")).unwrap();
+    Scene::new(&recipe, &policy, NOW.parse().unwrap()).unwrap()
+}
+
+#[test]
+fn a_first_policy_asks_for_what_things_were_and_a_change_of_each_fails() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let (stage, good) = ("production".parse().unwrap(), described());
+    let found = lineage(&scene_of(&good), Door::Registered).unwrap();
+    let text = Policy::starter("first", &[stage], &found, now);
+    let wanted = [
+        "weights: {of: [train], formats: {allow: [safetensors]}, detected: required}",
+        "licences: {allow: [CC-BY-4.0], signers: [\"data\"]}",
+        "pinned: all",
+        "licences: {allow: [BSD-3-Clause, MIT], signers: [\"packager\"]}",
+    ];
+    for want in wanted {
+        assert!(text.contains(want), "`{want}` is not in\n{text}");
+    }
+    let policy = Policy::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    type Edit = fn(&mut Value);
+    const FORMATS: &str = "/subject/0/annotations/detectedFormats";
+    const UNPINNED: &str = "/predicate/buildDefinition/resolvedDependencies/1";
+    let cases: [(&str, Edit, &[&str]); 9] = [
+        ("as it was", |_| {}, &[]),
+        (
+            "another format",
+            |line| line["evidence"][1]["set"][FORMATS] = json!(["pickle"]),
+            &["model.format"],
+        ),
+        (
+            "nobody looked",
+            |line| drop(line["evidence"][1].as_object_mut().unwrap().remove("set")),
+            &["model.format"],
+        ),
+        (
+            "data under another licence",
+            |line| {
+                line["evidence"][4]["set"]["/predicate"]["metadata"]["component"]["licenses"] =
+                    json!([{"license": {"id": "CC-BY-NC-4.0"}}]);
+            },
+            &["dataset.licence"],
+        ),
+        (
+            "data under none that anybody says",
+            |line| drop(line["evidence"].as_array_mut().unwrap().remove(4)),
+            &["dataset.licence"],
+        ),
+        (
+            "a component under another licence",
+            |line| {
+                line["evidence"][5]["set"]["/predicate"]["components"][0]["licenses"] =
+                    json!([{"license": {"id": "AGPL-3.0-only"}}]);
+            },
+            &["licence.denied"],
+        ),
+        (
+            "a component under none",
+            |line| {
+                line["evidence"][5]["set"]["/predicate"]["components"][0]["licenses"] = json!([]);
+            },
+            &["licence.denied"],
+        ),
+        (
+            "no bill of the image",
+            |line| drop(line["evidence"].as_array_mut().unwrap().remove(5)),
+            &["licence.unlisted", "step.signer"],
+        ),
+        (
+            "a dependency without a digest",
+            |line| line["evidence"][3]["set"] = json!({UNPINNED: {"uri": "pkg:pypi/numpy"}}),
+            &["dependency.unpinned"],
+        ),
+    ];
+    for (name, edit, want) in cases {
+        let mut line = good.clone();
+        edit(&mut line);
+        let scene = scene_of(&line);
+        let lineage = lineage(&scene, Door::Registered).unwrap();
+        let decision = policy.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+        let mut codes: Vec<&str> =
+            decision.findings().iter().map(|finding| finding.code.as_str()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, want, "{name}: {:#?}\n{text}", decision.findings());
+        // What is another on purpose passes a policy that is written from it.
+        let own = Policy::starter("own", &[scene.stage.clone()], &lineage, now);
+        let own = Policy::parse(&own).unwrap_or_else(|error| panic!("{name}: {error}\n{own}"));
+        let decision = own.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+        assert!(decision.passed(), "{name}: {:#?}", decision.findings());
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use attest::{Sha256, StageName};
 use policy::Policy;
-use verify::{Activations, Followed, Trust};
+use verify::{Activations, Followed, PolicyText, Trust};
 
 use crate::admission::Namespaces;
 
@@ -62,14 +62,7 @@ impl Rules {
                 let policy = activations.policy(&digest);
                 let unreadable = |why: String| RulesError::Unreadable { digest, why };
                 let policy = policy.ok_or_else(|| unreadable("nobody has its text".into()))?;
-                let read = Policy::parse(&policy.text);
-                let read = read.map_err(|error| unreadable(error.to_string()))?;
-                // Whose policy it is was judged by this name.
-                if read.name() != policy.name {
-                    let why = format!("it is called `{}`, not `{}`", read.name(), policy.name);
-                    return Err(unreadable(why));
-                }
-                Ok(Arc::new(read))
+                read(policy).map(Arc::new).map_err(unreadable)
             };
             let read = known.entry(digest).or_insert_with(read).clone();
             registered.insert(stage.clone(), Registered { digest, read });
@@ -120,6 +113,20 @@ impl Rules {
         stages.extend(others);
         stages
     }
+}
+
+/// Reads a policy that was registered, with the files that were registered with it.
+///
+/// # Errors
+/// What is wrong with it, in words; nothing may be judged by it then.
+pub fn read(registered: &PolicyText) -> Result<Policy, String> {
+    let policy = Policy::parse_registered(&registered.text, |digest| registered.file(digest));
+    let policy = policy.map_err(|error| error.to_string())?;
+    // Whose policy it is was judged by this name.
+    if policy.name() != registered.name {
+        return Err(format!("it is called `{}`, not `{}`", policy.name(), registered.name));
+    }
+    Ok(policy)
 }
 
 /// Everything that is in force at one time.

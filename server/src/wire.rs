@@ -6,6 +6,8 @@
 
 pub mod rekor;
 
+use std::collections::BTreeMap;
+
 use attest::envelope::IN_TOTO;
 use attest::{
     ArtifactId, Bundle, BundleError, Checkpoint, ClaimedIdentity, KeyId, PublicKey, Sha256,
@@ -440,6 +442,9 @@ pub struct Question {
     /// `advisory` in the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// The texts of the files that this policy names, by the names that it gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// Promote an artifact to a stage.

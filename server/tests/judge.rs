@@ -9,9 +9,9 @@
 mod common;
 
 use attest::envelope::IN_TOTO;
-use attest::{Bundle, Envelope, Statement};
+use attest::{Bundle, Envelope, Sha256, Statement};
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use server::judge::{self, Grounds, IfDenied};
 use server::register::Submission;
 use verify::Direction;
@@ -72,6 +72,40 @@ async fn a_policy_in_the_question_is_an_opinion() {
     let reply = service.post("/v1/promote", &ask(&scene.policy)).await;
     assert_eq!(reply.problem(), "body");
     assert_eq!(service.size().await, before);
+}
+
+#[tokio::test]
+async fn an_opinion_comes_with_the_files_that_it_names() {
+    let scene = staged();
+    let service = Service::of(&scene).await;
+    let rule = "\
+package assay
+
+deny contains {\"msg\": \"no\", \"code\": \"no\", \"subject\": input.artifact} if input.stage == \"moon\"
+";
+    let digest = Sha256::of(rule.as_bytes()).hex();
+    let mut policy: Value = serde_json::from_str(&scene.policy).unwrap();
+    policy["rego"] = json!([{"id": "R-1", "file": "rules/r1.rego", "sha256": digest}]);
+    let policy = policy.to_string();
+    let ask = |rule: Option<&str>| {
+        let mut question =
+            json!({"artifact": scene.artifact, "stage": scene.stage, "policy": policy});
+        if let Some(rule) = rule {
+            question["files"] = json!({"rules/r1.rego": rule});
+        }
+        question
+    };
+    let report = service.post("/v1/check", &ask(Some(rule))).await.good();
+    // The verdict at the stage before is by another policy; nothing else stands against it.
+    assert_eq!(codes(&report), ["stage.not-passed"], "{report:#}");
+    assert!(report.to_string().contains("rego.R-1"), "{report:#}");
+    assert_eq!(report["policy"]["digest"], json!(Sha256::of(policy.as_bytes())));
+    // The smallest changes: the file is not there, or is another.
+    for rule in [None, Some("package assay\n")] {
+        let reply = service.post("/v1/check", &ask(rule)).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(reply.problem(), "policy");
+    }
 }
 
 #[tokio::test]

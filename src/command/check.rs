@@ -147,10 +147,11 @@ impl CheckArgs {
             Source::Service(_) if self.trust.is_some() => return Err(Error::TrustOfAService),
             Source::Service(service) => {
                 let shown = source.accept(cx)?;
-                let policy = self.policy.as_ref().map(|path| crate::home::read_text(path));
-                let policy = policy.transpose()?;
+                let policy = self.policy.as_ref().map(|path| crate::command::policy::texts(path));
+                let (policy, files) = policy.transpose()?.unzip();
                 let opinion = policy.as_ref().map(|text| Sha256::of(text.as_bytes()));
-                let question = Question { artifact, stage: self.stage.clone(), policy };
+                let (stage, files) = (self.stage.clone(), files.unwrap_or_default());
+                let question = Question { artifact, stage, policy, files };
                 let report: Report = service.post("/v1/check", &question)?;
                 let answered = report.require_answer(&artifact, &self.stage, opinion);
                 answered.map_err(|error| service.unreadable(error.to_string()))?;

@@ -4,6 +4,8 @@
 mod difference;
 mod explain;
 #[cfg(feature = "server")]
+mod fetch;
+#[cfg(feature = "server")]
 mod govern;
 mod library;
 mod lint;
@@ -13,13 +15,15 @@ mod replay;
 #[cfg(feature = "server")]
 mod starter;
 
+#[cfg(feature = "server")]
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ::attest::Sha256;
 use ::attest::content::{self, ContentError};
 use ::attest::hash::read_file;
 use ::attest::root::Root;
-use ::policy::{Files, MAX_REGO_BYTES, Mode, Policy, RuleView};
+use ::policy::{Files, MAX_FILE_BYTES, Mode, Policy, RuleView};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -52,6 +56,8 @@ enum PolicyCommand {
     Simulate(replay::SimulateArgs),
     #[cfg(feature = "server")]
     Publish(govern::PublishArgs),
+    #[cfg(feature = "server")]
+    Fetch(fetch::FetchArgs),
     #[cfg(feature = "server")]
     Propose(govern::ProposeArgs),
     #[cfg(feature = "server")]
@@ -95,6 +101,8 @@ pub fn policy(args: &PolicyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         #[cfg(feature = "server")]
         PolicyCommand::Publish(publish) => Box::new(publish.run(cx)?),
         #[cfg(feature = "server")]
+        PolicyCommand::Fetch(fetch) => Box::new(fetch.run(cx)?),
+        #[cfg(feature = "server")]
         PolicyCommand::Propose(propose) => Box::new(propose.run(cx)?),
         #[cfg(feature = "server")]
         PolicyCommand::Sign(sign) => Box::new(sign.run(cx)?),
@@ -115,6 +123,20 @@ pub fn read(path: &Path) -> Result<Policy, Error> {
     Policy::parse_with(&text, &files).map_err(refused)
 }
 
+/// The text of a policy and those of the files that it names, for whoever else is to judge by it.
+#[cfg(feature = "server")]
+pub fn texts(path: &Path) -> Result<(String, BTreeMap<String, String>), Error> {
+    let text = home::read_text(path)?;
+    let refused = |source| Error::Policy { path: path.into(), source: Box::new(source) };
+    let names = Policy::files_of(&text).map_err(refused)?;
+    let files = if names.is_empty() { Files::new() } else { beside(path, names)? };
+    let file = |(name, bytes): (String, Vec<u8>)| match String::from_utf8(bytes) {
+        Ok(text) => Ok((name, text)),
+        Err(_) => Err(Error::NotText(path.with_file_name(name))),
+    };
+    Ok((text, files.into_iter().map(file).collect::<Result<_, _>>()?))
+}
+
 /// Reads the files of these names, of which there are at most as many as there can be rules.
 fn beside(policy: &Path, names: Vec<String>) -> Result<Files, Error> {
     let folder = policy.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -129,7 +151,7 @@ fn beside(policy: &Path, names: Vec<String>) -> Result<Files, Error> {
         let listed = content::list(&root, &name).map_err(|error| failed(&name, error))?;
         let file = listed.files().first().filter(|_| listed.is_file());
         let Some(file) = file else { return Err(Error::NotAFile(folder.join(&name))) };
-        let bytes = read_file(&root, file, MAX_REGO_BYTES);
+        let bytes = read_file(&root, file, MAX_FILE_BYTES);
         let bytes = bytes.map_err(|error| failed(&name, ContentError::Hash(error)))?;
         files.insert(name, bytes);
     }

@@ -329,10 +329,8 @@ impl Governing {
         if !governance.may_propose(&key, &policy.name) {
             return;
         }
-        let Some(text) = policy.document.text() else { return };
         if require_subject(statement, policy.document.claimed()).is_some() {
-            let name = policy.name.clone();
-            self.activations.keep(policy.document.claimed(), name, policy.version, text);
+            self.activations.keep(policy);
         }
     }
 

@@ -6,6 +6,7 @@
 //! Authentic is not authorised: who may do which step, how many must have, and what must hold of
 //! the artifacts is policy's to judge (`policy::layout`). Files are handed in as bytes.
 
+mod believed;
 mod folder;
 mod key;
 
@@ -14,6 +15,7 @@ use attest::in_toto::{
     Content, KeyLabel, Layout, LayoutKey, Link, Metadata, file_name, folder_name,
 };
 
+pub use believed::name_of;
 pub use folder::{FolderError, LinkFolder, MAX_LINK_BYTES, MAX_LINK_FILES};
 use key::Checker;
 

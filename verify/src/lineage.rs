@@ -514,7 +514,10 @@ impl Attestation {
     /// makes no model of it, so that revoking the set does not revoke the model.
     pub const fn makes(&self) -> bool {
         let predicate = &self.statement().predicate;
-        matches!(predicate, Predicate::Provenance(_) | Predicate::EarlierProvenance(_))
+        matches!(
+            predicate,
+            Predicate::Provenance(_) | Predicate::EarlierProvenance(_) | Predicate::Link(_)
+        )
     }
 
     /// The owners who stand behind it, each once.

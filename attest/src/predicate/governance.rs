@@ -12,6 +12,8 @@ use crate::digest::Sha256;
 
 /// The longest document that a statement carries, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
+/// The most files that come with a policy.
+pub const MAX_POLICY_FILES: usize = 128;
 /// The most stages that one activation names.
 pub const MAX_STAGES: usize = 64;
 
@@ -72,6 +74,10 @@ pub struct PolicyVersion {
     pub version: u64,
     /// The document.
     pub document: Document,
+    /// The files that the document names by digest, each once, at most [`MAX_POLICY_FILES`]. Under
+    /// which names, the document says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Document>,
     /// When it was proposed. A claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_on: Option<Timestamp>,

@@ -10,6 +10,7 @@ mod decisions;
 mod earlier;
 mod evaluation;
 mod governance;
+mod link;
 mod operations;
 mod provenance;
 mod simple;
@@ -23,8 +24,10 @@ pub use decisions::{
 pub use earlier::{EarlierMetadata, EarlierProvenance};
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
 pub use governance::{
-    Document, MAX_DOCUMENT_BYTES, MAX_STAGES, PolicyActivation, PolicyVersion, TrustVersion,
+    Document, MAX_DOCUMENT_BYTES, MAX_POLICY_FILES, MAX_STAGES, PolicyActivation, PolicyVersion,
+    TrustVersion,
 };
+pub use link::StepLink;
 pub use operations::{Deployment, Monitoring, TestResult};
 pub use provenance::{BuildDefinition, BuildKind, Builder, Provenance, RunDetails, RunMetadata};
 pub use simple::{SimpleVerification, SimpleVerifier};
@@ -50,6 +53,8 @@ pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
 /// in-toto simple verification results v0.2.
 pub const SIMPLE_VERIFICATION: &str = "https://in-toto.io/attestation/svr/v0.2";
+/// in-toto links v0.3.
+pub const LINK: &str = "https://in-toto.io/attestation/link/v0.3";
 /// CycloneDX bills of materials.
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 /// SPDX bills of materials.
@@ -96,6 +101,8 @@ pub enum Predicate {
     Provenance(Box<Provenance>),
     /// How an artifact was made, as older builders say it.
     EarlierProvenance(Box<EarlierProvenance>),
+    /// That a step was done, as functionaries of in-toto say it.
+    Link(Box<StepLink>),
     /// Which files a model has.
     ModelSignature(Box<Manifest>),
     /// Which tests passed.
@@ -141,6 +148,7 @@ impl Predicate {
         match self {
             Self::Provenance(_) => PROVENANCE,
             Self::EarlierProvenance(_) => PROVENANCE_V0_2,
+            Self::Link(_) => LINK,
             Self::ModelSignature(_) => MODEL_SIGNATURE,
             Self::TestResult(_) => TEST_RESULT,
             Self::Evaluation(_) => EVALUATION,
@@ -177,6 +185,7 @@ impl Predicate {
             | Self::PolicyActivation(_) => true,
             Self::Provenance(_)
             | Self::EarlierProvenance(_)
+            | Self::Link(_)
             | Self::TestResult(_)
             | Self::SimpleVerification(_)
             | Self::Monitoring(_)
@@ -190,7 +199,10 @@ impl Predicate {
     pub fn is_of_others(&self) -> bool {
         match self {
             Self::Provenance(provenance) => provenance.kind().is_none(),
-            Self::EarlierProvenance(_) | Self::TestResult(_) | Self::SimpleVerification(_) => true,
+            Self::EarlierProvenance(_)
+            | Self::Link(_)
+            | Self::TestResult(_)
+            | Self::SimpleVerification(_) => true,
             Self::Other { predicate_type, .. } => !predicate_type.starts_with(NAMESPACE),
             _ => false,
         }
@@ -240,6 +252,7 @@ impl Predicate {
         Ok(match predicate_type {
             PROVENANCE => Self::Provenance(Box::deserialize(predicate)?),
             PROVENANCE_V0_2 => Self::EarlierProvenance(Box::deserialize(predicate)?),
+            LINK => Self::Link(Box::deserialize(predicate)?),
             MODEL_SIGNATURE => Self::ModelSignature(Box::deserialize(predicate)?),
             TEST_RESULT => Self::TestResult(TestResult::deserialize(predicate)?),
             EVALUATION => Self::Evaluation(Box::deserialize(predicate)?),
@@ -272,6 +285,7 @@ impl Predicate {
         match self {
             Self::Provenance(typed) => value(typed),
             Self::EarlierProvenance(typed) => value(typed),
+            Self::Link(typed) => value(typed),
             Self::ModelSignature(typed) => value(typed),
             Self::TestResult(typed) => value(typed),
             Self::Evaluation(typed) => value(typed),

@@ -160,6 +160,11 @@ const ROWS: &[Row] = &[
     ("completeness", Words(COMPLETE), Is("followed")),
     ("rego", Group, Loosest),
     ("rego[]", Whole, Loosest),
+    ("corroboration", Group, Loosest),
+    ("corroboration.*", Whole, Loosest),
+    ("layouts", Group, Loosest),
+    ("layouts[]", Whole, Loosest),
+    ("owners", Set(Tighter), Tightest),
     ("effectiveOn", Moment(Looser), Tightest),
     ("effectiveUntil", Moment(Tighter), Tightest),
 ];
@@ -309,7 +314,8 @@ mod tests {
     use super::*;
 
     /// What a change of which has no direction, because neither value is more than the other.
-    const WITHOUT: [&str; 23] = [
+    const WITHOUT: [&str; 24] = [
+        "layouts[].step",
         "exact",
         "glob",
         "regex",

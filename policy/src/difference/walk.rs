@@ -19,17 +19,26 @@ pub(super) struct Found {
 }
 
 /// Maps whose keys are names that a person chose.
-const NAMED: [&str; 7] =
-    ["stages", "trust.signers", "steps", "hyperparameters", "hyperparameters.*", "drift", "ages"];
+const NAMED: [&str; 8] = [
+    "stages",
+    "trust.signers",
+    "steps",
+    "hyperparameters",
+    "hyperparameters.*",
+    "drift",
+    "ages",
+    "corroboration",
+];
 
 /// What identifies a line of these lists: two with the same are one line that changed.
-const LINES: [(&str, &[&str]); 6] = [
+const LINES: [(&str, &[&str]); 7] = [
     ("flow", &["/from", "/to", "/select", "/forbid"]),
     ("metrics", &["/step", "/name", "/dataset/digest"]),
     ("holdout", &["/digest", "/notIn"]),
     ("allow", &["/digest"]),
     ("builders", &["/id"]),
     ("rego", &["/id"]),
+    ("layouts", &["/id"]),
 ];
 
 /// Every change, in the order of the fields. Documents are bounded when they are read, and nest

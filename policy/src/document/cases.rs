@@ -67,7 +67,7 @@ pub(super) fn cases(document: &Document, stages: &[Stage]) -> Compiled<Vec<Case>
         defined("stage", stage, &known)?;
         cases.push(Case {
             name: name.value.clone(),
-            evidence: Some(super::rego::file_name(evidence)?),
+            evidence: Some(super::files::file_name(evidence)?),
             bundles: files(bundles.as_ref())?,
             at: moment(at)?,
             stage: label::<StageName>(stage)?,
@@ -95,7 +95,7 @@ pub(crate) fn read(name: &str, text: &str) -> Compiled<Case> {
 fn files(list: Option<&Spanned<Items<Text>>>) -> Compiled<Vec<String>> {
     let Some(list) = list else { return Ok(Vec::new()) };
     for name in &list.value.0 {
-        super::rego::file_name(name)?;
+        super::files::file_name(name)?;
     }
     names(list, "bundles")
 }

@@ -11,8 +11,11 @@ use attest::{NAMESPACE, Sha256, StepName};
 
 use super::cases::cases;
 use super::conflict::refuse;
+use super::corroboration::corroboration;
 use super::dependencies::{approvals, dependencies, monitoring};
 use super::field::{Compiled, age, completeness, defined, expect, label, optional, uri, wrong};
+use super::files::Shelf;
+use super::layouts::layouts;
 use super::lines::{flow, holdout, later_first, metric};
 use super::ml::sections;
 use super::policy::{matching, validity};
@@ -112,11 +115,15 @@ pub(crate) fn compile(document: Document, digest: Sha256, files: &Files) -> Comp
     if let Some(fields) = &document.approvals {
         approvals(&mut model, fields, &names)?;
     }
+    corroboration(&document, &mut model, &names)?;
     if let Some(fields) = &document.monitoring {
         monitoring(&mut model, fields)?;
     }
     model.waivers = document.waivers.as_ref().map(|fields| waivers(fields, &model)).transpose()?;
-    (model.rego, model.files) = rego(&document, &names, files)?;
+    let mut shelf = Shelf::new(files);
+    model.rego = rego(&document, &names, &mut shelf)?;
+    layouts(&document, &mut model, &names, &mut shelf)?;
+    model.files = shelf.into_kept();
     refuse(&model, &document)?;
     model.cases = cases(&document, &model.stages)?;
     model.asks = asks(&model);

@@ -85,6 +85,16 @@ pub enum Problem {
     /// A file that the document names did not come beside it.
     #[error("the file `{0}` is not there: give it beside the policy, under this name")]
     FileMissing(String),
+    /// A file that the document names was not registered with it.
+    #[error(
+        "the file `{name}` with the digest {digest} was not registered with the policy: register both again with `assay policy publish`, where the file is"
+    )]
+    FileNotRegistered {
+        /// The file.
+        name: String,
+        /// Its digest.
+        digest: Sha256,
+    },
     /// A file has other bytes than the document says.
     #[error("the file `{name}` has the digest {found}, which is not the one that is written here")]
     FileDigest {

@@ -3,8 +3,10 @@
 use serde_saphyr::Spanned;
 
 use super::cases::Test;
+use super::corroboration::Corroboration;
 use super::dependencies::{Approvals, Dependencies, Monitoring};
 use super::describe::{self, constant, count, fields, some, words};
+use super::layouts::Layout;
 use super::ml::Ml;
 use super::trust::{Builder, Slsa, Trust};
 use super::waivers::Waivers;
@@ -42,6 +44,9 @@ fields! {
         dependencies: Option<Spanned<Dependencies>>,
         /// Who must have approved the artifact, for the stage and by this policy.
         approvals: Option<Spanned<Approvals>>,
+        /// Who must have come to the same as whoever did a step, by step.
+        #[serde(default)]
+        corroboration: Entries<Spanned<Corroboration>>,
         /// How the artifact must fare where it runs.
         monitoring: Option<Spanned<Monitoring>>,
         /// How old the statements of a step may be, by step.
@@ -52,6 +57,9 @@ fields! {
         /// Rules in Rego, for what no other section can say.
         #[serde(default)]
         rego: Items<Spanned<Rego>>,
+        /// in-toto layouts by which the artifact must have been made.
+        #[serde(default)]
+        layouts: Items<Spanned<Layout>>,
         /// Whose waivers are accepted. None are where this is not said.
         waivers: Option<Spanned<Waivers>>,
         /// What must come of evidence that stands beside the document (`assay policy test`). They

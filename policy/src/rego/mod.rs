@@ -51,8 +51,6 @@ pub(crate) const PACKAGE: &str = "assay";
 pub const MAX_REGO_RULES: usize = 100;
 /// The largest text of one rule, in bytes.
 pub const MAX_REGO_BYTES: usize = 64 << 10;
-/// The most bytes of all the files that one policy names.
-pub const MAX_REGO_FILES_BYTES: usize = 1 << 20;
 /// The most findings that one rule makes; one more is an error.
 pub(crate) const MAX_DENIALS: usize = 100;
 

@@ -66,7 +66,10 @@ fn by_code(question: Question<'_>, stage: &StageName, finding: &Finding) -> Reme
         | Code::MetricDataset
         | Code::AgeExceeded
         | Code::RevokedAttestation
-        | Code::DatasetMissing => Remedy::new(Means::Run),
+        | Code::DatasetMissing
+        | Code::CorroborationMissing
+        | Code::LayoutMissing
+        | Code::LayoutUnmet => Remedy::new(Means::Run),
         // Something speaks of it, by nobody who is believed.
         Code::ArtifactUnknown if !finding.evidence.is_empty() => {
             let key = format!("{PLACEHOLDER}the key of whoever signed, if you believe them>");
@@ -115,6 +118,7 @@ fn by_code(question: Question<'_>, stage: &StageName, finding: &Finding) -> Reme
         | Code::PolicyEmpty
         | Code::PolicyExpired
         | Code::PolicyUnmatched
+        | Code::LayoutExpired
         | Code::RegoUndecided => Remedy::new(Means::Policy),
         Code::TrustLocal => {
             let owner = format!("{PLACEHOLDER}who answers for it>");

@@ -20,7 +20,8 @@ pub(crate) use complete::complete;
 pub use skeleton::{PLACEHOLDER, Placeholder, Skeleton};
 pub(crate) use skeleton::{blank, descriptor, name_of};
 pub(crate) use statement::{
-    approval, component_bill, data_bill, exchange, monitoring, of_attestation, scan, source_summary,
+    approval, component_bill, data_bill, exchange, monitoring, of_attestation, repeated, scan,
+    source_summary,
 };
 pub(crate) use step::{Made, Measured};
 

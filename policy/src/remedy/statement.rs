@@ -54,6 +54,24 @@ pub(crate) fn of_attestation(attestation: &Attestation) -> Option<Value> {
     (text.len() <= MAX_WHOLE).then(|| serde_json::from_slice(&text).ok())?
 }
 
+/// What a statement of a step says, for somebody else to say who came to the same on their own;
+/// `None` where nothing in it would tell the two apart, and for one that is too long to be shown.
+pub(crate) fn repeated(question: Question<'_>, attestation: &Attestation) -> Option<Value> {
+    let mut value = of_attestation(attestation)?;
+    if let Some(metadata) = value.pointer_mut("/predicate/runDetails/metadata") {
+        *metadata = json!({"startedOn": when(question, "it was done again")});
+        return Some(value);
+    }
+    let measured = value.pointer_mut("/predicate/measurements").and_then(Value::as_array_mut);
+    for measurement in measured.into_iter().flatten() {
+        if let Some(number) = measurement.get_mut("value") {
+            *number = blank("what was measured, as a text", number.clone());
+        }
+    }
+    *value.pointer_mut("/predicate/evaluatedOn")? = when(question, "it was measured again");
+    Some(value)
+}
+
 /// An approval; for the stage and this policy where `stage` is given.
 pub(crate) fn approval(
     question: Question<'_>,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attest::ArtifactId;
 use attest::predicate::bom::{Bom, BomError};
-use verify::Attestation;
+use verify::{Attestation, Named};
 
 use super::approval::Approvals;
 use super::rule::{Reads, Rule, View};
@@ -86,11 +86,7 @@ impl DataOf {
                     problems.push(problem.shown_by([*one]).mended(again));
                 }
                 for material in &one.materials {
-                    let role = material.role.as_deref().unwrap_or_default();
-                    let is_data = !matches!(material.artifact, ArtifactId::Git(_))
-                        && !NO_DATA.contains(&role)
-                        && !self.except.iter().any(|except| except == role);
-                    if is_data {
+                    if is_data(material, &self.except) {
                         let entry = found.entry(material.artifact);
                         entry.or_insert((&material.name, Vec::new())).1.push(*one);
                     }
@@ -107,6 +103,14 @@ impl DataOf {
         }
         Some((found, problems))
     }
+}
+
+/// Whether what went in is data, by its role; `except` names more roles of what is none.
+pub(crate) fn is_data(material: &Named, except: &[String]) -> bool {
+    let role = material.role.as_deref().unwrap_or_default();
+    !matches!(material.artifact, ArtifactId::Git(_))
+        && !NO_DATA.contains(&role)
+        && !except.iter().any(|except| except == role)
 }
 
 impl Rule for DataLicences {

@@ -182,6 +182,12 @@ impl Metric {
             && self.flaw(one).is_some_and(|flaw| flaw.is_number())
     }
 
+    /// Whether an evaluation on the rule's data has every number, and each good enough.
+    pub(super) fn is_met_by(&self, one: &Attestation) -> bool {
+        evaluation(one).is_some_and(|found| found.dataset.artifact() == Ok(self.dataset))
+            && self.flaw(one).is_none()
+    }
+
     fn flaw(&self, attestation: &Attestation) -> Option<Flaw> {
         let evaluation = evaluation(attestation)?;
         let named = || evaluation.measurements.iter().filter(|one| one.metric == self.name);

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use attest::Predicate;
-use attest::predicate::{BuildKind, EVALUATION, PROVENANCE};
+use attest::predicate::{BuildKind, EVALUATION, LINK, PROVENANCE};
 use verify::{Attestation, Rejected, Rejection, Signer, VerifyError};
 
 use crate::code::Code;
@@ -50,7 +50,7 @@ pub(crate) fn speaks_for(step: &Step, attestation: &Attestation) -> bool {
     let named = match &attestation.step {
         Some(name) => *name == step.name && wanted.is_empty(),
         None if !wanted.is_empty() => built(),
-        // Provenance and evaluations can name their step; one that does not could be of any.
+        // Provenance, links and evaluations can name their step; one that does not could be of any.
         None => !names_steps(&attestation.predicate_type),
     };
     named && step.predicates.contains(&attestation.predicate_type)
@@ -59,7 +59,7 @@ pub(crate) fn speaks_for(step: &Step, attestation: &Attestation) -> bool {
 /// Whether a statement of this type can name its step. Provenance of others cannot: it counts by
 /// its build type, where the policy names that.
 pub(crate) fn names_steps(predicate_type: &str) -> bool {
-    matches!(predicate_type, PROVENANCE | EVALUATION)
+    matches!(predicate_type, PROVENANCE | EVALUATION | LINK)
 }
 
 /// Why `attestation` does not count for `step`, if it does not. Who signed another step is not
@@ -106,6 +106,11 @@ pub(crate) fn owners<'a>(step: &Step, attestation: &'a Attestation) -> BTreeSet<
 /// Every owner with a hand in `attestation`, whether or not the signature counts.
 pub(crate) fn hands(attestation: &Attestation) -> impl Iterator<Item = &str> {
     attestation.verified.signers().iter().map(|signer| signer.owner.as_str())
+}
+
+/// Whether it is of the kind that the step has, if it has one.
+pub(crate) fn is_of_the_kind(step: &Step, attestation: &Attestation) -> bool {
+    step.kind.is_none_or(|kind| is_of_kind(attestation, kind))
 }
 
 fn is_of_kind(attestation: &Attestation, kind: BuildKind) -> bool {

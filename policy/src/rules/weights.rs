@@ -121,7 +121,7 @@ impl Weights {
 
 /// What the recorder found in the files of a product; `None` where it did not look, or what it is
 /// said to have found is no list of names.
-fn detected(product: &ResourceDescriptor) -> Option<Vec<&str>> {
+pub(crate) fn detected(product: &ResourceDescriptor) -> Option<Vec<&str>> {
     let found = product.annotations.get(DETECTED_FORMATS)?.as_array()?;
     let found: Vec<&str> = found.iter().map(|one| one.as_str()).collect::<Option<_>>()?;
     (!found.is_empty()).then_some(found)

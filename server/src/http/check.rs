@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use policy::{Policy, Report};
+use policy::{Files, Policy, Report};
 
-use super::extract::{Body, MAX_QUESTION, Now, Posted};
+use super::extract::{Body, MAX_OPINION, Now, Posted};
 use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
 use crate::app::{App, Purpose};
@@ -16,7 +16,7 @@ use crate::register::Storage;
 use crate::wire::Question;
 
 impl Posted for Question {
-    const LIMIT: usize = MAX_QUESTION;
+    const LIMIT: usize = MAX_OPINION;
 }
 
 pub(super) const CHECK: Operation = Operation {
@@ -35,8 +35,9 @@ pub(super) async fn check<S: Storage + 'static>(
     Now(now): Now,
     Body(question): Body<Question>,
 ) -> Result<Json<Report>, ApiError> {
-    let Question { artifact, stage, policy } = question;
-    let opinion = policy.as_deref().map(Policy::parse).transpose();
+    let Question { artifact, stage, policy, files } = question;
+    let files: Files = files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
+    let opinion = policy.as_deref().map(|text| Policy::parse_with(text, &files)).transpose();
     let opinion = opinion.map_err(|error| ApiError::Policy(error.to_string()))?;
     app.read(move |app| async move {
         app.require_sound(Purpose::Deciding)?;
@@ -65,6 +66,6 @@ pub(super) async fn check<S: Storage + 'static>(
 pub(super) fn rules(error: RulesError) -> ApiError {
     match error {
         RulesError::None => ApiError::NoPolicy,
-        error => ApiError::undecided(error),
+        error @ RulesError::Unreadable { .. } => ApiError::UnusablePolicy(error.to_string()),
     }
 }

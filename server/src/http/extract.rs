@@ -14,9 +14,11 @@ use super::problem::ApiError;
 use crate::app::{App, Writers};
 use crate::register::Storage;
 
-/// The most bytes of a question: a few names and digests, and a policy of 256 KiB in JSON's
-/// spelling.
+/// The most bytes of a question: a few names and digests.
 pub(super) const MAX_QUESTION: usize = 1 << 20;
+/// The most bytes of a question with an opinion: a policy of 256 KiB with its files of 1 MiB, in
+/// JSON's spelling.
+pub(super) const MAX_OPINION: usize = 4 << 20;
 
 /// A body that a route reads.
 pub(super) trait Posted: DeserializeOwned {

@@ -100,6 +100,9 @@ pub enum ApiError {
     /// The service has no policy.
     #[error("this service has no policy to check against")]
     NoPolicy,
+    /// The policy that is active cannot be used. What is registered is no secret.
+    #[error("the question could not be decided: {0}")]
+    UnusablePolicy(String),
     /// No such route.
     #[error("there is nothing at this path")]
     NoRoute,
@@ -199,6 +202,9 @@ impl ApiError {
             }
             Self::NoGate => (StatusCode::NOT_IMPLEMENTED, "no-gate", "No gate key"),
             Self::NoPolicy => (StatusCode::NOT_IMPLEMENTED, "no-policy", "No policy"),
+            Self::UnusablePolicy(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unusable-policy", "Active policy unusable")
+            }
             Self::NoRoute => (StatusCode::NOT_FOUND, "no-route", "No such path"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
             Self::Undecided(_) => {
@@ -263,6 +269,11 @@ impl ApiError {
                 .into(),
             Self::NoPolicy => {
                 "ask the operator to give the register a policy (`.assay/policy.yaml`)".into()
+            }
+            Self::UnusablePolicy(_) => {
+                "take it as not allowed; have the policy's owners register it again with its files \
+                 (`assay policy publish`), or activate another"
+                    .into()
             }
             Self::NoRoute | Self::Method => "read /openapi.json for what there is".into(),
             Self::TimedOut { effect: Effect::Writes, .. } => {

@@ -230,6 +230,7 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
             terms.push(Term::Result(monitoring.verdict.clone()));
         }
         Predicate::ModelSignature(_)
+        | Predicate::Link(_)
         | Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)

@@ -3,14 +3,16 @@
 //! A policy owner registers the text; as many as the trust document asks for sign that it judges
 //! for stages from then on. Going back is another activation, with a higher number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use ::attest::predicate::{Document, PolicyActivation, PolicyVersion};
 use ::attest::{ArtifactId, KeyId, Predicate, ResourceDescriptor, Sha256, StageName, Statement};
-use ::verify::{Activations, Duty, Governance, Governing, Role, Trust};
+use ::policy::Policy;
+use ::verify::{Activations, Duty, Governance, Governing, PolicyText, Role, Trust};
 use clap::Args;
 use serde::Serialize;
+use server::force::RulesError;
 
 use super::read;
 use crate::command::trust::{begun, open_key};
@@ -25,7 +27,8 @@ use crate::render::{Answer, to_json};
 
 /// Register a policy, so that it can be activated
 ///
-/// The key must be a policy owner's, for policies of that name. It judges nothing yet.
+/// The files that it names are registered with it. The key must be a policy owner's, for policies of
+/// that name. It judges nothing yet.
 #[derive(Args, Debug)]
 pub(super) struct PublishArgs {
     /// The policy
@@ -51,6 +54,7 @@ impl PublishArgs {
             name: policy.name().into(),
             version: policy.version(),
             document: Document::new(text),
+            files: files(&policy),
             proposed_on: Some(cx.now),
         };
         let predicate = Predicate::PolicyVersion(Box::new(said));
@@ -60,6 +64,13 @@ impl PublishArgs {
         let (name, digest) = (policy.name().to_owned(), policy.digest());
         Ok(Published { version: "assay/policy-published/v1", name, digest, entry })
     }
+}
+
+/// The files that a policy names, each once. They are texts, else it had not been read.
+fn files(policy: &Policy) -> Vec<Document> {
+    let texts = policy.files().values().filter_map(|bytes| str::from_utf8(bytes).ok());
+    let files = texts.map(Document::new).map(|file| (file.claimed(), file));
+    files.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 fn about(policy: Sha256, predicate: Predicate) -> Statement {
@@ -136,8 +147,11 @@ impl ProposeArgs {
     }
 }
 
-fn registered(activations: &Activations, digest: Sha256) -> Result<&::verify::PolicyText, Error> {
-    activations.policy(&digest).map(|text| &**text).ok_or(Error::NotPublished(digest))
+/// A policy that is registered, and can judge: with all files that it names.
+fn registered(activations: &Activations, digest: Sha256) -> Result<&PolicyText, Error> {
+    let text = activations.policy(&digest).ok_or(Error::NotPublished(digest))?;
+    let unreadable = |why| Error::Rules(RulesError::Unreadable { digest, why });
+    server::force::read(text).map(|_| &**text).map_err(unreadable)
 }
 
 /// Sign a draft that a policy judges for stages

@@ -264,7 +264,7 @@ impl Policies {
         let own = self.own.iter().find(|own| own.digest() == one.policy).map(Arc::clone);
         let read = self.read.entry(one.policy).or_insert_with(|| {
             let text = activations.policy(&one.policy)?;
-            own.clone().or_else(|| Policy::parse(&text.text).ok().map(Arc::new))
+            own.clone().or_else(|| server::force::read(text).ok().map(Arc::new))
         });
         read.clone().or(own).ok_or_else(|| {
             format!("its policy {} is not registered, and is not that of the folder", one.policy)

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use attest::predicate::{MAX_STAGES, PolicyActivation};
+use attest::predicate::{MAX_POLICY_FILES, MAX_STAGES, PolicyActivation, PolicyVersion};
 use attest::{Predicate, Sha256, StageName, Statement};
 
 use super::require_subject;
 
 /// How many policies are kept. Only policy owners can add to them.
 const MAX_POLICIES: usize = 1024;
-/// How many bytes all of them together may have.
+/// How many bytes all of them together may have, with their files.
 const MAX_POLICY_BYTES: usize = 64 << 20;
 /// How many activations are kept for all stages. What is beyond does not count.
 const MAX_ACTIVATIONS: usize = 1 << 16;
@@ -36,6 +36,15 @@ pub struct PolicyText {
     pub version: u64,
     /// The text.
     pub text: String,
+    /// The files that its owners registered with it, by their digests.
+    pub files: BTreeMap<Sha256, String>,
+}
+
+impl PolicyText {
+    /// The text of the file with this digest, if it was registered with the policy.
+    pub fn file(&self, digest: &Sha256) -> Option<&str> {
+        self.files.get(digest).map(String::as_str)
+    }
 }
 
 /// That a policy judges for a stage.
@@ -120,15 +129,29 @@ impl Activations {
         then
     }
 
-    pub(super) fn keep(&mut self, digest: Sha256, name: String, version: u64, text: &str) {
-        let room = self.policies.len() < MAX_POLICIES
-            && self.bytes.saturating_add(text.len()) <= MAX_POLICY_BYTES;
-        if !room || self.policies.contains_key(&digest) {
-            return;
+    /// Keeps a policy; of one that is known, the files that came with it now. Both are known by
+    /// their digests, so that whoever says more changes nothing that was said.
+    pub(super) fn keep(&mut self, said: &PolicyVersion) {
+        let (digest, Some(text)) = (said.document.claimed(), said.document.text()) else { return };
+        let room = |bytes: usize, more: &str| bytes.saturating_add(more.len()) <= MAX_POLICY_BYTES;
+        if !self.policies.contains_key(&digest) {
+            if self.policies.len() >= MAX_POLICIES || !room(self.bytes, text) {
+                return;
+            }
+            self.bytes += text.len();
+            let (name, version, text) = (said.name.clone(), said.version, text.to_owned());
+            let policy = PolicyText { digest, name, version, text, files: BTreeMap::new() };
+            self.policies.insert(digest, Arc::new(policy));
         }
-        self.bytes += text.len();
-        let policy = PolicyText { digest, name, version, text: text.to_owned() };
-        self.policies.insert(digest, Arc::new(policy));
+        let Some(policy) = self.policies.get_mut(&digest) else { return };
+        for file in said.files.iter().take(MAX_POLICY_FILES) {
+            let (of, Some(text)) = (file.claimed(), file.text()) else { continue };
+            let more = policy.files.len() < MAX_POLICY_FILES && room(self.bytes, text);
+            if more && !policy.files.contains_key(&of) {
+                self.bytes += text.len();
+                Arc::make_mut(policy).files.insert(of, text.to_owned());
+            }
+        }
     }
 
     /// Reads an activation of a policy that is known.

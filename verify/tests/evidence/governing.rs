@@ -89,10 +89,15 @@ fn proposal_as(trust: &Trust, edit: impl FnOnce(&mut TrustVersion)) -> Statement
 }
 
 fn policy(text: &str) -> Statement {
+    policy_with(text, Vec::new())
+}
+
+fn policy_with(text: &str, files: Vec<Document>) -> Statement {
     let said = PolicyVersion {
         name: "models".into(),
         version: 1,
         document: Document::new(text),
+        files,
         proposed_on: None,
     };
     statement(Sha256::of(text.as_bytes()), Predicate::PolicyVersion(Box::new(said)))
@@ -246,6 +251,33 @@ fn a_statement_that_says_otherwise_than_its_document_is_none() {
     }
     let elsewhere = read_version(&proposal(&two), "elsewhere");
     assert_eq!(elsewhere, Err(VersionError::NoLog("elsewhere".into())));
+}
+
+#[test]
+fn files_come_with_a_policy_or_after_it_and_are_what_their_digests_say() {
+    let begun = document(1, None, &TWO);
+    let (file, digest) = (Document::new("package assay"), Sha256::of(b"package assay"));
+    let forged = serde_json::json!({"digest": digest, "text": "package other"});
+    let forged: Document = serde_json::from_value(forged).unwrap();
+    let cases: [(&str, Vec<(Vec<Document>, &str)>, bool); 6] = [
+        ("with it", vec![(vec![file.clone()], "pia")], true),
+        ("without it", vec![(vec![], "pia")], false),
+        ("of another text", vec![(vec![forged.clone()], "pia")], false),
+        ("by nobody who owns policies", vec![(vec![], "pia"), (vec![file.clone()], "ana")], false),
+        ("after it", vec![(vec![], "pia"), (vec![file.clone()], "pia")], true),
+        ("after one of another text", vec![(vec![forged], "pia"), (vec![file], "pia")], true),
+    ];
+    for (name, said, want) in cases {
+        let said = said.into_iter();
+        let log = said.fold(Log::default(), |log, (files, signer)| {
+            log.signed(&policy_with("kind: PromotionPolicy", files), &[signer])
+        });
+        let followed = log.follow(&begun);
+        let policy = followed.governing.activations();
+        let policy = policy.policy(&Sha256::of(b"kind: PromotionPolicy")).unwrap();
+        let want = want.then_some("package assay");
+        assert_eq!(policy.file(&digest), want, "{name}");
+    }
 }
 
 #[test]

@@ -244,7 +244,9 @@ impl Error {
                     .into()
             }
             #[cfg(feature = "server")]
-            Self::NoReceipt | Self::NoLeaf(_) | Self::NotHere => "check with `assay find`, and report this".into(),
+            Self::NoReceipt | Self::NoLeaf(_) => "check with `assay find`, and report this".into(),
+            #[cfg(feature = "server")]
+            Self::TooLargeToFollow { .. } => "run the command where the register is, or on a copy of it (`assay log backup`)".into(),
             #[cfg(feature = "server")]
             Self::Unsent { source, command, .. } => {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();

@@ -780,10 +780,15 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
-    /// A service is asked for what only a register that is open here can give.
+    /// The register of a service has more entries than are read over a network.
     #[cfg(feature = "server")]
-    #[error("the register is not open here")]
-    NotHere,
+    #[error("the register has {size} entries, and at most {limit} are read from a service")]
+    TooLargeToFollow {
+        /// How many it has.
+        size: u64,
+        /// How many are read.
+        limit: u64,
+    },
     /// What is seen now does not fit what was seen before.
     #[cfg(feature = "server")]
     #[error("cannot go on from what was seen before")]

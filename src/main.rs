@@ -11,6 +11,8 @@ mod command;
 mod context;
 mod error;
 mod exit;
+#[cfg(feature = "server")]
+mod following;
 mod gather;
 #[cfg(feature = "server")]
 mod governed;

@@ -27,6 +27,9 @@ pub enum Work {
     /// Putting entries of a register into its index.
     #[cfg(feature = "server")]
     Indexing,
+    /// Asking a service for the entries of its register.
+    #[cfg(feature = "server")]
+    Following,
     /// Copying entries of a register.
     #[cfg(feature = "server")]
     Copying,
@@ -47,6 +50,8 @@ impl Work {
             #[cfg(feature = "server")]
             Self::Checking | Self::Archiving | Self::Restoring => LARGE / 8,
             #[cfg(feature = "server")]
+            Self::Following => 200,
+            #[cfg(feature = "server")]
             Self::Indexing | Self::Copying => 50_000,
         }
     }
@@ -59,6 +64,8 @@ impl Work {
             Self::Checking => "assay: reading {wide_bar} {bytes} of {total_bytes}, {eta} left",
             #[cfg(feature = "server")]
             Self::Indexing => "assay: indexing {wide_bar} {pos} of {len} entries, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Following => "assay: following {wide_bar} {pos} of {len} entries, {eta} left",
             #[cfg(feature = "server")]
             Self::Copying => "assay: copying {wide_bar} {pos} of {len} entries, {eta} left",
             #[cfg(feature = "server")]

@@ -421,10 +421,13 @@ impl Source {
 }
 
 impl Source {
-    /// Reads every entry of a register that is open here, before anything is judged by it: it
-    /// must be what it was, the clock must not have gone back, and the trust file must name it.
+    /// Reads every entry of a register, before anything is judged by it: it must be what it was, the
+    /// clock must not have gone back, and the trust file must name it.
     pub fn follow_to_judge(&self, trust: &Trust, cx: &Context<'_>) -> Result<Followed, Error> {
-        let Self::Folder(folder) = self else { return Err(Error::NotHere) };
+        let Self::Folder(folder) = self else {
+            require_clock(cx)?;
+            return crate::following::follow(self, trust, cx);
+        };
         let register = folder.register();
         if trust.log(register.origin()).is_none() {
             return Err(Error::UntrustedLog {

@@ -255,7 +255,7 @@ fn a_first_policy_asks_for_what_things_were_and_a_change_of_each_fails() {
         codes.sort_unstable();
         assert_eq!(codes, want, "{name}: {:#?}\n{text}", decision.findings());
         // What is another on purpose passes a policy that is written from it.
-        let own = Policy::starter("own", &[scene.stage.clone()], &lineage, now);
+        let own = Policy::starter("own", std::slice::from_ref(&scene.stage), &lineage, now);
         let own = Policy::parse(&own).unwrap_or_else(|error| panic!("{name}: {error}\n{own}"));
         let decision = own.evaluate(&scene.artifact, &scene.stage, &lineage, now);
         assert!(decision.passed(), "{name}: {:#?}", decision.findings());

@@ -87,6 +87,99 @@ fn what_was_decided_comes_out_again_whatever_is_registered_since() {
     expect(&assay(here, "policy simulate --against 2030-01-01"), 2, "no verdict was registered");
 }
 
+/// A service on the folder, and where it is.
+fn serve(folder: &Path) -> (std::process::Child, String) {
+    let mut service = command(folder, "serve --listen 127.0.0.1:0 --key local")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let out = service.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+    let url = line.trim().strip_prefix("listening on ").expect("says where").to_owned();
+    (service, url)
+}
+
+/// Somebody on the way to the service at `url`, who asks it for `to` where `from` was asked for.
+fn on_the_way(url: &str, from: &'static str, to: &'static str) -> String {
+    use std::io::{Read as _, Write as _};
+    let there = url.strip_prefix("http://").unwrap().to_owned();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                match stream.read(&mut byte) {
+                    Ok(1) => request.push(byte[0]),
+                    _ => break,
+                }
+            }
+            let request = String::from_utf8(request).unwrap();
+            let Some((head, _)) = request.split_once("\r\n\r\n") else { continue };
+            let head = head.replacen(&format!("GET {from} "), &format!("GET {to} "), 1);
+            let mut service = std::net::TcpStream::connect(&there).unwrap();
+            write!(service, "{head}\r\nconnection: close\r\n\r\n").unwrap();
+            let mut answer = Vec::new();
+            service.read_to_end(&mut answer).unwrap();
+            let _ = stream.write_all(&answer);
+        }
+    });
+    here
+}
+
+#[test]
+fn a_register_behind_a_service_is_read_to_its_end_and_replayed() {
+    let folder = promoted();
+    let here = folder.path();
+    // Others are answered by it: it is not one person's alone.
+    let trust = fs::read_to_string(here.join(".assay/trust.yaml")).unwrap();
+    fs::write(here.join(".assay/trust.yaml"), trust.replace("local: true\n", "")).unwrap();
+    let (mut service, url) = serve(here);
+    let other = tempfile::tempdir().unwrap();
+    let there = other.path();
+    fs::create_dir(there.join(".assay")).unwrap();
+    for name in ["trust.yaml", "policy.yaml"] {
+        fs::copy(here.join(".assay").join(name), there.join(".assay").join(name)).unwrap();
+    }
+    fs::copy(here.join("model.bin"), there.join("model.bin")).unwrap();
+    let replay = |url: &str, status: i32| {
+        let words = format!("--server {url} policy simulate --against 1d --json");
+        let found = command(there, &words).output().unwrap();
+        assert_eq!(found.status.code(), Some(status), "{found:?}");
+        found
+    };
+    let found: Value = serde_json::from_slice(&replay(&url, 0).stdout).unwrap();
+    assert_eq!((&found["replayed"], &found["reproduced"]), (&2.into(), &2.into()), "{found:#}");
+    let next = POLICY.replace("version: 1", "version: 2").replace("[local]", "[nobody]");
+    fs::write(there.join("next.yaml"), next).unwrap();
+    let words = format!("--server {url} policy simulate --against 1d --policy next.yaml --json");
+    let found = expect(&assay(there, &words), 1, "step.signer");
+    assert_eq!(serde_json::from_str::<Value>(&found).unwrap()["reproduced"], 2, "{found}");
+
+    // What would fall is found in all entries of the service, too.
+    let revoke = format!("--server {url} revoke --subject model.bin --reason bad --dry-run --json");
+    let radius = assay(there, &revoke);
+    expect(&radius, 0, "assay/radius/v1");
+    let radius: Value = serde_json::from_slice(&radius.stdout).unwrap();
+    assert_eq!(radius["followed"], true, "{radius:#}");
+    assert_eq!(radius["flips"].as_array().map(Vec::len), Some(2), "{radius:#}");
+
+    // One entry in the place of another: nothing is replayed, and nothing said.
+    let same = on_the_way(&url, "/v1/entries/1", "/v1/entries/1");
+    replay(&same, 0);
+    let bent = on_the_way(&url, "/v1/entries/1", "/v1/entries/0");
+    let said = replay(&bent, 2);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("cannot follow the register"), "{said}");
+    expect(&assay(there, &revoke.replace(&url, &bent)), 2, "cannot follow the register");
+    service.kill().unwrap();
+    service.wait().unwrap();
+}
+
 #[test]
 fn cases_are_tried_and_what_differs_is_said() {
     let folder = promoted();

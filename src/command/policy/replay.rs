@@ -15,12 +15,13 @@ use ::policy::{Code, Policy, Simulation, Verdict};
 use ::verify::{Direction, Followed, Rewound};
 use clap::Args;
 use serde::Serialize;
-use server::register::Term;
+use server::register::{MAX_PAGE, Query, Search, Term};
 
 use super::read;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::following;
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
@@ -43,7 +44,8 @@ Examples:
   assay policy simulate --against 90d
 
 Without `--policy` and `--at` it only asserts that what was decided can be decided again. Nothing is
-signed, and nothing is promoted by what is simulated.")]
+signed, and nothing is promoted by what is simulated. With `--server` every entry of the service is
+read first, and held against the root that its register signed.")]
 pub(super) struct SimulateArgs {
     /// Replay the verdicts since then: `30d`, `2026-11-01`
     #[arg(long, value_name = "TIME")]
@@ -154,7 +156,10 @@ fn registered(
     followed: &Followed,
     since: Timestamp,
 ) -> Result<(Vec<Registered>, usize), Error> {
-    let Source::Folder(folder) = source else { return Err(Error::NotHere) };
+    let folder = match source {
+        Source::Folder(folder) => folder,
+        Source::Service(_) => return shown(source, followed, since),
+    };
     let (mut verdicts, mut unread, mut start) = (BTreeMap::new(), 0, 0);
     while verdicts.len() < MAX_VERDICTS {
         let term = Term::Type(VERIFICATION_SUMMARY.into());
@@ -175,13 +180,48 @@ fn registered(
     Ok((verdicts.into_values().collect(), unread))
 }
 
+/// The same of a service: each is held against the tree that was followed, and its signature against
+/// its key. Which ones there are is what the service says.
+fn shown(
+    source: &Source,
+    followed: &Followed,
+    since: Timestamp,
+) -> Result<(Vec<Registered>, usize), Error> {
+    let (mut verdicts, mut unread) = (BTreeMap::new(), 0);
+    let mut query = Query {
+        terms: vec![Term::Type(VERIFICATION_SUMMARY.into())],
+        limit: MAX_PAGE,
+        ..Query::default()
+    };
+    while verdicts.len() < MAX_VERDICTS {
+        let page = source.find(&Search::from(query.clone()))?;
+        for view in page.entries.iter().filter(|view| view.index < followed.size) {
+            let Some(bundle) = source.entry(view.index)?.bundle else { continue };
+            match parse(&bundle.0, followed) {
+                Some(one) if one.time >= since => {
+                    following::require(source, one.index, followed)?;
+                    verdicts.insert(one.index, one);
+                }
+                Some(_) => {}
+                None => unread += 1,
+            }
+        }
+        // Every page starts after the one before it.
+        match page.next.filter(|next| *next < followed.size) {
+            Some(next) => query.start = Some(next),
+            None => break,
+        }
+    }
+    Ok((verdicts.into_values().collect(), unread))
+}
+
 fn parse(bundle: &Bundle, followed: &Followed) -> Option<Registered> {
     let index =
         bundle.entries.iter().filter_map(|entry| Some(entry.proof.as_ref()?.index)).min()?;
     let statement = Statement::parse(&bundle.envelope.payload).ok()?;
     let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
     let [subject] = statement.subject.as_slice() else { return None };
-    // The register admits no entry that its key did not sign, and this is our own register.
+    // The register admits no entry that its key did not sign; a service is held to that above.
     let key = bundle.hint.as_ref()?;
     let then = Rewound::new(followed, index);
     let verifiers = then.trust().verifiers();

@@ -1,8 +1,8 @@
 //! What falls with a revocation: what descends from it, and which promotions would no longer pass.
 //!
-//! Every promoted artifact is judged twice, as it is and as it would be. Where the register is open
-//! here, its entries are read to the end first; what a service leaves out nobody here knows, and
-//! the answer says so.
+//! Every promoted artifact is judged twice, as it is and as it would be. The entries of the register are
+//! read to the end first, also those of a service, up to a limit; what a larger one leaves out nobody
+//! here knows, and the answer says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,7 @@ use server::wire::EntryView;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::following;
 use crate::gather;
 use crate::governed;
 use crate::page::{Page, Tone};
@@ -93,7 +94,15 @@ impl Radius {
         let source = Source::open(cx)?;
         source.accept(cx)?;
         let begun = cx.trust(None)?;
-        let followed = source.follow(&begun)?;
+        let followed = match &source {
+            Source::Folder(_) => source.follow(&begun)?,
+            // What is more than is read over a network stays what the service shows.
+            Source::Service(_) => match following::follow(&source, &begun, cx) {
+                Ok(followed) => Some(followed),
+                Err(Error::TooLargeToFollow { .. } | Error::UnnamedRegister(_)) => None,
+                Err(error) => return Err(error),
+            },
+        };
         let governing = match &followed {
             Some(followed) => followed.governing.clone(),
             None => governed::shown(&source, &begun, cx)?,

@@ -259,7 +259,9 @@ fn files_come_with_a_policy_or_after_it_and_are_what_their_digests_say() {
     let (file, digest) = (Document::new("package assay"), Sha256::of(b"package assay"));
     let forged = serde_json::json!({"digest": digest, "text": "package other"});
     let forged: Document = serde_json::from_value(forged).unwrap();
-    let cases: [(&str, Vec<(Vec<Document>, &str)>, bool); 6] = [
+    /// Who registers the policy, with which files.
+    type Said = Vec<(Vec<Document>, &'static str)>;
+    let cases: [(&str, Said, bool); 6] = [
         ("with it", vec![(vec![file.clone()], "pia")], true),
         ("without it", vec![(vec![], "pia")], false),
         ("of another text", vec![(vec![forged.clone()], "pia")], false),

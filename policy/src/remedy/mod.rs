@@ -172,3 +172,30 @@ const fn one() -> usize {
 const fn is_one(owners: &usize) -> bool {
     *owners == 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_older_reports_name_is_read() {
+        let old = r#"{"kind": "run", "argv": ["assay", "run", "--step", "train"]}"#;
+        let read: Remedy = serde_json::from_str(old).unwrap();
+        assert_eq!(read, Remedy::new(Means::Run).argv(["assay", "run", "--step", "train"]));
+        let back = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<Remedy>(&back).unwrap(), read);
+        assert!(!back.contains("owners") && !back.contains("skeleton"), "{back}");
+    }
+
+    #[test]
+    fn whoever_cannot_help_is_named_only_where_nobody_else_is_left() {
+        let by = |names: &[&str]| {
+            let signers = ["ana", "ben"].map(str::to_owned).to_vec();
+            let remedy = Remedy { signers, ..Remedy::new(Means::Statement) };
+            remedy.but_for(names.iter().copied()).signers
+        };
+        assert_eq!(by(&[]), ["ana", "ben"]);
+        assert_eq!(by(&["ana"]), ["ben"]);
+        assert_eq!(by(&["ana", "ben"]), ["ana", "ben"]);
+    }
+}

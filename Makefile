@@ -82,7 +82,7 @@ test-power: tools
 
 # What cargo-fuzz does, with the toolchain at hand: no sanitizer, for there is no unsafe code here.
 fuzz: tools
-	@echo; echo "==> fuzzing every parser of the register, and of layouts, $(FUZZ_SECONDS) s each"
+	@echo; echo "==> fuzzing every parser, $(FUZZ_SECONDS) s each"
 	CARGO_TARGET_DIR=$(abspath target/fuzz) RUSTFLAGS="$(COVERAGE)" \
 	  $(CARGO) build --manifest-path fuzz/Cargo.toml --release --bins --target $(HOST)
 	ASSAY_CORPUS=$(abspath fuzz/corpus) $(CARGO) test --locked -p server --lib write_seeds -- --ignored

@@ -611,6 +611,9 @@ pub fn for_key(error: &KeyError) -> Option<String> {
         KeyError::PassphraseNeeded => {
             "set `ASSAY_KEY_PASSPHRASE`, or run it on a terminal to be asked".into()
         }
+        KeyError::Dear => {
+            "encrypt it again: `openssl pkcs8 -topk8 -scrypt -in KEY -out KEY.new`".into()
+        }
         KeyError::PassphraseWrong => "try the passphrase again".into(),
         KeyError::Pem { .. } => {
             "give a PEM file: private keys in PKCS#8, public ones as SubjectPublicKeyInfo".into()

@@ -57,9 +57,14 @@ fn main() -> ExitCode {
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
     match Cli::try_parse() {
         Ok(cli) => run(&cli),
-        Err(error) => Printer::usage(&error),
+        Err(error) => Printer::usage(&error, wants_json()),
     }
     .into()
+}
+
+/// Whether JSON was asked for, in arguments that do not parse; those of a step are its own.
+fn wants_json() -> bool {
+    std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json")
 }
 
 fn run(cli: &Cli) -> Exit {

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
+use clap::error::ErrorKind;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -159,11 +160,30 @@ impl Printer {
         let _ = self.print(Stream::Error, &page.into_text());
     }
 
-    /// Prints what the argument parser has to say: help, version, or a usage error.
-    pub fn usage(error: &clap::Error) -> Exit {
+    /// Prints what the argument parser has to say: help, version, or a usage error. Whoever reads
+    /// JSON gets the error in JSON as well, as any other.
+    pub fn usage(error: &clap::Error, json: bool) -> Exit {
         // A closed pipe is no error here either.
         let _ = error.print();
-        if error.use_stderr() { Exit::Undecided } else { Exit::Success }
+        if !error.use_stderr() {
+            return Exit::Success;
+        }
+        if json {
+            let said = error.render().to_string();
+            let (what, hint) = match error.kind() {
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    ("a command is missing", "`--help` lists what there is")
+                }
+                _ => said.split_once("\n\n").unwrap_or((&said, "")),
+            };
+            let what = what.strip_prefix("error: ").unwrap_or(what);
+            let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());
+            let json = ErrorJson { version: "assay/error/v1", error: what.trim(), hint };
+            if let Ok(text) = to_json(&json) {
+                let _ = writeln!(io::stdout(), "{text}");
+            }
+        }
+        Exit::Undecided
     }
 
     fn print(self, stream: Stream, text: &str) -> io::Result<()> {

@@ -6,6 +6,8 @@
 //! under a passphrase (PBES2 with scrypt). Public keys are SubjectPublicKeyInfo, of which
 //! exactly one encoding is accepted, so that equal keys always have equal identities.
 
+pub mod effort;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -204,6 +206,10 @@ pub enum KeyError {
     /// The passphrase does not open the key.
     #[error("the passphrase does not open the key")]
     PassphraseWrong,
+    /// Its file asks for more work than [`MAX_PBKDF2_ROUNDS`](effort::MAX_PBKDF2_ROUNDS) or
+    /// [`MAX_SCRYPT_EFFORT`](effort::MAX_SCRYPT_EFFORT), or for a way that is not PBES2.
+    #[error("the key is encrypted in a way that takes too much to open, or that nobody should use")]
+    Dear,
     /// An algorithm that Assay does not sign or check with.
     #[error("unknown key algorithm `{0}`; known are ed25519, p256, p384, p521")]
     Algorithm(String),
@@ -533,10 +539,12 @@ impl SigningKey {
             Ok((PRIVATE_LABEL, document)) => Self::from_pkcs8(document.as_bytes()),
             Ok((ENCRYPTED_LABEL, document)) => {
                 let passphrase = passphrase.ok_or(KeyError::PassphraseNeeded)?;
-                let opened = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
-                    .map_err(|_| KeyError::Malformed("encrypted"))?
-                    .decrypt(passphrase)
-                    .map_err(|_| KeyError::PassphraseWrong)?;
+                let closed = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
+                    .map_err(|_| KeyError::Malformed("encrypted"))?;
+                if !effort::is_bounded(&closed) {
+                    return Err(KeyError::Dear);
+                }
+                let opened = closed.decrypt(passphrase).map_err(|_| KeyError::PassphraseWrong)?;
                 Self::from_pkcs8(opened.as_bytes())
             }
             _ => Err(KeyError::Pem { expected: PRIVATE_LABEL }),

@@ -53,7 +53,7 @@ def written(time):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Keys(unittest.TestCase):
+class Made(unittest.TestCase):
     def test_keys_that_are_made_here_are_read_there(self):
         """Also by what reads PKCS#8 of the first version alone, as OpenSSL 3.0 does."""
         for algorithm in ("p256", "p384", "p521", "ed25519"):

@@ -7,10 +7,12 @@
 //! checksum are tried as they are and with the checksum put right, so that changes get past it.
 
 mod certificate;
+mod documents;
 mod found;
 mod journal;
 mod kept;
 mod keyless;
+mod keys;
 mod log;
 mod models;
 mod sent;
@@ -47,7 +49,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 49] = [
+pub const TARGETS: [Target; 62] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -81,6 +83,19 @@ pub const TARGETS: [Target; 49] = [
     target("cosigned", log::cosigned, log::cosigned_notes),
     target("bundle", log::bundle, log::bundles),
     target("statement", log::statement, log::statements),
+    target("envelope", documents::envelope, documents::envelopes),
+    // What holds others, what a step writes, and by what is judged.
+    target("tree", documents::tree, documents::trees),
+    target("image", documents::image, documents::images),
+    target("metrics", documents::metrics, documents::metrics_files),
+    target("parameters", documents::parameters, documents::parameter_files),
+    target("policy", documents::policy, documents::policies),
+    target("case", documents::case, documents::cases),
+    // Keys, and authorities of time.
+    target("public-key", keys::public, keys::publics),
+    target("signing-key", keys::signing, keys::signings),
+    target("layout-key", keys::layout, keys::layouts),
+    target("clock", keys::clock, keys::clocks),
     // Signed models.
     target("model", models::model, models::statements),
     target("signature", models::signature, models::signatures),

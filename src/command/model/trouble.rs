@@ -76,6 +76,10 @@ impl Trouble {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Scan { source: ScanError::Hash(_), .. } => {
+                "check that this is the model, a folder or a file, and that nobody writes to it"
+                    .into()
+            }
             Self::Scan { .. } => return None,
             Self::Refused { .. } => {
                 "take it out of the model, leave it out with `--ignore PATH`, or follow links with \

@@ -542,6 +542,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     Keyless(#[from] crate::keyless::KeylessError),
+    /// The bundle of a signer without a key cannot be registered.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Carried(::attest::carried::CarriedError),
     /// The statement of a step was not signed, and is kept.
     #[cfg(feature = "server")]
     #[error("the step ended well and its statement is not signed; it is kept in `{}`", path.display())]

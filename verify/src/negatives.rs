@@ -25,6 +25,8 @@ pub struct Negatives {
     owed: BTreeMap<ArtifactId, BTreeMap<Sha256, Owed>>,
     /// Where each key first signed a body that is owed.
     first: BTreeMap<(Sha256, KeyId), u64>,
+    /// Who signed a body that is owed without a key of their own.
+    without_key: BTreeMap<(Sha256, KeyId), Signer>,
     /// How many facts there are, each artifact of a statement counted.
     count: usize,
     /// Which policies judged where.
@@ -210,6 +212,11 @@ impl Negatives {
         self.first.get(&(body, key)).copied()
     }
 
+    /// Whoever signed this statement, which is owed, without a key of their own.
+    pub(crate) fn without_key(&self, body: Sha256, key: KeyId) -> Option<&Signer> {
+        self.without_key.get(&(body, key))
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.count
     }
@@ -259,8 +266,12 @@ impl Negatives {
         }
     }
 
-    pub(crate) fn owe(&mut self, artifact: ArtifactId, body: Sha256, index: u64, key: KeyId) {
+    pub(crate) fn owe(&mut self, artifact: ArtifactId, body: Sha256, index: u64, by: &Signer) {
+        let key = by.key;
         self.count += 1;
+        if by.keyless.is_some() || by.certified.is_some() {
+            self.without_key.entry((body, key)).or_insert_with(|| by.clone());
+        }
         self.first.entry((body, key)).or_insert(index);
         let owed = self.owed.entry(artifact).or_default().entry(body);
         let owed = owed.or_insert_with(|| Owed { body, index, keys: BTreeSet::new() });

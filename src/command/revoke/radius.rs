@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ::attest::carried::opened;
 use ::attest::predicate::{PROVENANCE, PROVENANCE_V0_2, VERIFICATION_SUMMARY};
 use ::attest::predicate::{Revocation, RevocationKind};
 use ::attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
@@ -181,8 +182,8 @@ impl Looking<'_> {
                 for entry in self.all(Term::Type(of.into()))? {
                     let bundle = self.source.entry(entry.index)?.bundle;
                     let Some(bundle) = bundle else { continue };
-                    let payload = &bundle.0.envelope.payload;
-                    let Ok(statement) = Statement::read(payload) else { continue };
+                    let envelope = opened(&bundle.0.envelope);
+                    let Ok(statement) = Statement::read(&envelope.payload) else { continue };
                     let builder = statement.predicate.builder().unwrap_or_default();
                     if digests.contains(&Sha256::of(builder.as_bytes())) {
                         entries.push(entry);
@@ -217,9 +218,8 @@ impl Looking<'_> {
     fn promoted(&mut self) -> Result<BTreeSet<(ArtifactId, StageName)>, Error> {
         let entries = self.all(Term::Type(VERIFICATION_SUMMARY.into()))?;
         let verifiers = self.trust.verifiers();
-        let known = |entry: &&EntryView| {
-            entry.signer.is_some_and(|key| verifiers.iter().any(|one| one.key() == key))
-        };
+        // A verifier without a key has none here and there; whether its verdict counts is judged then.
+        let known = |entry: &&EntryView| verifiers.iter().any(|one| one.key() == entry.signer);
         for subject in entries.iter().filter_map(|entry| entry.subjects.first()) {
             self.names.entry(subject.artifact).or_insert_with(|| subject.name.clone());
         }

@@ -94,9 +94,12 @@ impl<'t> Standing<'t> {
         let verifier = self.verifier(verified.content(), &signers);
         // A verdict stands where the verifier's own signature does: that of another signer of
         // the same bytes does not place it.
-        let counts = |key: &KeyId| match &verifier {
-            Some(id) => self.trust.is_verifier(id, key),
-            None => signers.iter().any(|signer| signer.key == *key),
+        let counts = |key: &KeyId| {
+            let mut own = signers.iter().filter(|signer| signer.key == *key);
+            own.any(|signer| match &verifier {
+                Some(id) => self.trust.is_by_verifier(id, signer),
+                None => true,
+            })
         };
         let index = self.index(verified, counts);
         Ok(Counted { signers, index, verifier })
@@ -238,7 +241,7 @@ impl<'t> Standing<'t> {
             Predicate::SimpleVerification(result) => (&result.verifier.id, result.stage()),
             _ => return None,
         };
-        let pair = |signer: &Signer| self.trust.is_verifier(id, &signer.key);
+        let pair = |signer: &Signer| self.trust.is_by_verifier(id, signer);
         // Where the document has roles of gates, as many owners must agree as they say.
         let signed: BTreeSet<KeyId> = signers.iter().map(|signer| signer.key).collect();
         let agreed = self

@@ -65,7 +65,6 @@ const STATE: &[u8] = b"m";
 /// What stands there when something in the index is not as it was written.
 const CONDEMNED: &[u8] = b"condemned";
 
-
 /// Why the index does not answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

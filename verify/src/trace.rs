@@ -261,7 +261,7 @@ impl<'t> Trace<'t> {
             Entry::Vacant(new) => {
                 self.checks += 1;
                 let found = self.checker.check(read);
-                self.certificates = self.certificates.and(by_time(&found));
+                self.certificates = self.certificates.and(by_time(&found, self.now));
                 let why = found.as_ref().err().cloned().map(|why| {
                     let place = |log| self.checker.position(read, log);
                     (why, self.standing.orders().and_then(place))
@@ -540,7 +540,7 @@ fn keep(
 }
 
 /// The stretch around `now` in which a certificate that was judged by it stays what it is.
-fn by_time(found: &Result<Verified<Statement>, VerifyError>) -> Window {
+fn by_time(found: &Result<Verified<Statement>, VerifyError>, now: Timestamp) -> Window {
     match found {
         Ok(verified) => {
             let certified = verified.signers().iter().filter_map(|one| one.certified.as_ref());
@@ -550,7 +550,8 @@ fn by_time(found: &Result<Verified<Statement>, VerifyError>) -> Window {
         Err(VerifyError::Authority {
             source: AuthorityError::Chain(ChainError::NotYet { from, .. }),
             ..
-        }) => Window { from: None, until: Some(*from) },
+        }) if *from > now => Window { from: None, until: Some(*from) },
+        // What a clock proved to be too early stays so.
         Err(_) => Window::default(),
     }
 }

@@ -317,6 +317,9 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("entry {0} holds no statement")]
     NothingToCosign(u64),
+    /// The entry revokes nothing.
+    #[error("entry {0} is no revocation that could be taken back")]
+    NotARevocation(u64),
     /// A draft of something else.
     #[cfg(feature = "server")]
     #[error("the draft is not {0}")]

@@ -244,6 +244,10 @@ impl State {
         for index in from..followed.size {
             let entry = register.entry(index).await?;
             let Some(statement) = statement_of(&entry) else { continue };
+            if matches!(statement.predicate, Predicate::Reinstatement(_)) {
+                // What it brings back is for the judgement to say; nothing is denied by it.
+                self.pending.extend(verdicts.subjects());
+            }
             if revoking.contains(&index) {
                 deny(&statement, index, verdicts, now);
                 // Which way a revocation reaches its descendants is the trace's to say.

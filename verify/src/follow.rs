@@ -464,6 +464,11 @@ impl Follower {
                 if self.governing.take(index, key.id(), body, &statement) {
                     self.watch_governing();
                 }
+                if let Some(last) = self.governing.reinstated().last()
+                    && last.index == index
+                {
+                    self.negatives.take_back(*last);
+                }
                 if !void {
                     self.note(index, body, &watched.voice(index), &statement);
                 }

@@ -251,6 +251,7 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
         | Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
+        | Predicate::Reinstatement(_)
         | Predicate::Tombstone(_)
         | Predicate::KeyRotation(_)
         | Predicate::TrustVersion(_)

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use attest::{Checkpoint, Sha256, SigningKey, VerifierKey};
-use reviewed::{POLICY, REVIEW, command, expect, said as assay};
+use reviewed::{POLICY, REVIEW, command, said as assay};
 use serde_json::{Value, json};
 use verify::{LastGood, Reach, Trust};
 

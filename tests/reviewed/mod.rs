@@ -36,25 +36,27 @@ pub(crate) fn command(folder: &Path, words: &str) -> Command {
 
 /// Holds an answer against its status and some of its words, and gives all that was said.
 pub(crate) fn expect(output: &Output, status: i32, want: &str) -> String {
+    held(output, "", status, want)
+}
+
+fn held(output: &Output, words: &str, status: i32, want: &str) -> String {
     let said = [&output.stdout[..], &output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{said}");
-    assert!(said.contains(want), "`{want}` is not in: {said}");
+    assert_eq!(output.status.code(), Some(status), "{words}: {said}");
+    assert!(said.contains(want), "{words}: `{want}` is not in: {said}");
     said
 }
 
 /// Runs the command, holds its answer against its status and some of its words, and gives what was
 /// said, notes and errors last.
 pub(crate) fn said(folder: &Path, words: &str, status: i32, want: &str) -> String {
-    eprintln!("assay {words}");
-    expect(&command(folder, words).output().unwrap(), status, want)
+    held(&command(folder, words).output().unwrap(), words, status, want)
 }
 
 /// The same, and gives the answer alone.
 pub(crate) fn assay(folder: &Path, words: &str, status: i32, want: &str) -> String {
-    eprintln!("assay {words}");
     let output = command(folder, words).output().unwrap();
-    expect(&output, status, want);
+    held(&output, words, status, want);
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -197,7 +197,7 @@ fn an_evaluation_without_a_key_counts_where_it_stands_and_must_be_supplied() {
     let trust = trust(&scene, &["clock"], &[EVALUATION], &register);
 
     let found = register.bundle(1, &envelope);
-    let lineage = register.lineage(&trust, &[found.clone()]);
+    let lineage = register.lineage(&trust, std::slice::from_ref(&found));
     let [counts] = lineage.attestations() else { panic!("{:?}", lineage.rejected()) };
     assert_eq!((counts.index, counts.body()), (Some(1), inside.envelope.body()));
     assert_eq!(
@@ -236,7 +236,7 @@ fn a_retired_signer_without_a_key_counts_by_place() {
         let still = before.map(|before| StillCounts { log: ORIGIN.into(), before });
         trust.retire("builder", moment(SIGNED), still).unwrap();
         let trust = Trust::parse(&trust.to_yaml()).unwrap();
-        let lineage = register.lineage(&trust, &[found.clone()]);
+        let lineage = register.lineage(&trust, std::slice::from_ref(&found));
         assert_eq!(lineage.attestations().len(), want, "{name}: {:?}", lineage.rejected());
     }
 }

@@ -118,6 +118,7 @@ impl Error {
             Self::NobodyRevokes => "let a key sign `revocation` in the trust file: `may.predicates`".into(),
             #[cfg(feature = "server")]
             Self::NotARevocation(_) => "`assay find --type revocation` lists those that there are".into(),
+            #[cfg(feature = "server")]
             Self::NothingToCosign(_) => "name the entry of the statement: `assay find` lists them".into(),
             #[cfg(feature = "server")]
             Self::Signature(_) => "choose another key with `--key`".into(),

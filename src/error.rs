@@ -318,6 +318,7 @@ pub enum Error {
     #[error("entry {0} holds no statement")]
     NothingToCosign(u64),
     /// The entry revokes nothing.
+    #[cfg(feature = "server")]
     #[error("entry {0} is no revocation that could be taken back")]
     NotARevocation(u64),
     /// A draft of something else.

@@ -274,7 +274,7 @@ class Keyless(unittest.TestCase):
             self.register.assay("log", "submit", self.bundle)
             done = self.register.run("verify", "weights.bin", "--trust", trust, "--json")
             believed = json.loads(done.stdout)["believed"]
-            signers = {name for one in believed for name in one["signers"]}
+            signers = {signer["name"] for one in believed for signer in one["signers"]}
             self.assertEqual("ci" in signers, status == 0, done.stdout)
         found = self.register.run("find", "--identity", WORKFLOW, "--type", REVIEW, "--json")
         self.assertEqual(len(json.loads(found.stdout)["entries"]), 1, found.stdout)

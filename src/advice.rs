@@ -114,9 +114,13 @@ impl Error {
             #[cfg(feature = "server")]
             Self::Draft { .. } | Self::NoDraft | Self::OtherDraft(_) => "name what `assay trust propose` or `assay policy propose` wrote".into(),
             #[cfg(feature = "server")]
+            Self::Carried(_) => "give the bundle as the signer wrote it".into(),
+            #[cfg(feature = "server")]
             Self::Unconfirmed => "read what `--dry-run` lists, then give `--yes`".into(),
             #[cfg(feature = "server")]
             Self::NobodyRevokes => "let a key sign `revocation` in the trust file: `may.predicates`".into(),
+            #[cfg(feature = "server")]
+            Self::NotARevocation(_) => "`assay find --type revocation` lists those that there are".into(),
             #[cfg(feature = "server")]
             Self::NothingToCosign(_) => "name the entry of the statement: `assay find` lists them".into(),
             #[cfg(feature = "server")]
@@ -580,6 +584,7 @@ fn for_addition(error: &TrustError) -> Option<String> {
         TrustError::NoSuchAuthority { .. } => {
             "add it first with `--authority`, or name another with `--certified-by`".into()
         }
+        TrustError::EverybodysKey { .. } => "add the key that whoever signs has alone".into(),
         TrustError::NeedsKey { .. } => "name the types with `--predicate`".into(),
         TrustError::NotWaived { .. } => "leave `--without certificate-log` out".into(),
         TrustError::Duplicate { .. } => "it is trusted already; `assay trust list` shows it".into(),

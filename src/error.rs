@@ -327,6 +327,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("entry {0} holds no statement")]
     NothingToCosign(u64),
+    /// The entry revokes nothing.
+    #[cfg(feature = "server")]
+    #[error("entry {0} is no revocation that could be taken back")]
+    NotARevocation(u64),
     /// A draft of something else.
     #[cfg(feature = "server")]
     #[error("the draft is not {0}")]
@@ -556,6 +560,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     Keyless(#[from] crate::keyless::KeylessError),
+    /// The bundle of a signer without a key cannot be registered.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Carried(::attest::carried::CarriedError),
     /// The statement of a step was not signed, and is kept.
     #[cfg(feature = "server")]
     #[error("the step ended well and its statement is not signed; it is kept in `{}`", path.display())]

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use attest::carried::opened;
 use attest::{ArtifactId, Bundle, Statement, Timestamp};
 use verify::{Direction, Lineage, Negatives, Trace, Trust};
 
@@ -74,7 +75,8 @@ pub fn from_bundles(
 }
 
 fn speaks_of(bundle: &Bundle, direction: Direction) -> Vec<ArtifactId> {
-    let Ok(statement) = Statement::parse(&bundle.envelope.payload) else { return Vec::new() };
+    let envelope = opened(&bundle.envelope);
+    let Ok(statement) = Statement::parse(&envelope.payload) else { return Vec::new() };
     let mut artifacts: Vec<ArtifactId> =
         statement.subject.iter().filter_map(|subject| subject.artifact().ok()).collect();
     if direction == Direction::Down {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attest::envelope::{IN_TOTO, MAX_SIGNATURES};
-use attest::predicate::{POLICY, POLICY_ACTIVATION, REVOCATION, TRUST};
+use attest::predicate::{POLICY, POLICY_ACTIVATION, REINSTATEMENT, REVOCATION, TRUST};
 use attest::{
     Checkpoint, Envelope, KeyId, Leaf, Predicate, PublicKey, Sha256, Signature, SigningKey,
     Statement,
@@ -104,7 +104,7 @@ pub fn shown(source: &Source, begun: &Trust, cx: &Context<'_>) -> Result<Governi
         return Err(Error::UnnamedRegister(origin));
     }
     let mut indices = BTreeSet::new();
-    for of in [TRUST, POLICY, POLICY_ACTIVATION, REVOCATION] {
+    for of in [TRUST, POLICY, POLICY_ACTIVATION, REVOCATION, REINSTATEMENT] {
         indices.extend(all_of(source, of)?);
     }
     let mut governing = Governing::new(&origin, begun.clone().into());

@@ -20,13 +20,14 @@ const WORDS: [(&str, &str); 9] = [
 ];
 
 /// Words for Assay's own types.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "evaluation",
     "deployment",
     "monitoring",
     "approval",
     "waiver",
     "revocation",
+    "reinstatement",
     "tombstone",
     "key-rotation",
     "trust",

@@ -21,6 +21,9 @@ pub enum Work {
     Hashing,
     /// Trying to break the rules of a policy.
     Linting,
+    /// Judging what was promoted, as it is and as it would be.
+    #[cfg(feature = "server")]
+    Judging,
     /// Reading a register, in bytes.
     #[cfg(feature = "server")]
     Checking,
@@ -48,6 +51,8 @@ impl Work {
             Self::Hashing => LARGE,
             Self::Linting => 0,
             #[cfg(feature = "server")]
+            Self::Judging => 16,
+            #[cfg(feature = "server")]
             Self::Checking | Self::Archiving | Self::Restoring => LARGE / 8,
             #[cfg(feature = "server")]
             Self::Following => 200,
@@ -60,6 +65,8 @@ impl Work {
         match self {
             Self::Linting => "assay: linting {wide_bar} {pos} of {len} rules",
             Self::Hashing => "assay: hashing {wide_bar} {bytes} of {total_bytes}, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Judging => "assay: judging {wide_bar} {pos} of {len}, {eta} left",
             #[cfg(feature = "server")]
             Self::Checking => "assay: reading {wide_bar} {bytes} of {total_bytes}, {eta} left",
             #[cfg(feature = "server")]

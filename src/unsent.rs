@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use attest::{Bundle, PublicKey, Sha256, Timestamp, json};
+use attest::{Bundle, PublicKey, Sha256, Timestamp, carried, json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use server::register::Receipt;
@@ -80,11 +80,16 @@ impl Unsent {
 
     /// Registers it. Of `known` and its own keys, those are offered that made its signatures.
     pub fn submit(&self, source: &Source, known: &[PublicKey]) -> Result<Receipt, Error> {
+        if let Some(received) = &self.bundle.keyless {
+            return submit_carried(received, source);
+        }
         let pae = self.bundle.envelope.pae();
         let signatures = &self.bundle.envelope.signatures;
         let own = self.label.verifiers.iter().filter_map(|text| Submission::parse_verifier(text));
         let mut verifiers: Vec<PublicKey> = Vec::new();
-        for key in own.chain(known.iter().cloned()) {
+        // A bundle that a register gave out may carry another.
+        let mark = carried::mark().ok();
+        for key in own.chain(known.iter().cloned()).chain(mark) {
             let made = |signature: &attest::Signature| key.verify(&pae, &signature.sig).is_ok();
             if !verifiers.contains(&key) && signatures.iter().any(made) {
                 verifiers.push(key);
@@ -102,6 +107,13 @@ impl Unsent {
         }
         serde_json::to_vec_pretty(&document).map_err(Error::Json)
     }
+}
+
+/// Registers the bundle of a signer without a key as it is, with all that proves when it was made.
+fn submit_carried(received: &[u8], source: &Source) -> Result<Receipt, Error> {
+    let envelope = carried::carry(received).map_err(Error::Carried)?;
+    let mark = carried::mark().map_err(|error| Error::Carried(error.into()))?;
+    source.submit(&envelope, &[mark], clock::checked(clock::now())?)
 }
 
 /// The kept files of a folder.

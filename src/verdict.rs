@@ -22,13 +22,14 @@ impl Names {
     /// Remembers what a bundle calls itself, and where it says that it stands.
     #[cfg(feature = "server")]
     pub fn add(&mut self, bundle: &attest::Bundle) {
-        let Ok(statement) = attest::Statement::parse(&bundle.envelope.payload) else { return };
+        let envelope = attest::carried::opened(&bundle.envelope);
+        let Ok(statement) = attest::Statement::parse(&envelope.payload) else { return };
         let proof = bundle.entries.iter().find_map(|entry| entry.proof.as_ref());
         let index = proof.map(|proof| proof.index);
         let stage = statement.stage();
         let name =
             name(index, statement.predicate_type(), statement.step().as_ref(), stage.as_ref());
-        self.0.insert(bundle.envelope.body(), name);
+        self.0.insert(envelope.body(), name);
     }
 
     /// Remembers the attestations of a lineage, believed and not.

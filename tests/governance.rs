@@ -8,46 +8,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod reviewed;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use reviewed::{POLICY, assay, command};
 use serde_json::Value;
-
-const POLICY: &str = "\
-apiVersion: assay/v1
-kind: PromotionPolicy
-metadata: {name: reviewed, version: 1}
-stages:
-  staging: {mode: enforce}
-steps:
-  review:
-    predicates: [\"https://example.com/review/v1\"]
-    signers: {anyOf: [local]}
-";
-
-fn command(folder: &Path, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-    command.args(words.split(' ')).current_dir(folder).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ASSAY_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs the command and holds its answer against its status and some of its words.
-fn assay(folder: &Path, words: &str, status: i32, want: &str) -> String {
-    let output = command(folder, words).output().unwrap();
-    let said = [&output.stdout[..], &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{words}: {said}");
-    assert!(said.contains(want), "{words}: `{want}` is not in: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn json(folder: &Path, words: &str, status: i32) -> Value {
     serde_json::from_str(&assay(folder, &format!("{words} --json"), status, "")).unwrap()
@@ -55,14 +25,9 @@ fn json(folder: &Path, words: &str, status: i32) -> Value {
 
 /// A folder with a reviewed model, and a trust file with three people beside the key `local`.
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = reviewed::folder();
     let at = folder.path();
-    fs::write(at.join("model.bin"), "weights").unwrap();
-    fs::write(at.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
     fs::write(at.join("policy.yaml"), POLICY).unwrap();
-    let review =
-        "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
-    assay(at, review, 0, "entry 0");
     for name in ["ana", "ben", "pia"] {
         assay(at, &format!("key generate {name}"), 0, "");
         assay(at, &format!("trust add {name} --name {name} --owner {name}"), 0, "");
@@ -444,4 +409,38 @@ fn what_one_key_could_do_alone_is_said() {
     assay(at, "trust explain zoe", 2, "no key `zoe`");
     let id = ana["key"].as_str().unwrap();
     assert_eq!(explain(id)["names"], serde_json::json!(["ana"]));
+}
+
+#[test]
+fn a_revocation_is_taken_back_by_as_many_owners_as_make_a_version_and_by_nobody_else() {
+    let folder = governed();
+    let at = folder.path();
+    let check = "check model.bin --stage staging --policy policy.yaml";
+    assay(at, check, 0, "allowed");
+    let revoked = json(at, "revoke --subject model.bin --reason POISONED --yes --key local", 0);
+    let entry = revoked["index"].as_u64().unwrap();
+    assay(at, check, 1, "revoked.artifact");
+
+    // Whoever revoked takes nothing back, and neither does one owner alone.
+    let back = format!("attest reinstatement --revocation {entry} --reason mistaken --key");
+    json(at, &format!("{back} local"), 0);
+    assay(at, check, 1, "revoked.artifact");
+    let said = json(at, &format!("{back} ana"), 0)["index"].as_u64().unwrap();
+    assay(at, check, 1, "revoked.artifact");
+    assay(at, &format!("attest cosign {said} --key ana"), 0, "takes back");
+    assay(at, check, 1, "revoked.artifact");
+    let last = json(at, &format!("attest cosign {said} --key ben"), 0)["index"].as_u64().unwrap();
+    assay(at, check, 0, "allowed");
+    assay(
+        at,
+        &format!("attest reinstatement --revocation {said} --reason x --key ana"),
+        2,
+        "no revocation",
+    );
+
+    let words = "revoke --subject model.bin --reason AGAIN --dry-run";
+    let taken = format!("by entry {entry} of local: POISONED; taken back by entry {last}");
+    assay(at, words, 0, &taken);
+    assay(at, "revoke --subject model.bin --reason AGAIN --yes --key local", 0, "entry");
+    assay(at, check, 1, "revoked.artifact");
 }

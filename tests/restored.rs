@@ -9,54 +9,19 @@
     reason = "a test fails by panicking"
 )]
 
+mod reviewed;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use attest::{Checkpoint, Sha256, SigningKey, VerifierKey};
+use reviewed::{POLICY, REVIEW, command, said as assay};
 use serde_json::{Value, json};
 use verify::{LastGood, Reach, Trust};
 
-const REVIEW: &str =
-    "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
 const CHECK: &str = "check model.bin --stage staging";
-const POLICY: &str = "\
-apiVersion: assay/v1
-kind: PromotionPolicy
-metadata: {name: reviewed, version: 1}
-stages:
-  staging: {mode: enforce}
-steps:
-  review:
-    predicates: [\"https://example.com/review/v1\"]
-    signers: {anyOf: [local]}
-";
-
-fn command(folder: &Path, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-    command.args(words.split(' ')).current_dir(folder).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ASSAY_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs the command and holds its answer against its status and some of its words.
-fn assay(folder: &Path, words: &str, status: i32, want: &str) -> String {
-    expect(&command(folder, words).output().unwrap(), status, want)
-}
-
-fn expect(output: &Output, status: i32, want: &str) -> String {
-    let said = [&output.stdout[..], &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{said}");
-    assert!(said.contains(want), "`{want}` is not in: {said}");
-    said
-}
-
 /// A program that answers over HTTP until it is dropped.
 struct Serving {
     child: Child,
@@ -98,11 +63,8 @@ impl Drop for Serving {
 
 /// A folder with a model, a policy that wants it reviewed, and a register of one review.
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = reviewed::folder();
     let at = folder.path();
-    fs::write(at.join("model.bin"), "weights").unwrap();
-    fs::write(at.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
-    assay(at, REVIEW, 0, "entry 0");
     fs::write(at.join(".assay/policy.yaml"), POLICY).unwrap();
     // Others are answered by it: it is not one person's alone.
     let trust = fs::read_to_string(at.join(".assay/trust.yaml")).unwrap();

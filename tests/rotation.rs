@@ -8,60 +8,20 @@
     reason = "a test fails by panicking"
 )]
 
+mod reviewed;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use attest::{Checkpoint, LogProof, NoteSigner, Sha256, SigningKey, VerifierKey};
 use fixtures::signing_key;
+use reviewed::{POLICY, REVIEW, assay, folder};
 use serde_json::Value;
 use verify::{Reach, Trust};
 
-const REVIEW: &str =
-    "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
-
-const POLICY: &str = "\
-apiVersion: assay/v1
-kind: PromotionPolicy
-metadata: {name: reviewed, version: 1}
-stages:
-  staging: {mode: enforce}
-steps:
-  review:
-    predicates: [\"https://example.com/review/v1\"]
-    signers: {anyOf: [local]}
-";
-
-/// Runs the command and holds its answer against its status and some of its words.
-fn assay(folder: &Path, words: &str, status: i32, want: &str) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-    command.args(words.split(' ')).current_dir(folder).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ASSAY_") {
-            command.env_remove(name);
-        }
-    }
-    let output = command.output().unwrap();
-    let said = [&output.stdout[..], &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{words}: {said}");
-    assert!(said.contains(want), "{words}: `{want}` is not in: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
 fn json(folder: &Path, words: &str) -> Value {
     serde_json::from_str(&assay(folder, &format!("{words} --json"), 0, "")).unwrap()
-}
-
-/// A folder with a model and a register of one statement.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    fs::write(at.join("model.bin"), "weights").unwrap();
-    fs::write(at.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
-    assay(at, REVIEW, 0, "entry 0");
-    folder
 }
 
 fn trust(folder: &Path, file: &str) -> Trust {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use attest::hash::Silent;
 use attest::predicate::{
     APPROVAL, BuildKind, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, POLICY,
-    POLICY_ACTIVATION, PROVENANCE, REVOCATION, TOMBSTONE, TRUST, WAIVER,
+    POLICY_ACTIVATION, PROVENANCE, REINSTATEMENT, REVOCATION, TOMBSTONE, TRUST, WAIVER,
 };
 use attest::record::{Material, Plan, Recorder};
 use attest::statement::STATEMENT_V1;
@@ -25,11 +25,12 @@ use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
 
 /// The predicates of Assay's own.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     EVALUATION,
     APPROVAL,
     WAIVER,
     REVOCATION,
+    REINSTATEMENT,
     TOMBSTONE,
     KEY_ROTATION,
     TRUST,
@@ -187,6 +188,7 @@ fn good(of: &str) -> Value {
             "revoker": party, "revokedOn": from, "kind": "artifact", "reason": "POISONED",
             "effect": "DESCENDANTS", "fromEntry": 12, "description": "twelve records",
         }),
+        REINSTATEMENT => json!({"reason": "the report was mistaken", "reinstatedOn": from}),
         TOMBSTONE => json!({
             "predicateType": "https://example.com/review/v1", "reason": "personal data",
             "erasedOn": from,
@@ -371,6 +373,8 @@ fn what_is_good_is_accepted_and_the_smallest_change_is_not() {
         (REVOCATION, "/effect", some("EVERYTHING".into()), Reads),
         (REVOCATION, "/reason", none.clone(), Reads),
         (REVOCATION, "/revokedOn", some("2026-12-01".into()), Refuses),
+        (REINSTATEMENT, "/reason", none.clone(), Refuses),
+        (REINSTATEMENT, "/reinstatedOn", none.clone(), Reads),
         (TOMBSTONE, "/predicateType", none.clone(), Refuses),
         (TOMBSTONE, "/reason", none.clone(), Refuses),
         (TOMBSTONE, "/reason", some("".into()), Reads),

@@ -7,49 +7,17 @@
     reason = "a test fails by panicking"
 )]
 
+mod reviewed;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
-const REVIEW: &str =
-    "attest --type https://example.com/review/v1 --predicate review.json --subject model.bin";
+use reviewed::{REVIEW, command, expect, folder, said as assay};
+
 /// Where nobody answers.
 const NOBODY: &str = "http://127.0.0.1:1";
-
-fn command(folder: &Path, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-    command.args(words.split(' ')).current_dir(folder).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ASSAY_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs the command and holds its answer against its status and some of its words.
-fn assay(folder: &Path, words: &str, status: i32, want: &str) -> String {
-    expect(&command(folder, words).output().unwrap(), status, want)
-}
-
-fn expect(output: &Output, status: i32, want: &str) -> String {
-    let said = [&output.stdout[..], &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{said}");
-    assert!(said.contains(want), "`{want}` is not in: {said}");
-    said
-}
-
-/// A folder with a model, a key, and a register of one statement.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    fs::write(at.join("model.bin"), "weights").unwrap();
-    fs::write(at.join("review.json"), r#"{"reviewed": "yes"}"#).unwrap();
-    assay(at, REVIEW, 0, "entry 0");
-    folder
-}
 
 /// Takes away the register's own key, so that it cannot be opened, while something is done.
 fn without_register<T>(folder: &Path, done: impl FnOnce() -> T) -> T {

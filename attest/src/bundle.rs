@@ -192,6 +192,16 @@ impl Bundle {
         Ok(Self { envelope, hint, entries, keyless })
     }
 
+    /// The certificate that says who signed, in DER: the first, where there is a chain. A claim of the
+    /// bundle.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        let document = json::parse(self.keyless.as_deref()?).ok()?;
+        let material = document.get("verificationMaterial")?;
+        let chain = || material.get("x509CertificateChain")?.get("certificates")?.get(0);
+        let found = material.get("certificate").or_else(chain)?;
+        STANDARD.decode(found.get("rawBytes")?.as_str()?).ok()
+    }
+
     /// The JSON form; of a keyless bundle the one that was received.
     pub fn to_json(&self) -> Vec<u8> {
         if let Some(received) = &self.keyless {

@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod bundle;
+pub mod carried;
 pub mod certificate;
 pub mod checkpoint;
 pub mod content;

@@ -188,7 +188,7 @@ impl Gate {
     /// [`JudgeError::NoVerifier`].
     pub fn verifier<'t>(&self, trust: &'t Trust) -> Result<&'t str, JudgeError> {
         let id = self.key.public().id();
-        let verifier = trust.verifiers().iter().find(|verifier| verifier.key() == id);
+        let verifier = trust.verifiers().iter().find(|verifier| verifier.key() == Some(id));
         Ok(verifier.ok_or(JudgeError::NoVerifier { key: id })?.id())
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use attest::carried::is_mark;
 use attest::predicate::{RevocationKind, VERIFICATION_SUMMARY, VerificationSummary};
 use attest::{ArtifactId, Kind, Predicate, Sha256, StageName, Statement, Timestamp, Verifier};
 use policy::{LastVerdict, Mode, Outcome};
@@ -243,6 +244,10 @@ impl State {
         for index in from..followed.size {
             let entry = register.entry(index).await?;
             let Some(statement) = statement_of(&entry) else { continue };
+            if matches!(statement.predicate, Predicate::Reinstatement(_)) {
+                // What it brings back is for the judgement to say; nothing is denied by it.
+                self.pending.extend(verdicts.subjects());
+            }
             if revoking.contains(&index) {
                 deny(&statement, index, verdicts, now);
                 // Which way a revocation reaches its descendants is the trace's to say.
@@ -324,7 +329,8 @@ async fn promoted<S: Storage>(
 /// it counts is judged later.
 fn promotion(entry: &Entry, statement: &Statement, in_force: &InForce) -> Option<Subject> {
     let Verifier::Key(key) = entry.leaf.verifier() else { return None };
-    let key = key.id();
+    // Who signed a carried bundle without a key is judged later, too.
+    let key = Some(key.id()).filter(|key| !is_mark(key));
     in_force.trust.verifiers().iter().find(|verifier| verifier.key() == key)?;
     let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
     let stage = summary.stage()?;

@@ -8,6 +8,7 @@ pub mod rekor;
 
 use std::collections::BTreeMap;
 
+use attest::carried::{carried, is_mark, opened};
 use attest::envelope::IN_TOTO;
 use attest::{
     ArtifactId, Bundle, BundleError, Checkpoint, ClaimedIdentity, KeyId, PublicKey, Sha256,
@@ -196,11 +197,10 @@ impl EntryView {
     /// What there is to say about an entry.
     pub fn of(entry: &Entry) -> Self {
         let (signer, certificate) = match entry.leaf.verifier() {
+            // Everybody can sign with that key; who signed stands in what it marks.
+            Verifier::Key(key) if is_mark(&key.id()) => (None, carried_certificate(entry)),
             Verifier::Key(key) => (Some(key.id()), None),
-            Verifier::Certificate(der) => {
-                let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
-                (None, Some(CertificateView { names, issuer }))
-            }
+            Verifier::Certificate(der) => (None, Some(CertificateView::of(der))),
         };
         let bare = Self {
             index: entry.index,
@@ -220,7 +220,7 @@ impl EntryView {
             EntryBody::Erased(_) => return Self { state: BodyState::Erased, ..bare },
             EntryBody::Unknown => return bare,
         };
-        let payload_type = Some(envelope.payload_type.clone());
+        let payload_type = Some(opened(envelope).payload_type.clone());
         let bare = Self { state: BodyState::Here, payload_type, ..bare };
         let Some(statement) = statement_of(entry) else { return bare };
         let subjects = statement.subjects().unwrap_or_default().into_iter();
@@ -240,10 +240,26 @@ impl EntryView {
 /// true.
 pub(crate) fn statement_of(entry: &Entry) -> Option<Statement> {
     match &entry.body {
-        EntryBody::Here { envelope, .. } if envelope.payload_type == IN_TOTO => {
-            Statement::read(&envelope.payload).ok()
+        EntryBody::Here { envelope, .. } => {
+            let envelope = opened(envelope);
+            let is_one = envelope.payload_type == IN_TOTO;
+            is_one.then(|| Statement::read(&envelope.payload).ok()).flatten()
         }
         _ => None,
+    }
+}
+
+/// Whom the certificate of a carried bundle names.
+fn carried_certificate(entry: &Entry) -> Option<CertificateView> {
+    let EntryBody::Here { envelope, .. } = &entry.body else { return None };
+    let bundle = carried(envelope).ok()??;
+    Some(CertificateView::of(&bundle.certificate()?))
+}
+
+impl CertificateView {
+    fn of(der: &[u8]) -> Self {
+        let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
+        Self { names, issuer }
     }
 }
 

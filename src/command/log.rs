@@ -325,7 +325,7 @@ fn named(descriptor: &ResourceDescriptor) -> String {
 
 /// What a bundle's statement says; nothing about whether it is true.
 pub fn statement_of(bundle: &BundleDocument) -> Option<Statement> {
-    Statement::read(&bundle.0.envelope.payload).ok()
+    Statement::read(&::attest::carried::opened(&bundle.0.envelope).payload).ok()
 }
 
 /// A proof that was checked.

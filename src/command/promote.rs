@@ -149,7 +149,7 @@ fn require_promotion(
     let verified = ::verify::verify(bundle, trust, cx.now).map_err(|error| error.to_string())?;
     let by_a_gate = verified.logged().iter().any(|place| {
         place.index == entry.index
-            && trust.verifiers().iter().any(|verifier| verifier.key() == place.key)
+            && trust.verifiers().iter().any(|verifier| verifier.key() == Some(place.key))
     });
     if !by_a_gate {
         return Err("its entry is by no verifier that the trust file names".into());

@@ -113,6 +113,7 @@ fn is_final(error: &Error) -> bool {
             SubmitError::Unsigned
                 | SubmitError::TooManySignatures(_)
                 | SubmitError::Statement(_)
+                | SubmitError::Carried(_)
                 | SubmitError::TooManyTerms(_)
         ),
         Error::Service(ServiceError::Refused { status, .. }) => matches!(status, 400 | 413 | 422),

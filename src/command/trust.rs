@@ -7,6 +7,7 @@ mod difference;
 mod explain;
 #[cfg(feature = "server")]
 mod export;
+mod granted;
 #[cfg(feature = "server")]
 mod init;
 #[cfg(feature = "server")]

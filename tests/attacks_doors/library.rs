@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use attest::carried::opened;
 use attest::{ArtifactId, Bundle, Checkpoint, Statement, Timestamp};
 use fixtures::{LOG_ORIGIN, Scene, log_signer};
 use policy::Policy;
@@ -97,6 +98,7 @@ fn follow(scene: &Scene, trust: &Trust) -> Result<Followed, String> {
 
 /// What a bundle claims to be about; it decides where the bundle is looked at, and nothing else.
 fn spoken_of(bundle: &Bundle) -> Vec<ArtifactId> {
-    let Ok(statement) = Statement::parse(&bundle.envelope.payload) else { return Vec::new() };
+    let envelope = opened(&bundle.envelope);
+    let Ok(statement) = Statement::parse(&envelope.payload) else { return Vec::new() };
     statement.subject.iter().filter_map(|subject| subject.artifact().ok()).collect()
 }

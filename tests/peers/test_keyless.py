@@ -270,6 +270,14 @@ class Keyless(unittest.TestCase):
                 "--bundle", self.bundle, "--trust", trust,
             )  # fmt: skip
             self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+            # From the register, which keeps the whole bundle, it counts no more and no less.
+            self.register.assay("log", "submit", self.bundle)
+            done = self.register.run("verify", "weights.bin", "--trust", trust, "--json")
+            believed = json.loads(done.stdout)["believed"]
+            signers = {signer["name"] for one in believed for signer in one["signers"]}
+            self.assertEqual("ci" in signers, status == 0, done.stdout)
+        found = self.register.run("find", "--identity", WORKFLOW, "--type", REVIEW, "--json")
+        self.assertEqual(len(json.loads(found.stdout)["entries"]), 1, found.stdout)
 
     def test_we_believe_what_theirs_signs(self):
         context = SigningContext.from_trust_config(self.config)

@@ -17,7 +17,7 @@ pub use chain::{ChainError, MAX_ROOTS, Usage};
 pub use clock::{ClockError, TimestampAuthority};
 pub use name::{NameError, NameKind, NameRule};
 
-pub(crate) use chain::{Leaf, check, weakness};
+pub(crate) use chain::{Leaf, begins, check, weakness};
 pub(crate) use clock::time;
 
 use crate::error::VerifyError;
@@ -97,6 +97,27 @@ pub(crate) fn certified(
         }
     }
     failed.or(stranger).map_or(Ok(None), Err)
+}
+
+/// Whoever has this certificate, by an authority whose clocks only tell the time when somebody asks:
+/// that it held when it began to. Of no use to show that it held when something was signed.
+pub(crate) fn untimed(
+    chain: &[Vec<u8>],
+    trust: &Trust,
+    holds: impl Fn(&Grant) -> bool,
+) -> Option<Found> {
+    let first = chain.first()?;
+    let by_asking = |authority: &&TrustedAuthority| {
+        let log = |clock: &String| trust.clock(clock).is_some_and(|clock| clock.log().is_some());
+        authority.is_judged_now() || authority.clocks().iter().any(log)
+    };
+    let from = begins(first)?;
+    trust.authorities().iter().filter(by_asking).find_map(|authority| {
+        let (roots, between) = (authority.roots(), authority.intermediates());
+        let leaf = check(chain, roots, between, authority.usage(), from).ok()?;
+        let signer = signer(&leaf, authority, trust, true, &holds).ok()?;
+        Some(Found { signer, key: leaf.key, times: Vec::new() })
+    })
 }
 
 /// Why an authority of the trust file does not vouch for a signature.

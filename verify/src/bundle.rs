@@ -6,17 +6,22 @@
 //! right in every respect, else the whole bundle is refused; an entry of any other log is noted
 //! and proves nothing. The position that counts is the one that the inclusion proof was checked
 //! for: `logIndex` and `logId` beside the proof are signed by nobody and are not looked at.
+//!
+//! A bundle that carries another ([`attest::carried`]) says what is inside, by whoever signed that,
+//! and stands where the envelope around it does.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use attest::bundle::MAX_ENTRIES;
+use attest::carried::{carried, mark};
 use attest::envelope::{IN_TOTO, MAX_SIGNATURES};
 use attest::{
     Bundle, Checkpoint, Envelope, Inclusion, KeyId, Leaf, LogEntry, PublicKey, Sha256, Statement,
     Timestamp, Verifier,
 };
 
-use crate::authority::{Certified, Presented, certified};
+use crate::authority::{Certified, Presented, certified, untimed};
 use crate::error::VerifyError;
 use crate::merkle::{leaf_hash, verify_inclusion};
 use crate::sigstore::{
@@ -45,9 +50,52 @@ pub fn verify(
     trust: &Trust,
     now: Timestamp,
 ) -> Result<Verified<Content>, VerifyError> {
-    let pae = bundle.envelope.pae();
-    let body = Sha256::of(&pae);
-    Checker::new(trust, now).check(bundle, &pae, body).map(|found| found.map(Content::Statement))
+    let read = Read::of(bundle);
+    Checker::new(trust, now).check(&read).map(|found| found.map(Content::Statement))
+}
+
+/// A bundle, with what it is known by.
+#[derive(Debug)]
+pub(crate) struct Read<'b> {
+    bundle: &'b Bundle,
+    /// The bundle inside, if it carries one: then that says something, and this where it stands.
+    inside: Option<Bundle>,
+    /// The pre-authentication encoding of the envelope that says something.
+    pae: Vec<u8>,
+    /// Its digest: the body.
+    body: Sha256,
+}
+
+impl<'b> Read<'b> {
+    pub(crate) fn of(bundle: &'b Bundle) -> Self {
+        // What carries nothing is an envelope of a type that is not read.
+        let inside = carried(&bundle.envelope).unwrap_or_default();
+        let pae = inside.as_ref().unwrap_or(bundle).envelope.pae();
+        let body = Sha256::of(&pae);
+        Self { bundle, inside, pae, body }
+    }
+
+    /// The bundle that says something.
+    pub(crate) fn said(&self) -> &Bundle {
+        self.inside.as_ref().unwrap_or(self.bundle)
+    }
+
+    pub(crate) const fn received(&self) -> &Bundle {
+        self.bundle
+    }
+
+    pub(crate) const fn body(&self) -> Sha256 {
+        self.body
+    }
+
+    /// The encoding that entries of the bundle's own are for: with a carried bundle, that of what
+    /// carries it.
+    fn placed(&self) -> Cow<'_, [u8]> {
+        match self.inside {
+            Some(_) => Cow::Owned(self.bundle.envelope.pae()),
+            None => Cow::Borrowed(&self.pae),
+        }
+    }
 }
 
 /// Checks bundles one after another against one trust, opening each checkpoint once.
@@ -63,16 +111,11 @@ impl<'t> Checker<'t> {
         Self { trust, now, checkpoints: HashMap::new() }
     }
 
-    /// As [`verify`]; `pae` is the envelope's pre-authentication encoding and `body` its digest.
-    pub(crate) fn check(
-        &mut self,
-        bundle: &Bundle,
-        pae: &[u8],
-        body: Sha256,
-    ) -> Result<Verified<Statement>, VerifyError> {
+    /// As [`verify`].
+    pub(crate) fn check(&mut self, read: &Read<'_>) -> Result<Verified<Statement>, VerifyError> {
         let now = self.now;
         let counts = |grant: &Grant| grant.is_valid(now) || grant.is_retired(now);
-        let verified = self.check_by(bundle, pae, body, counts)?;
+        let verified = self.check_by(read, counts)?;
         // What a retired key signed counts by its place, which is known only now.
         self.standing(verified)
     }
@@ -85,10 +128,9 @@ impl<'t> Checker<'t> {
         let mut outside = None;
         let places = verified.logged().to_vec();
         verified.retain_signers(|signer| {
-            let Some(key) = self.trust.key(&signer.key) else { return true };
-            let mut grants = key.grants().iter();
-            let counts = grants.any(|grant| grant.counts(self.now, signer.key, &places));
-            outside = if counts { outside } else { key.grants().first() };
+            let grants = self.trust.grants_of(signer);
+            let counts = grants.iter().any(|grant| grant.counts(self.now, signer.key, &places));
+            outside = if counts { outside } else { grants.first().copied() };
             counts
         });
         match outside {
@@ -99,23 +141,18 @@ impl<'t> Checker<'t> {
 
     /// The same for signers that were trusted once and no longer are: what they said stands against
     /// an artifact until it is superseded, and for nothing. `None` when it is not authentic by one.
-    pub(crate) fn lapsed(
-        &mut self,
-        bundle: &Bundle,
-        pae: &[u8],
-        body: Sha256,
-    ) -> Option<Verified<Statement>> {
+    pub(crate) fn lapsed(&mut self, read: &Read<'_>) -> Option<Verified<Statement>> {
         let now = self.now;
-        self.check_by(bundle, pae, body, |grant| grant.has_lapsed(now)).ok()
+        self.check_by(read, |grant| grant.has_lapsed(now)).ok()
     }
 
     fn check_by(
         &mut self,
-        bundle: &Bundle,
-        pae: &[u8],
-        body: Sha256,
+        read: &Read<'_>,
         holds: impl Fn(&Grant) -> bool,
     ) -> Result<Verified<Statement>, VerifyError> {
+        check_counts(read.bundle)?;
+        let (bundle, pae, body) = (read.said(), &read.pae, read.body);
         check_counts(bundle)?;
         let envelope = &bundle.envelope;
         if envelope.payload_type != IN_TOTO {
@@ -137,9 +174,16 @@ impl<'t> Checker<'t> {
         };
         let statement = Statement::parse(&envelope.payload)
             .map_err(|error| VerifyError::Statement { reason: error.to_string() })?;
-        let (mut logged, mut unlogged) = (Vec::new(), Vec::new());
+        let mut places = Vec::with_capacity(bundle.entries.len());
         for entry in &bundle.entries {
-            match self.entry(entry, envelope, &hands, pae, body)? {
+            places.push(self.entry(entry, envelope, &hands, pae, body)?);
+        }
+        if read.inside.is_some() {
+            places.extend(self.around(read, &signers)?);
+        }
+        let (mut logged, mut unlogged) = (Vec::new(), Vec::new());
+        for place in places {
+            match place {
                 Ok(place) => logged.push(place),
                 Err(nowhere) => unlogged.push(nowhere),
             }
@@ -150,6 +194,22 @@ impl<'t> Checker<'t> {
         unlogged.dedup();
         let verified = Verified::new(statement, body, signers, logged, unlogged);
         Ok(verified.with_evidence(proven.entries, proven.times))
+    }
+
+    /// Where the envelope around a carried bundle stands: there stands what is in it. Whoever signed
+    /// the envelope vouches for nothing, so that only the mark is taken, which everybody can make.
+    fn around(
+        &mut self,
+        read: &Read<'_>,
+        signers: &[Signer],
+    ) -> Result<Vec<Result<Logged, Unlogged>>, VerifyError> {
+        let (Some(signer), Ok(mark)) = (signers.first(), mark()) else { return Ok(Vec::new()) };
+        let (pae, envelope) = (read.placed(), &read.bundle.envelope);
+        let body = Sha256::of(&pae);
+        let hand = || Some(Hand { id: signer.key, by: By::Key(&mark), counts: true });
+        let hands: Vec<Option<Hand<'_>>> = envelope.signatures.iter().map(|_| hand()).collect();
+        let entries = read.bundle.entries.iter();
+        entries.map(|entry| self.entry(entry, envelope, &hands, &pae, body)).collect()
     }
 
     /// Who signed a bundle that came with a certificate, and what is proven about that.
@@ -289,21 +349,17 @@ impl<'t> Checker<'t> {
 
     /// Where the log `origin`, which is trusted, proves to hold these bytes, whoever signed them:
     /// it says where to look for what is not believed, and places nothing.
-    pub(crate) fn position(
-        &mut self,
-        bundle: &Bundle,
-        pae: &[u8],
-        body: Sha256,
-        origin: &str,
-    ) -> Option<u64> {
-        let entries = bundle.entries.iter().take(MAX_ENTRIES);
+    pub(crate) fn position(&mut self, read: &Read<'_>, origin: &str) -> Option<u64> {
+        let pae = read.placed();
+        let body = Sha256::of(&pae);
+        let entries = read.bundle.entries.iter().take(MAX_ENTRIES);
         let proven = entries.filter_map(|entry| {
             let proof = entry.proof.as_ref()?;
             Checkpoint::claimed_origin(&proof.checkpoint).filter(|claimed| *claimed == origin)?;
             let checkpoint = self.open(origin, &proof.checkpoint).ok()?;
             included(&checkpoint, proof, &entry.leaf).ok()?;
             let leaf = Leaf::parse(&entry.leaf).ok()?;
-            (leaf.data() == body.as_bytes() || leaf.covers(pae)).then_some(proof.index)
+            (leaf.data() == body.as_bytes() || leaf.covers(&pae)).then_some(proof.index)
         });
         proven.min()
     }
@@ -318,6 +374,24 @@ impl<'t> Checker<'t> {
         }
         Ok(opened)
     }
+}
+
+/// Whoever signed a carried bundle without a key, by a grant of `trust` that `holds` takes: at the times
+/// that its own evidence proves. Where only `now` or witnesses could tell the time, by the word of the
+/// authority that the certificate held once; the signer then has the certificate's window.
+pub(crate) fn signed_without_key(
+    bundle: &Bundle,
+    trust: &Trust,
+    holds: impl Fn(&Grant) -> bool,
+) -> Option<Signer> {
+    let (envelope, received) = (&bundle.envelope, bundle.keyless.as_deref()?);
+    let made = Checker::new(trust, Timestamp::MAX).keyless(envelope, received, &[], &holds);
+    if let Ok(made) = made {
+        return made.signers.into_iter().next();
+    }
+    let read = SigstoreBundle::parse(received).ok()?;
+    let found = untimed(&read.chain(), trust, holds)?;
+    found.key.verify(&envelope.pae(), read.signature()).is_ok().then_some(found.signer)
 }
 
 /// Who made the signatures of an envelope.

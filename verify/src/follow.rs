@@ -4,15 +4,19 @@
 //! follower recomputes the root from every leaf and keeps what authorised signers say against
 //! artifacts, keys and attestations. It fails closed: a leaf by somebody who may say such things,
 //! whose body is missing, makes it stale, because that body may be a revocation; unless somebody
-//! who may say so says, in a tombstone in the log, that it was erased and what it was.
+//! who may say so says, in a tombstone in the log, that it was erased and what it was. The same holds
+//! for every bundle of a signer without a key (`without_key`).
 //!
 //! It keeps no leaves: about 64 hashes and the negative facts. A service keeps one and feeds it
 //! what is new.
+
+mod without_key;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use attest::carried::is_mark;
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
     APPROVAL, EVALUATION, MONITORING, REVOCATION, TEST_RESULT, TOMBSTONE, VERIFICATION_SUMMARY,
@@ -57,6 +61,8 @@ pub struct Follower {
     /// The first last good tree that the leaves do not make.
     forked: Option<EndedError>,
     watched: BTreeMap<KeyId, Watched>,
+    /// The documents that were in force before, and where: for signers without a key.
+    periods: Vec<(Arc<Trust>, Range<u64>)>,
     negatives: Negatives,
     missing: Vec<u64>,
     missing_count: u64,
@@ -231,6 +237,7 @@ impl Follower {
         )?;
         for (trust, from, until) in self.governing.periods() {
             again.watch_period(trust, from..until);
+            again.periods.push((Arc::clone(trust), from..until));
         }
         Ok(again)
     }
@@ -253,6 +260,7 @@ impl Follower {
             last_good: log.last_good().collect(),
             forked: None,
             watched: watched.collect(),
+            periods: Vec::new(),
             trust,
             governing,
             negatives: Negatives::none(),
@@ -423,6 +431,9 @@ impl Follower {
 
     fn read(&mut self, index: u64, leaf: &Leaf, body: Option<&[u8]>) {
         let Verifier::Key(key) = leaf.verifier() else { return };
+        if is_mark(&key.id()) {
+            return self.read_carried(index, leaf, body);
+        }
         let Some(watched) = self.watched.get(&key.id()) else { return };
         // What a key says after its revocation is void, and so is what it revokes.
         let void = self.negatives.of_key(&key.id()).is_some();
@@ -453,8 +464,13 @@ impl Follower {
                 if self.governing.take(index, key.id(), body, &statement) {
                     self.watch_governing();
                 }
+                if let Some(last) = self.governing.reinstated().last()
+                    && last.index == index
+                {
+                    self.negatives.take_back(*last);
+                }
                 if !void {
-                    self.note(index, body, &watched, &statement);
+                    self.note(index, body, &watched.voice(index), &statement);
                 }
             }
             // Signed by somebody who may revoke, and nobody can tell what it revokes.
@@ -470,28 +486,26 @@ impl Follower {
         }
     }
 
-    fn note(&mut self, index: u64, body: Sha256, watched: &Watched, statement: &Statement) {
+    fn note(&mut self, index: u64, body: Sha256, voice: &Voice, statement: &Statement) {
         let artifacts: Vec<_> = match statement.subjects() {
             Ok(subjects) => subjects.into_iter().map(|(artifact, _)| artifact).collect(),
             Err(_) => return self.miss(index),
         };
         match &statement.predicate {
-            Predicate::Tombstone(said)
-                if watched.buries.holds(index) && is_erasable(&said.predicate_type) =>
-            {
+            Predicate::Tombstone(said) if voice.buries && is_erasable(&said.predicate_type) => {
                 let digests = statement.subject.iter().flat_map(|subject| subject.digest.values());
                 for digest in digests.filter_map(|hex| attest::digest::from_hex(hex)) {
                     self.bury(&digest);
                 }
             }
-            Predicate::Revocation(_) if !watched.revokes.holds(index) => {}
+            Predicate::Revocation(_) if !voice.revokes => {}
             Predicate::Revocation(said) => {
-                let by = watched.signer.clone();
+                let by = voice.signer.clone();
                 self.negatives.take(index, body, by, said, &artifacts);
             }
-            _ if watched.speaks && NEGATIVE_TYPES.contains(&statement.predicate_type()) => {
+            _ if voice.speaks && NEGATIVE_TYPES.contains(&statement.predicate_type()) => {
                 for artifact in artifacts {
-                    self.negatives.owe(artifact, body, index, watched.key.id());
+                    self.negatives.owe(artifact, body, index, &voice.signer);
                 }
             }
             _ => {}
@@ -522,7 +536,21 @@ impl Follower {
     }
 }
 
+/// What counts of somebody's word at one place.
+#[derive(Clone, Debug)]
+struct Voice {
+    signer: Signer,
+    revokes: bool,
+    buries: bool,
+    speaks: bool,
+}
+
 impl Watched {
+    fn voice(&self, index: u64) -> Voice {
+        let (revokes, buries) = (self.revokes.holds(index), self.buries.holds(index));
+        Voice { signer: self.signer.clone(), revokes, buries, speaks: self.speaks }
+    }
+
     /// A key that is looked at, and whose word counts for nothing by itself.
     fn nothing(key: &TrustedKey) -> Self {
         let signer = Signer::of(key, key.name());

@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use attest::envelope::IN_TOTO;
 use attest::predicate::{
-    POLICY, POLICY_ACTIVATION, PolicyVersion, REVOCATION, RevocationKind, TRUST, TrustVersion,
+    POLICY, POLICY_ACTIVATION, PolicyVersion, REINSTATEMENT, REVOCATION, Revocation,
+    RevocationKind, TRUST, TrustVersion,
 };
 use attest::{
     ArtifactId, Envelope, KeyId, Leaf, Predicate, Sha256, StageName, Statement, Verifier,
@@ -30,7 +31,7 @@ use crate::trust::{Duty, Governance, Trust};
 pub use self::activation::{Activation, Activations, PolicyText};
 
 /// The types of statement that say whom to believe and what judges.
-pub(crate) const GOVERNING_TYPES: [&str; 3] = [TRUST, POLICY, POLICY_ACTIVATION];
+pub(crate) const GOVERNING_TYPES: [&str; 4] = [TRUST, POLICY, POLICY_ACTIVATION, REINSTATEMENT];
 
 /// How many versions of a trust document are followed.
 pub const MAX_VERSIONS: usize = 1024;
@@ -46,8 +47,21 @@ pub struct Governing {
     versions: Vec<Version>,
     pending: BTreeMap<Sha256, Pending>,
     activations: Activations,
-    /// Where keys were revoked.
-    revoked: BTreeMap<Sha256, u64>,
+    /// Which keys are revoked, by which statements.
+    revoked: BTreeMap<Sha256, BTreeSet<Sha256>>,
+    reinstated: Vec<Reinstated>,
+}
+
+/// A revocation that the owners have taken back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Reinstated {
+    /// The body of the revocation.
+    pub revocation: Sha256,
+    /// The position of the leaf with which enough owners had signed: it counts from there on.
+    pub index: u64,
+    /// The body of the statement that takes it back.
+    pub body: Sha256,
 }
 
 /// A version of the trust document that counts, or counted.
@@ -77,6 +91,7 @@ struct Pending {
 enum Proposal {
     Trust(Arc<Trust>),
     Activation(activation::Proposed),
+    Reinstatement(Sha256),
 }
 
 /// Why a statement is no version of a trust document that could count.
@@ -149,6 +164,7 @@ impl Governing {
             pending: BTreeMap::new(),
             activations: Activations::default(),
             revoked: BTreeMap::new(),
+            reinstated: Vec::new(),
         }
     }
 
@@ -175,6 +191,11 @@ impl Governing {
     /// Which policies judge.
     pub const fn activations(&self) -> &Activations {
         &self.activations
+    }
+
+    /// The revocations that were taken back, in the order in which they were.
+    pub fn reinstated(&self) -> &[Reinstated] {
+        &self.reinstated
     }
 
     /// Every document that counts or counted, with the positions of the leaves `[from, until)` that
@@ -209,7 +230,7 @@ impl Governing {
     pub(crate) fn proposals(&self) -> impl Iterator<Item = &Arc<Trust>> {
         self.pending.values().filter_map(|pending| match &pending.proposal {
             Proposal::Trust(trust) => Some(trust),
-            Proposal::Activation(_) => None,
+            Proposal::Activation(_) | Proposal::Reinstatement(_) => None,
         })
     }
 
@@ -252,15 +273,11 @@ impl Governing {
                 false
             }
             Predicate::Revocation(said) => {
-                let kind = &said.kind;
-                if matches!(kind, RevocationKind::Key | RevocationKind::Unknown)
-                    && self.trust().key(&key).is_some_and(may_revoke)
-                {
-                    for (artifact, _) in statement.subjects().unwrap_or_default() {
-                        let Some(digest) = artifact.digest() else { continue };
-                        self.revoked.entry(digest).or_insert(index);
-                    }
-                }
+                self.take_revocation(key, body, said, statement);
+                false
+            }
+            Predicate::Reinstatement(_) => {
+                self.take_reinstatement(index, key, body, statement);
                 false
             }
             _ => false,
@@ -269,6 +286,57 @@ impl Governing {
 
     fn is_void(&self, key: &KeyId) -> bool {
         self.revoked.contains_key(&key.digest())
+    }
+
+    fn take_revocation(
+        &mut self,
+        key: KeyId,
+        body: Sha256,
+        said: &Revocation,
+        statement: &Statement,
+    ) {
+        let is_of_keys = matches!(said.kind, RevocationKind::Key | RevocationKind::Unknown);
+        // Whoever wants to revoke once more says so anew: anybody can copy what was taken back.
+        let taken_back = self.reinstated.iter().any(|one| one.revocation == body);
+        if !is_of_keys || taken_back || !self.trust().key(&key).is_some_and(may_revoke) {
+            return;
+        }
+        for (artifact, _) in statement.subjects().unwrap_or_default() {
+            let Some(digest) = artifact.digest() else { continue };
+            self.revoked.entry(digest).or_default().insert(body);
+        }
+    }
+
+    /// Takes an owner's word that a revocation is taken back; it is when enough of them say so who are
+    /// not revoked themselves.
+    fn take_reinstatement(&mut self, index: u64, key: KeyId, body: Sha256, statement: &Statement) {
+        let Some(now) = self.trust().governance() else { return };
+        if !now.duty(Duty::Trust).any(|role| role.has(&key)) {
+            return;
+        }
+        let subjects = statement.subjects().unwrap_or_default();
+        let [(subject, _)] = subjects.as_slice() else { return };
+        let Some(revocation) = subject.digest() else { return };
+        let pending = self.pending.get(&body);
+        let known = self.reinstated.iter().any(|one| one.revocation == revocation);
+        if known || pending.is_none() && self.pending.len() >= MAX_PENDING {
+            return;
+        }
+        let mut signed = pending.map(|pending| pending.signed.clone()).unwrap_or_default();
+        signed.insert(key);
+        let counting: BTreeSet<KeyId> =
+            signed.iter().copied().filter(|key| !self.is_void(key)).collect();
+        if !now.is_trust_quorum(&counting) {
+            let proposal = Proposal::Reinstatement(revocation);
+            self.pending.insert(body, Pending { proposal, signed });
+            return;
+        }
+        self.pending.remove(&body);
+        for by in self.revoked.values_mut() {
+            by.remove(&revocation);
+        }
+        self.revoked.retain(|_, by| !by.is_empty());
+        self.reinstated.push(Reinstated { revocation, index, body });
     }
 
     fn take_version(

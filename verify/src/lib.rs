@@ -33,8 +33,8 @@ pub use bundle::verify;
 pub use error::VerifyError;
 pub use follow::{FollowError, Followed, Follower, MAX_NEGATIVES};
 pub use governing::{
-    Activation, Activations, Governing, MAX_VERSIONS, PolicyText, Version, VersionError,
-    read_version,
+    Activation, Activations, Governing, MAX_VERSIONS, PolicyText, Reinstated, Version,
+    VersionError, read_version,
 };
 pub use lineage::{
     Attestation, Completeness, Contains, Direction, History, Lineage, Named, Rejected, Rejection,

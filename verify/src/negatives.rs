@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use attest::predicate::{REVOCATION, Revocation as Said, RevocationEffect, RevocationKind};
 use attest::{ArtifactId, Checkpoint, KeyId, Sha256};
 
-use crate::governing::Activations;
+use crate::governing::{Activations, Reinstated};
 use crate::trust::{Trust, TrustedKey};
 use crate::verified::Signer;
 
@@ -17,6 +17,7 @@ use crate::verified::Signer;
 pub struct Negatives {
     head: Option<Checkpoint>,
     revocations: Vec<Revocation>,
+    taken_back: BTreeSet<Sha256>,
     artifacts: BTreeMap<ArtifactId, Vec<usize>>,
     attestations: BTreeMap<Sha256, Vec<usize>>,
     keys: BTreeMap<Sha256, Vec<usize>>,
@@ -25,6 +26,8 @@ pub struct Negatives {
     owed: BTreeMap<ArtifactId, BTreeMap<Sha256, Owed>>,
     /// Where each key first signed a body that is owed.
     first: BTreeMap<(Sha256, KeyId), u64>,
+    /// Who signed a body that is owed without a key of their own.
+    without_key: BTreeMap<(Sha256, KeyId), Signer>,
     /// How many facts there are, each artifact of a statement counted.
     count: usize,
     /// Which policies judged where.
@@ -50,6 +53,9 @@ pub struct Revocation {
     pub descendants: bool,
     /// Of a key or a builder: from which entry on what it signed or made is void.
     pub from: u64,
+    /// How the owners of the trust document have taken it back, if they have. What a key signed
+    /// between the two entries stays void: whoever had it was not heard.
+    pub reinstated: Option<Reinstated>,
 }
 
 /// A statement that can speak against an artifact (an evaluation, a test result, a monitoring
@@ -75,6 +81,16 @@ struct Targets {
     builder: bool,
 }
 
+impl Revocation {
+    /// Whether what a revoked key signed in this entry is void.
+    pub(crate) fn voids(&self, index: u64) -> bool {
+        match &self.reinstated {
+            None => index >= self.from,
+            Some(how) => (self.index..how.index).contains(&index),
+        }
+    }
+}
+
 impl Negatives {
     /// For who has not followed a log. A lineage made with this is complete by somebody's claim
     /// at best, and says so.
@@ -92,7 +108,17 @@ impl Negatives {
         &self.revocations
     }
 
-    /// The revocations that name this artifact, by position.
+    /// Every revocation of what has this digest, whatever it is, by position; also those that were
+    /// taken back.
+    pub fn history(&self, digest: &Sha256) -> impl Iterator<Item = &Revocation> {
+        let artifacts = self.artifacts.get(&ArtifactId::file(*digest));
+        let others = [&self.attestations, &self.keys, &self.builders].map(|one| one.get(digest));
+        let places = artifacts.into_iter().chain(others.into_iter().flatten()).flatten();
+        let places: BTreeSet<usize> = places.copied().collect();
+        places.into_iter().filter_map(|place| self.revocations.get(place))
+    }
+
+    /// The revocations that name this artifact, by position, without those that were taken back.
     ///
     /// Kinds are not told apart here: a revocation of a digest hits whatever has the digest, so
     /// that a forgotten `digestMethod` does not save a tree.
@@ -131,11 +157,31 @@ impl Negatives {
         self.placed(known.and_then(|id| self.builders.get(&id)))
     }
 
+    /// The revocations of this key, also those that were taken back.
+    pub(crate) fn ever_of_key(&self, key: &KeyId) -> impl Iterator<Item = &Revocation> {
+        self.ever(self.keys.get(&key.digest()))
+    }
+
     fn placed<'n>(
         &'n self,
         places: Option<&'n Vec<usize>>,
     ) -> impl Iterator<Item = &'n Revocation> {
+        self.ever(places).filter(|revocation| revocation.reinstated.is_none())
+    }
+
+    fn ever<'n>(&'n self, places: Option<&'n Vec<usize>>) -> impl Iterator<Item = &'n Revocation> {
         places.into_iter().flatten().filter_map(|place| self.revocations.get(*place))
+    }
+
+    /// Takes a revocation back. Another entry of the same statement does not bring it again: anybody
+    /// can make one.
+    pub(crate) fn take_back(&mut self, how: Reinstated) {
+        let same = |one: &&mut Revocation| one.body == how.revocation;
+        for revocation in self.revocations.iter_mut().filter(same) {
+            revocation.reinstated = Some(how);
+        }
+        self.count += 1;
+        self.taken_back.insert(how.revocation);
     }
 
     /// Which policies judged for which stages, and from which entries on.
@@ -200,6 +246,9 @@ impl Negatives {
             owed.retain(|_, owed| owed.index < before);
         }
         then.first.retain(|_, index| *index < before);
+        for revocation in &mut then.revocations {
+            revocation.reinstated = revocation.reinstated.filter(|how| how.index < before);
+        }
         then.activations = self.activations.before(before);
         then
     }
@@ -208,6 +257,11 @@ impl Negatives {
     pub(crate) fn first_position(&self, body: Sha256, key: KeyId) -> Option<u64> {
         self.head.as_ref()?;
         self.first.get(&(body, key)).copied()
+    }
+
+    /// Whoever signed this statement, which is owed, without a key of their own.
+    pub(crate) fn without_key(&self, body: Sha256, key: KeyId) -> Option<&Signer> {
+        self.without_key.get(&(body, key))
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -233,8 +287,12 @@ impl Negatives {
             RevocationKind::Builder => said.from_entry.unwrap_or(0).min(index),
             _ => said.from_entry.map_or(index, |from| from.min(index)),
         };
+        if self.taken_back.contains(&body) {
+            return;
+        }
         let reason = said.reason.clone();
-        let revocation = Revocation { index, body, by, reason, descendants, from };
+        let reinstated = None;
+        let revocation = Revocation { index, body, by, reason, descendants, from, reinstated };
         self.revoke(revocation, subjects, Targets::of(&said.kind));
     }
 
@@ -259,8 +317,12 @@ impl Negatives {
         }
     }
 
-    pub(crate) fn owe(&mut self, artifact: ArtifactId, body: Sha256, index: u64, key: KeyId) {
+    pub(crate) fn owe(&mut self, artifact: ArtifactId, body: Sha256, index: u64, by: &Signer) {
+        let key = by.key;
         self.count += 1;
+        if by.keyless.is_some() || by.certified.is_some() {
+            self.without_key.entry((body, key)).or_insert_with(|| by.clone());
+        }
         self.first.entry((body, key)).or_insert(index);
         let owed = self.owed.entry(artifact).or_default().entry(body);
         let owed = owed.or_insert_with(|| Owed { body, index, keys: BTreeSet::new() });

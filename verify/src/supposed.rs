@@ -163,7 +163,7 @@ fn revise(
     let verifier = match &found.statement().predicate {
         attest::Predicate::VerificationSummary(summary) => {
             let id = &summary.verifier.id;
-            let named = found.signers.iter().any(|signer| trust.is_verifier(id, &signer.key));
+            let named = found.signers.iter().any(|signer| trust.is_by_verifier(id, signer));
             named.then(|| id.clone())
         }
         _ => None,

@@ -23,7 +23,7 @@ use attest::{
 };
 
 use crate::authority::{AuthorityError, ChainError};
-use crate::bundle::Checker;
+use crate::bundle::{Checker, Read};
 use crate::contains::contained;
 use crate::error::VerifyError;
 use crate::lineage::{
@@ -179,22 +179,17 @@ impl<'t> Trace<'t> {
         }
         self.supplied.insert(artifact);
         self.claim(complete_to);
-        let mut ranked: Vec<(u8, Vec<u8>, Sha256, Bundle)> = bundles
-            .into_iter()
-            .map(|bundle| {
-                let pae = bundle.envelope.pae();
-                let body = Sha256::of(&pae);
-                (self.rank(&artifact, body, &bundle), pae, body, bundle)
-            })
-            .collect();
-        ranked.sort_by_key(|(rank, _, body, _)| (*rank, *body));
+        let read = bundles.iter().map(Read::of);
+        let mut ranked: Vec<(u8, Read<'_>)> =
+            read.map(|read| (self.rank(&artifact, &read), read)).collect();
+        ranked.sort_by_key(|(rank, read)| (*rank, read.body()));
         let total = ranked.len();
-        for (place, (_, pae, body, bundle)) in ranked.into_iter().enumerate() {
+        for (place, (_, read)) in ranked.into_iter().enumerate() {
             let limit = match () {
                 () if place >= MAX_BUNDLES => MAX_BUNDLES,
                 () if self.checks >= MAX_CHECKS => MAX_CHECKS,
                 () => {
-                    self.take(artifact, &bundle, &pae, body);
+                    self.take(artifact, &read);
                     continue;
                 }
             };
@@ -244,8 +239,9 @@ impl<'t> Trace<'t> {
 
     /// What comes first when not everything can be looked at. A bundle can lie about this to its
     /// own advantage only among those of its own rank.
-    fn rank(&self, artifact: &ArtifactId, body: Sha256, bundle: &Bundle) -> u8 {
-        if self.negatives.is_owed(artifact, &body) {
+    fn rank(&self, artifact: &ArtifactId, read: &Read<'_>) -> u8 {
+        let bundle = read.said();
+        if self.negatives.is_owed(artifact, &read.body()) {
             return 0;
         }
         let trusted =
@@ -258,15 +254,16 @@ impl<'t> Trace<'t> {
         if hinted.into_iter().any(trusted) { 1 } else { 2 }
     }
 
-    fn take(&mut self, artifact: ArtifactId, bundle: &Bundle, pae: &[u8], body: Sha256) {
-        let why = match self.checked.entry((body, Sha256::of(&bundle.to_json()))) {
+    fn take(&mut self, artifact: ArtifactId, read: &Read<'_>) {
+        let body = read.body();
+        let why = match self.checked.entry((body, Sha256::of(&read.received().to_json()))) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(new) => {
                 self.checks += 1;
-                let found = self.checker.check(bundle, pae, body);
-                self.certificates = self.certificates.and(by_time(&found));
+                let found = self.checker.check(read);
+                self.certificates = self.certificates.and(by_time(&found, self.now));
                 let why = found.as_ref().err().cloned().map(|why| {
-                    let place = |log| self.checker.position(bundle, pae, body, log);
+                    let place = |log| self.checker.position(read, log);
                     (why, self.standing.orders().and_then(place))
                 });
                 new.insert(why.clone());
@@ -275,7 +272,7 @@ impl<'t> Trace<'t> {
                 }
                 if self.some_lapsed {
                     self.checks += 1;
-                    if let Some(verified) = self.checker.lapsed(bundle, pae, body) {
+                    if let Some(verified) = self.checker.lapsed(read) {
                         keep(&mut self.lapsed, body, verified);
                     }
                 }
@@ -427,10 +424,9 @@ impl<'t> Trace<'t> {
                     let mut signers = held.iter().flatten().flat_map(|held| held.signers());
                     signers.any(|one| one.key == *key)
                 };
-                let counts = |key: &&KeyId| {
-                    self.trust
-                        .key(key)
-                        .is_some_and(|key| key.is_valid(self.now) || key.has_lapsed(self.now))
+                let counts = |key: &&KeyId| match self.trust.key(key) {
+                    Some(key) => key.is_valid(self.now) || key.has_lapsed(self.now),
+                    None => self.counts_without_key(owed.body, key),
                 };
                 if owed.keys.iter().filter(counts).any(|key| !has(key)) {
                     let why = WhyUnexplored::Withheld { index: owed.index, body: owed.body };
@@ -438,6 +434,17 @@ impl<'t> Trace<'t> {
                 }
             }
         }
+    }
+
+    /// Whether whoever signed this statement with a certificate counts at this time, or counted.
+    fn counts_without_key(&self, body: Sha256, key: &KeyId) -> bool {
+        let Some(signer) = self.negatives.without_key(body, *key) else { return false };
+        let certified = signer.certified.as_ref();
+        // A certificate that is judged by `now` says nothing once it has run out.
+        let window = certified.and_then(|certified| certified.window).unwrap_or_default();
+        let mut grants = self.trust.grants_of(signer).into_iter();
+        window.contains(self.now)
+            && grants.any(|grant| grant.is_valid(self.now) || grant.has_lapsed(self.now))
     }
 
     fn reject_bundle(
@@ -533,7 +540,7 @@ fn keep(
 }
 
 /// The stretch around `now` in which a certificate that was judged by it stays what it is.
-fn by_time(found: &Result<Verified<Statement>, VerifyError>) -> Window {
+fn by_time(found: &Result<Verified<Statement>, VerifyError>, now: Timestamp) -> Window {
     match found {
         Ok(verified) => {
             let certified = verified.signers().iter().filter_map(|one| one.certified.as_ref());
@@ -543,7 +550,8 @@ fn by_time(found: &Result<Verified<Statement>, VerifyError>) -> Window {
         Err(VerifyError::Authority {
             source: AuthorityError::Chain(ChainError::NotYet { from, .. }),
             ..
-        }) => Window { from: None, until: Some(*from) },
+        }) if *from > now => Window { from: None, until: Some(*from) },
+        // What a clock proved to be too early stays so.
         Err(_) => Window::default(),
     }
 }

@@ -118,12 +118,13 @@ pub enum OpenError {
     Ended(#[from] EndedError),
 }
 
-/// Somebody whose verification summaries (SLSA VSA) count: an id and the key that must sign.
+/// Somebody whose verification summaries (SLSA VSA) count: an id and the key, or the signer without
+/// a key, that must sign.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TrustedVerifier {
     id: String,
     name: String,
-    key: KeyId,
+    key: Option<KeyId>,
 }
 
 /// A half-open stretch of time, `[from, until)`; an absent end is open.
@@ -172,7 +173,17 @@ impl Trust {
     /// Whether a summary that names the verifier `id` and is signed by `key` is from a trusted
     /// pair of the two.
     pub fn is_verifier(&self, id: &str, key: &KeyId) -> bool {
-        self.verifiers.iter().any(|verifier| verifier.id == id && verifier.key == *key)
+        self.verifiers.iter().any(|verifier| verifier.id == id && verifier.key == Some(*key))
+    }
+
+    /// Whether a summary that names the verifier `id` and is by this signer is from a trusted pair of
+    /// the two.
+    pub(crate) fn is_by_verifier(&self, id: &str, signer: &Signer) -> bool {
+        let mut verifiers = self.verifiers.iter().filter(|verifier| verifier.id == id);
+        verifiers.any(|verifier| match verifier.key {
+            Some(key) => key == signer.key,
+            None => self.grants_of(signer).iter().any(|grant| grant.name == verifier.name),
+        })
     }
 
     /// The entries for a signer; none when the file does not know it.
@@ -403,13 +414,13 @@ impl TrustedVerifier {
         &self.id
     }
 
-    /// The name of the key that must sign them.
+    /// The name of the key, or of the signer without a key, that must sign them.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key that must sign them.
-    pub const fn key(&self) -> KeyId {
+    /// The key that must sign them; none where it is a signer without a key.
+    pub const fn key(&self) -> Option<KeyId> {
         self.key
     }
 }

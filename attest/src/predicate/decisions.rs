@@ -182,6 +182,20 @@ impl From<RevocationEffect> for String {
     }
 }
 
+/// The revocation that is the subject, by the name of its body, is taken back.
+///
+/// It counts when the owners of the trust document say so together, as for a version of it; neither
+/// whoever revoked nor whoever was revoked can. What a key signed while it was revoked stays void.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reinstatement {
+    /// Why.
+    pub reason: String,
+    /// When. A claim: it counts from its position in the register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reinstated_on: Option<Timestamp>,
+}
+
 /// The body of the statement that is the subject was erased from the register.
 ///
 /// The subject has the digests by which leaves name the body (`sha256`, `sha384`, `sha512` of its
@@ -223,8 +237,9 @@ pub struct KeyRotation {
 
 /// The own types, without their version, whose statements cannot be erased: what they say may
 /// speak against somebody.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "revocation",
+    "reinstatement",
     "trust",
     "policy",
     "policy-activation",
@@ -253,6 +268,7 @@ mod tests {
         let cases = [
             ("revocation/v0.1", false),
             ("revocation/v2", false),
+            ("reinstatement/v0.1", false),
             ("trust/v1", false),
             ("policy/v0.1", false),
             ("policy-activation/v0.1", false),

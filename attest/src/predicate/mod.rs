@@ -18,8 +18,8 @@ mod summary;
 pub mod vulnerabilities;
 
 pub use decisions::{
-    Approval, KeyRotation, Revocation, RevocationEffect, RevocationKind, Scope, Tombstone, Waiver,
-    is_erasable,
+    Approval, KeyRotation, Reinstatement, Revocation, RevocationEffect, RevocationKind, Scope,
+    Tombstone, Waiver, is_erasable,
 };
 pub use earlier::{EarlierMetadata, EarlierProvenance};
 pub use evaluation::{Evaluation, Evaluator, Harness, Measurement, Run, Slice};
@@ -77,6 +77,8 @@ pub const APPROVAL: &str = "https://assay.example/attestation/approval/v0.1";
 pub const WAIVER: &str = "https://assay.example/attestation/waiver/v0.1";
 /// A revocation.
 pub const REVOCATION: &str = "https://assay.example/attestation/revocation/v0.1";
+/// That a revocation is taken back.
+pub const REINSTATEMENT: &str = "https://assay.example/attestation/reinstatement/v0.1";
 
 /// That a statement was erased.
 pub const TOMBSTONE: &str = "https://assay.example/attestation/tombstone/v0.1";
@@ -123,6 +125,8 @@ pub enum Predicate {
     Waiver(Waiver),
     /// Who says that it is no longer good.
     Revocation(Revocation),
+    /// Which revocation is taken back.
+    Reinstatement(Reinstatement),
     /// Which statement was erased.
     Tombstone(Tombstone),
     /// Which key the register gets.
@@ -159,6 +163,7 @@ impl Predicate {
             Self::Approval(_) => APPROVAL,
             Self::Waiver(_) => WAIVER,
             Self::Revocation(_) => REVOCATION,
+            Self::Reinstatement(_) => REINSTATEMENT,
             Self::Tombstone(_) => TOMBSTONE,
             Self::KeyRotation(_) => KEY_ROTATION,
             Self::TrustVersion(_) => TRUST,
@@ -178,6 +183,7 @@ impl Predicate {
             | Self::Deployment(_)
             | Self::Approval(_)
             | Self::Waiver(_)
+            | Self::Reinstatement(_)
             | Self::Tombstone(_)
             | Self::KeyRotation(_)
             | Self::TrustVersion(_)
@@ -263,6 +269,7 @@ impl Predicate {
             APPROVAL => Self::Approval(Approval::deserialize(predicate)?),
             WAIVER => Self::Waiver(Waiver::deserialize(predicate)?),
             REVOCATION => Self::Revocation(Revocation::deserialize(predicate)?),
+            REINSTATEMENT => Self::Reinstatement(Reinstatement::deserialize(predicate)?),
             TOMBSTONE => Self::Tombstone(Tombstone::deserialize(predicate)?),
             KEY_ROTATION => Self::KeyRotation(KeyRotation::deserialize(predicate)?),
             TRUST => Self::TrustVersion(Box::deserialize(predicate)?),
@@ -296,6 +303,7 @@ impl Predicate {
             Self::Approval(typed) => value(typed),
             Self::Waiver(typed) => value(typed),
             Self::Revocation(typed) => value(typed),
+            Self::Reinstatement(typed) => value(typed),
             Self::Tombstone(typed) => value(typed),
             Self::KeyRotation(typed) => value(typed),
             Self::TrustVersion(typed) => value(typed),
@@ -312,7 +320,7 @@ mod tests {
 
     #[test]
     fn own_types_start_with_the_namespace() {
-        let decisions = [APPROVAL, WAIVER, REVOCATION, TOMBSTONE, KEY_ROTATION];
+        let decisions = [APPROVAL, WAIVER, REVOCATION, REINSTATEMENT, TOMBSTONE, KEY_ROTATION];
         let decisions = decisions.into_iter().chain([TRUST, POLICY, POLICY_ACTIVATION]);
         for own in [EVALUATION, DEPLOYMENT, MONITORING].into_iter().chain(decisions) {
             assert!(own.starts_with(&format!("{NAMESPACE}attestation/")), "{own}");

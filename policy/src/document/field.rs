@@ -2,7 +2,7 @@
 
 use attest::predicate::{
     APPROVAL, DEPLOYMENT, EVALUATION, KEY_ROTATION, MONITORING, POLICY, POLICY_ACTIVATION,
-    REVOCATION, TOMBSTONE, TRUST, VERIFICATION_SUMMARY, WAIVER,
+    REINSTATEMENT, REVOCATION, TOMBSTONE, TRUST, VERIFICATION_SUMMARY, WAIVER,
 };
 use attest::{ArtifactId, Decimal, NAMESPACE, Sha256, Timestamp};
 use serde_saphyr::Spanned;
@@ -16,13 +16,14 @@ use crate::number::exact;
 /// The most characters of a name that a person chose: a metric, a data set, a product.
 const MAX_TEXT: usize = 1024;
 /// The own types that may be written short.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     EVALUATION,
     DEPLOYMENT,
     MONITORING,
     APPROVAL,
     WAIVER,
     REVOCATION,
+    REINSTATEMENT,
     TOMBSTONE,
     KEY_ROTATION,
     TRUST,
@@ -30,11 +31,12 @@ const OWN: [&str; 11] = [
     POLICY_ACTIVATION,
 ];
 /// The types that are no step: each has its own rule, or will have one.
-const NO_STEP: [&str; 11] = [
+const NO_STEP: [&str; 12] = [
     VERIFICATION_SUMMARY,
     APPROVAL,
     WAIVER,
     REVOCATION,
+    REINSTATEMENT,
     MONITORING,
     DEPLOYMENT,
     TOMBSTONE,

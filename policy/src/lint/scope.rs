@@ -72,7 +72,7 @@ fn of_step(step: &Step, trust: &Trust) -> Vec<Fault> {
 
 fn is_promoted(trust: &Trust, stage: &str) -> bool {
     trust.verifiers().iter().any(|verifier| {
-        let Some(key) = trust.key(&verifier.key()) else { return true };
+        let Some(key) = verifier.key().and_then(|id| trust.key(&id)) else { return true };
         key.grants().iter().any(|grant| {
             grant.may().predicates.has(VERIFICATION_SUMMARY) && grant.may().stages.has(stage)
         })

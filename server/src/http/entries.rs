@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attest::carried::{CARRIED, mark};
 use attest::{Envelope, PublicKey, json};
 use axum::Json;
 use axum::extract::State;
@@ -61,6 +62,9 @@ fn verifiers(
 ) -> Result<Vec<PublicKey>, ApiError> {
     if given.len() > MAX_VERIFIERS {
         return Err(ApiError::Refused(format!("more than {MAX_VERIFIERS} `verifiers`")));
+    }
+    if given.is_empty() && envelope.payload_type == CARRIED {
+        return Ok(mark().into_iter().collect());
     }
     if given.is_empty() {
         let pae = envelope.pae();

@@ -5,6 +5,7 @@
 //! it. The leaf stays, so that the tree and every proof in it hold as before. Statements that may
 //! speak against somebody stay whole (THREATS 32).
 
+use attest::carried::opened;
 use attest::envelope::IN_TOTO;
 use attest::predicate::{TOMBSTONE, is_erasable};
 use attest::{
@@ -85,6 +86,8 @@ impl<S: Storage> Register<S> {
         };
         let envelope =
             Envelope::from_pae(&bytes).map_err(|_| StorageError::Damaged(Damaged::Body(*body)))?;
+        // What may speak against somebody stays, also inside a carried bundle.
+        let envelope = opened(&envelope).into_owned();
         let predicate_type = if envelope.payload_type == IN_TOTO {
             let statement = Statement::read(&envelope.payload)
                 .map_err(|source| EraseError::Unreadable { body: *body, source })?;

@@ -4,11 +4,12 @@
 //! say so", and whoever decides verifies them. What cannot be read is kept all the same and found
 //! by its type; unknown never means ignored.
 
+use attest::carried::carried;
 use attest::envelope::IN_TOTO;
 use attest::predicate::{BuildKind, Slice, VerificationResult};
 use attest::{
-    ArtifactId, ClaimedIdentity, Envelope, KeyId, Leaf, Predicate, ResourceDescriptor, Sha256,
-    Statement, Verifier,
+    ArtifactId, Bundle, ClaimedIdentity, Envelope, KeyId, Leaf, Predicate, ResourceDescriptor,
+    Sha256, Statement, Verifier,
 };
 use serde_json::Value;
 
@@ -137,9 +138,10 @@ pub(super) fn terms_of(
     of_verifier(leaf.verifier(), &mut terms);
     match statement {
         Some(statement) => of_statement(statement, &mut terms),
-        None => {
-            terms.push(Term::Type(envelope.payload_type.clone()));
-        }
+        None => match carried(envelope) {
+            Ok(Some(bundle)) => of_carried(&bundle, &mut terms),
+            _ => terms.push(Term::Type(envelope.payload_type.clone())),
+        },
     }
     terms
 }
@@ -159,6 +161,9 @@ fn of_verifier(verifier: &Verifier, terms: &mut Vec<Term>) {
 
 fn of_body(body: &[u8], terms: &mut Vec<Term>) {
     let Ok(envelope) = Envelope::from_pae(body) else { return };
+    if let Ok(Some(bundle)) = carried(&envelope) {
+        return of_carried(&bundle, terms);
+    }
     if envelope.payload_type != IN_TOTO {
         terms.push(Term::Type(envelope.payload_type));
         return;
@@ -166,6 +171,19 @@ fn of_body(body: &[u8], terms: &mut Vec<Term>) {
     match Statement::read(&envelope.payload) {
         Ok(statement) => of_statement(&statement, terms),
         Err(_) => of_unreadable(&envelope, terms),
+    }
+}
+
+/// A carried bundle is found by what is in it, and by whom its certificate names.
+fn of_carried(bundle: &Bundle, terms: &mut Vec<Term>) {
+    if let Some(certificate) = bundle.certificate() {
+        of_verifier(&Verifier::Certificate(certificate), terms);
+    }
+    let envelope = &bundle.envelope;
+    match Statement::read(&envelope.payload) {
+        Ok(statement) if envelope.payload_type == IN_TOTO => of_statement(&statement, terms),
+        Err(_) if envelope.payload_type == IN_TOTO => of_unreadable(envelope, terms),
+        _ => terms.push(Term::Type(envelope.payload_type.clone())),
     }
 }
 
@@ -234,6 +252,7 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
         | Predicate::Approval(_)
         | Predicate::Waiver(_)
         | Predicate::Revocation(_)
+        | Predicate::Reinstatement(_)
         | Predicate::Tombstone(_)
         | Predicate::KeyRotation(_)
         | Predicate::TrustVersion(_)

@@ -49,7 +49,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 62] = [
+pub const TARGETS: [Target; 61] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -104,6 +104,7 @@ pub const TARGETS: [Target; 62] = [
     // What others sign.
     target("sigstore-bundle", sigstore::bundle, sigstore::bundles),
     target("sigstore-root", sigstore::root, sigstore::roots),
+    target("carried-bundle", sigstore::carried_bundle, sigstore::carried_bundles),
     // What signing without a key reads.
     target("signing-config", keyless::config, keyless::configs),
     target("identity-token", keyless::token, keyless::tokens),

@@ -4,7 +4,8 @@
 //! an entry is counted, shown and proven like any other, and is never evidence: nobody can tell
 //! from it what was said. Its statement cannot be added later, because a leaf stands once.
 
-use attest::{Inclusion, LogEntry, Proposal, Timestamp};
+use attest::carried::is_mark;
+use attest::{Inclusion, LogEntry, Proposal, Timestamp, Verifier};
 use verify::merkle::inclusion_proof;
 
 use super::batch::{Covered, NewEntry};
@@ -32,7 +33,12 @@ impl<S: Storage> Register<S> {
         proposal: &Proposal,
         now: Timestamp,
     ) -> Result<Recorded, SubmitError> {
-        let leaf = proposal.check()?.bytes().to_vec();
+        let leaf = proposal.check()?;
+        // Whoever follows must have what that key marks; a leaf of it without would stop everybody.
+        if matches!(leaf.verifier(), Verifier::Key(key) if is_mark(&key.id())) {
+            return Err(SubmitError::Mark);
+        }
+        let leaf = leaf.bytes().to_vec();
         let places = self.append(vec![NewEntry::new(leaf, Covered::Unknown)], now).await?;
         let signed = self.signed().await?;
         let lost = StorageError::Damaged(Damaged::Root(signed.checkpoint.size));

@@ -186,7 +186,7 @@ impl<S: Storage> Register<S> {
 
 fn statement_of(entry: &Entry) -> Option<Statement> {
     let EntryBody::Here { envelope, .. } = &entry.body else { return None };
-    Statement::read(&envelope.payload).ok()
+    Statement::read(&attest::carried::opened(envelope).payload).ok()
 }
 
 fn length(entry: &Entry) -> usize {

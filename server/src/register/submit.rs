@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use attest::carried::{CARRIED, CarriedError, carried, is_mark, require_mark};
 use attest::envelope::IN_TOTO;
 use attest::{
     Envelope, Leaf, ProposalError, PublicKey, Sha256, Statement, StatementError, Timestamp,
@@ -89,6 +90,14 @@ pub enum SubmitError {
         "the statement with the body {0} was erased from this register and is not taken again: its tombstone says why"
     )]
     Erased(Sha256),
+    /// The bundle of a signer without a key is not one that can be carried.
+    #[error(transparent)]
+    Carried(#[from] CarriedError),
+    /// The key that everybody has marks bundles, and there is none.
+    #[error(
+        "the key that marks the bundles of signers without a key signs nothing else: submit the bundle"
+    )]
+    Mark,
     /// The payload says that it is a statement, and is none.
     #[error(transparent)]
     Statement(#[from] StatementError),
@@ -484,6 +493,12 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
     // What two readers may read differently, or nobody, is not evidence of anything.
     let is_statement = envelope.payload_type == IN_TOTO;
     let statement = is_statement.then(|| Statement::read(&envelope.payload)).transpose()?;
+    if let Some(bundle) = carried(envelope)? {
+        require_mark(envelope)?;
+        if bundle.envelope.payload_type == IN_TOTO {
+            Statement::read(&bundle.envelope.payload)?;
+        }
+    }
     let body = Arc::new(Body::new(envelope.pae()));
     let mut checked = Vec::with_capacity(envelope.signatures.len());
     for (position, signature) in envelope.signatures.iter().enumerate() {
@@ -491,6 +506,9 @@ fn check(submission: &Submission<'_>) -> Result<Vec<Checked>, SubmitError> {
             .iter()
             .find(|key| key.verify(body.bytes(), &signature.sig).is_ok())
             .ok_or(SubmitError::UnknownSignature { position })?;
+        if is_mark(&verifier.id()) && envelope.payload_type != CARRIED {
+            return Err(SubmitError::Mark);
+        }
         let leaf = Leaf::of(body.bytes(), &signature.sig, verifier);
         let entry = Arc::new(NewEntry::of(&leaf, &body, envelope, statement.as_ref()));
         if entry.terms().len() > MAX_TERMS {

@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::source::Source;
 
-/// Sign a statement that is registered already, as it is: what approves a waiver
+/// Sign a statement that is registered already, as it is: what approves a waiver, or agrees to a
+/// reinstatement
 #[derive(Args, Debug)]
 pub struct CosignArgs {
     /// The position of its entry
@@ -34,6 +35,11 @@ impl CosignArgs {
         }
         let statement = Statement::parse(&envelope.payload)?;
         // Whoever signs should have read what.
+        if let Predicate::Reinstatement(said) = &statement.predicate {
+            let revocation = statement.subject.first().map_or("nothing", |one| one.label());
+            let (entry, reason) = (self.entry, &said.reason);
+            cx.printer.note(&format!("entry {entry} takes back {revocation}: {reason}"));
+        }
         if let Predicate::Waiver(waiver) = &statement.predicate {
             let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".into());
             let scope = &waiver.scope;

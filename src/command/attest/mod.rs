@@ -9,6 +9,8 @@ pub mod decisions;
 mod documents;
 mod evaluation;
 mod operations;
+#[cfg(feature = "server")]
+mod reinstatement;
 mod subject;
 
 use std::path::PathBuf;
@@ -118,6 +120,8 @@ enum What {
     Approval(decisions::ApprovalArgs),
     Waiver(decisions::WaiverArgs),
     Revocation(decisions::RevocationArgs),
+    #[cfg(feature = "server")]
+    Reinstatement(reinstatement::ReinstatementArgs),
     Deployment(operations::DeploymentArgs),
     Monitoring(operations::MonitoringArgs),
     #[cfg(feature = "server")]
@@ -136,6 +140,8 @@ pub fn attest(args: &AttestArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Er
         What::Approval(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Waiver(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Revocation(args) => (payload(args.statement(cx)?)?, &args.sign),
+        #[cfg(feature = "server")]
+        What::Reinstatement(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Deployment(args) => (payload(args.statement(cx)?)?, &args.sign),
         What::Monitoring(args) => (payload(args.statement(cx)?)?, &args.sign),
     };

@@ -225,8 +225,11 @@ fn parse(bundle: &Bundle, followed: &Followed) -> Option<Registered> {
     let key = bundle.hint.as_ref()?;
     let then = Rewound::new(followed, index);
     let verifiers = then.trust().verifiers();
-    let may =
-        |id: &str| verifiers.iter().any(|one| one.id() == id && one.key().to_string() == *key);
+    let may = |id: &str| {
+        verifiers
+            .iter()
+            .any(|one| one.id() == id && one.key().is_some_and(|one| one.to_string() == *key))
+    };
     may(&summary.verifier.id).then_some(())?;
     let digest = |hex: Option<&String>| format!("sha256:{}", hex?).parse::<Sha256>().ok();
     let inputs = summary.input_attestations.iter();

@@ -5,7 +5,10 @@
 //! here knows, and the answer says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use ::attest::carried::opened;
+use ::attest::hash::Progress as _;
 use ::attest::predicate::{PROVENANCE, PROVENANCE_V0_2, VERIFICATION_SUMMARY};
 use ::attest::predicate::{Revocation, RevocationKind};
 use ::attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
@@ -21,6 +24,7 @@ use crate::following;
 use crate::gather;
 use crate::governed;
 use crate::page::{Page, Tone};
+use crate::progress::{Bar, Work};
 use crate::render::{Answer, to_json};
 use crate::rules;
 use crate::source::Source;
@@ -49,8 +53,23 @@ pub struct Radius {
     promoted: usize,
     /// The promotions that would no longer pass, or that would again.
     flips: Vec<Flip>,
+    /// What was revoked of the same before, and whether it was taken back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Before>,
     /// Whether there is more than was looked at.
     cut: bool,
+}
+
+/// An earlier revocation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Before {
+    index: u64,
+    reason: String,
+    by: String,
+    /// The entry with which the owners of the trust document took it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_back: Option<u64>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -127,19 +146,15 @@ impl Radius {
         let mut search =
             Looking { source: &source, trust, real, supposed: &supposed, cx, names, cut: false };
         let (void, roots) = search.void(said, &subjects)?;
-        let mut reached = search.reached(&roots)?;
         let promoted = search.promoted()?;
-        let mut flips = Vec::new();
-        let own = rules::beforehand(None, &begun, cx);
-        for (artifact, stage) in &promoted {
-            let own = match &own {
-                Ok(own) => own.clone(),
-                Err(_) => None,
-            };
-            // Where nothing judges any more, nothing flips.
-            let Ok(policy) = rules::for_stage(own, stage, &governing, cx) else { continue };
-            flips.extend(search.flip(*artifact, stage, &policy, &mut reached)?);
-        }
+        let own = rules::beforehand(None, &begun, cx).unwrap_or_default();
+        let bar = Bar::of(Work::Judging, cx.printer);
+        bar.start((roots.len().min(MAX_ROOTS) + promoted.len()) as u64);
+        let fallen = search.fallen(&roots, &promoted, &bar, |stage| {
+            rules::for_stage(own.clone(), stage, &governing, cx).ok()
+        });
+        bar.finish();
+        let (mut reached, flips) = fallen?;
         for one in &subjects {
             reached.remove(&one.artifact);
         }
@@ -156,10 +171,26 @@ impl Radius {
             reached: reached.into_iter().map(named).collect(),
             promoted: promoted.len(),
             flips,
+            before: before(real, &subjects),
             cut: search.cut,
             subjects,
         })
     }
+}
+
+/// What was revoked before of the same subjects, in the order of the register.
+fn before(real: &Negatives, subjects: &[Named]) -> Vec<Before> {
+    let digests: BTreeSet<Sha256> =
+        subjects.iter().filter_map(|one| one.artifact.digest()).collect();
+    let found = digests.iter().flat_map(|digest| real.history(digest));
+    let found: BTreeMap<u64, &::verify::Revocation> = found.map(|one| (one.index, one)).collect();
+    let before = found.into_values().map(|one| Before {
+        index: one.index,
+        reason: one.reason.clone(),
+        by: one.by.name.clone(),
+        taken_back: one.reinstated.map(|how| how.index),
+    });
+    before.collect()
 }
 
 impl Looking<'_> {
@@ -190,8 +221,8 @@ impl Looking<'_> {
                 for entry in self.all(Term::Type(of.into()))? {
                     let bundle = self.source.entry(entry.index)?.bundle;
                     let Some(bundle) = bundle else { continue };
-                    let payload = &bundle.0.envelope.payload;
-                    let Ok(statement) = Statement::read(payload) else { continue };
+                    let envelope = opened(&bundle.0.envelope);
+                    let Ok(statement) = Statement::read(&envelope.payload) else { continue };
                     let builder = statement.predicate.builder().unwrap_or_default();
                     if digests.contains(&Sha256::of(builder.as_bytes())) {
                         entries.push(entry);
@@ -207,11 +238,35 @@ impl Looking<'_> {
         Ok((void, roots))
     }
 
+    /// What the revocation would reach, and the promotions that would be decided otherwise. Where
+    /// nothing judges any more, nothing flips.
+    fn fallen(
+        &mut self,
+        roots: &BTreeSet<ArtifactId>,
+        promoted: &BTreeSet<(ArtifactId, StageName)>,
+        bar: &Bar,
+        judging: impl Fn(&StageName) -> Option<Arc<Policy>>,
+    ) -> Result<(BTreeSet<ArtifactId>, Vec<Flip>), Error> {
+        let mut reached = self.reached(roots, bar)?;
+        let mut flips = Vec::new();
+        for (artifact, stage) in promoted {
+            bar.advance(1);
+            let Some(policy) = judging(stage) else { continue };
+            flips.extend(self.flip(*artifact, stage, &policy, &mut reached)?);
+        }
+        Ok((reached, flips))
+    }
+
     /// What the revocation would reach, downwards from `roots`.
-    fn reached(&mut self, roots: &BTreeSet<ArtifactId>) -> Result<BTreeSet<ArtifactId>, Error> {
+    fn reached(
+        &mut self,
+        roots: &BTreeSet<ArtifactId>,
+        bar: &Bar,
+    ) -> Result<BTreeSet<ArtifactId>, Error> {
         self.cut |= roots.len() > MAX_ROOTS;
         let mut reached = BTreeSet::new();
         for root in roots.iter().take(MAX_ROOTS) {
+            bar.advance(1);
             if reached.contains(root) {
                 continue;
             }
@@ -226,9 +281,8 @@ impl Looking<'_> {
     fn promoted(&mut self) -> Result<BTreeSet<(ArtifactId, StageName)>, Error> {
         let entries = self.all(Term::Type(VERIFICATION_SUMMARY.into()))?;
         let verifiers = self.trust.verifiers();
-        let known = |entry: &&EntryView| {
-            entry.signer.is_some_and(|key| verifiers.iter().any(|one| one.key() == key))
-        };
+        // A verifier without a key has none here and there; whether its verdict counts is judged then.
+        let known = |entry: &&EntryView| verifiers.iter().any(|one| one.key() == entry.signer);
         for subject in entries.iter().filter_map(|entry| entry.subjects.first()) {
             self.names.entry(subject.artifact).or_insert_with(|| subject.name.clone());
         }
@@ -325,6 +379,14 @@ impl Answer for Radius {
         let count = |count: usize, one: &str, many: &str| {
             if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
         };
+        for one in &self.before {
+            let Before { index, reason, by, taken_back } = one;
+            page.text(format_args!("  revoked before, by entry {index} of {by}: {reason}"));
+            match taken_back {
+                Some(entry) => page.line(format_args!("; taken back by entry {entry}")),
+                None => page.end(),
+            };
+        }
         if !self.void.is_empty() {
             let entries: Vec<String> = self.void.iter().take(32).map(u64::to_string).collect();
             let more = if self.void.len() > 32 { ", and more" } else { "" };

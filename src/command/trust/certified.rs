@@ -11,6 +11,7 @@ use ::verify::{
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
+use super::granted::Granted;
 use super::keyless::{pattern, written};
 use crate::error::Error;
 use crate::home;
@@ -150,16 +151,8 @@ pub struct CertifiedRow {
     authority: String,
     kind: &'static str,
     pattern: String,
-    custody: &'static str,
-    steps: Vec<String>,
-    predicates: Vec<String>,
-    artifacts: Vec<String>,
-    stages: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_from: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_until: Option<Timestamp>,
-    valid: bool,
+    #[serde(flatten)]
+    granted: Granted,
 }
 
 impl AuthorityRow {
@@ -208,37 +201,20 @@ impl ClockRow {
 impl CertifiedRow {
     pub fn of(signer: &CertifiedSigner, now: Timestamp) -> Self {
         let (rule, grant) = (signer.rule(), signer.grant());
-        let (may, window) = (grant.may(), grant.window());
         Self {
             name: grant.name().into(),
             owner: signer.owner().into(),
             authority: signer.authority().into(),
             kind: rule.kind.as_str(),
             pattern: written(&rule.pattern),
-            custody: signer.custody().as_str(),
-            steps: may.steps.list(),
-            predicates: may.predicates.list(),
-            artifacts: may.artifacts.list().to_vec(),
-            stages: may.stages.list(),
-            valid_from: window.from,
-            valid_until: window.until,
-            valid: grant.is_valid(now),
+            granted: Granted::of(grant, signer.custody(), now),
         }
     }
 
     pub fn draw(&self, page: &mut Page) {
-        page.put(Tone::Faint, "signer    ").text(&self.name);
-        page.text(format_args!(" of {}, certified by {}", self.owner, self.authority));
-        page.line(if self.valid { "" } else { ", not valid now" });
+        let whose = format!("{}, certified by {}", self.owner, self.authority);
+        self.granted.draw_name(&self.name, &whose, page);
         page.put(Tone::Faint, format_args!("          {} ", self.kind)).line(&self.pattern);
-        let lists = [
-            ("steps", &self.steps),
-            ("predicates", &self.predicates),
-            ("artifacts", &self.artifacts),
-            ("stages", &self.stages),
-        ];
-        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
-            page.put(Tone::Faint, format_args!("          {name} ")).line(list.join(" "));
-        }
+        self.granted.draw_scope(page);
     }
 }

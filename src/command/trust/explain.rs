@@ -85,7 +85,7 @@ impl Explained {
         };
         let alone = BTreeSet::from([id]);
         let roles = trust.governance().map(|one| one.roles()).unwrap_or_default();
-        let verifies = trust.verifiers().iter().any(|verifier| verifier.key() == id);
+        let verifies = trust.verifiers().iter().any(|verifier| verifier.key() == Some(id));
         let promotes = |stage: &str| {
             let in_scope = key.grants().iter().any(|grant| {
                 let may = grant.may();

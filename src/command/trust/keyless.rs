@@ -9,6 +9,7 @@ use ::verify::{Claim, Demand, Demands, Pattern, SigstoreRoot, TrustedRoot, Trust
 use clap::Args;
 use serde::Serialize;
 
+use super::granted::Granted;
 use crate::command::signed;
 use crate::error::Error;
 use crate::page::{Page, Tone};
@@ -144,16 +145,8 @@ pub struct SignerRow {
     subject: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<&'static str, String>,
-    custody: &'static str,
-    steps: Vec<String>,
-    predicates: Vec<String>,
-    artifacts: Vec<String>,
-    stages: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_from: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_until: Option<Timestamp>,
-    valid: bool,
+    #[serde(flatten)]
+    granted: Granted,
 }
 
 impl RootRow {
@@ -185,7 +178,6 @@ impl RootRow {
 impl SignerRow {
     pub fn of(signer: &TrustedSigner, now: Timestamp) -> Self {
         let (whom, grant) = (signer.whom(), signer.grant());
-        let (may, window) = (grant.may(), grant.window());
         let claims = whom.claims.iter();
         Self {
             name: grant.name().into(),
@@ -194,34 +186,18 @@ impl SignerRow {
             issuer: written(&whom.issuer),
             subject: written(&whom.subject),
             claims: claims.map(|(claim, one)| (claim.as_str(), written(one))).collect(),
-            custody: signer.custody().as_str(),
-            steps: may.steps.list(),
-            predicates: may.predicates.list(),
-            artifacts: may.artifacts.list().to_vec(),
-            stages: may.stages.list(),
-            valid_from: window.from,
-            valid_until: window.until,
-            valid: signer.is_valid(now),
+            granted: Granted::of(grant, signer.custody(), now),
         }
     }
 
     pub fn draw(&self, page: &mut Page) {
-        page.put(Tone::Faint, "signer    ").text(&self.name);
-        page.text(format_args!(" of {}, by {}", self.owner, self.sigstore));
-        page.line(if self.valid { "" } else { ", not valid now" });
+        let whose = format!("{}, by {}", self.owner, self.sigstore);
+        self.granted.draw_name(&self.name, &whose, page);
         page.put(Tone::Faint, "          issuer ").line(&self.issuer);
         page.put(Tone::Faint, "          subject ").line(&self.subject);
         for (claim, pattern) in &self.claims {
             page.put(Tone::Faint, format_args!("          {claim} ")).line(pattern);
         }
-        let lists = [
-            ("steps", &self.steps),
-            ("predicates", &self.predicates),
-            ("artifacts", &self.artifacts),
-            ("stages", &self.stages),
-        ];
-        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
-            page.put(Tone::Faint, format_args!("          {name} ")).line(list.join(" "));
-        }
+        self.granted.draw_scope(page);
     }
 }

@@ -326,6 +326,11 @@ pub(crate) fn weakness(der: &[u8]) -> Option<KeyError> {
     }
 }
 
+/// The first second in which a certificate holds, as it says.
+pub(crate) fn begins(der: &[u8]) -> Option<Timestamp> {
+    window(parsed(der).ok()?.tbs_certificate().validity())?.from
+}
+
 pub(super) fn parsed(der: &[u8]) -> Result<Certificate, ChainError> {
     Certificate::from_der(der).map_err(malformed)
 }

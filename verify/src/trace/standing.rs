@@ -94,9 +94,12 @@ impl<'t> Standing<'t> {
         let verifier = self.verifier(verified.content(), &signers);
         // A verdict stands where the verifier's own signature does: that of another signer of
         // the same bytes does not place it.
-        let counts = |key: &KeyId| match &verifier {
-            Some(id) => self.trust.is_verifier(id, key),
-            None => signers.iter().any(|signer| signer.key == *key),
+        let counts = |key: &KeyId| {
+            let mut own = signers.iter().filter(|signer| signer.key == *key);
+            own.any(|signer| match &verifier {
+                Some(id) => self.trust.is_by_verifier(id, signer),
+                None => true,
+            })
         };
         let index = self.index(verified, counts);
         Ok(Counted { signers, index, verifier })
@@ -138,19 +141,22 @@ impl<'t> Standing<'t> {
     /// that stand before the revocation. Times in statements are claims.
     fn revoked_key(&self, verified: &Verified<Statement>, signer: &Signer) -> Option<Rejection> {
         let own = signer.certified.as_ref().map(|certified| certified.key);
-        let ids = [Some(signer.key), own].into_iter().flatten();
+        let ids: Vec<KeyId> = [Some(signer.key), own].into_iter().flatten().collect();
         // Of two that are revoked, the identity and the key in its certificate, the earlier counts.
-        let revocation =
-            ids.filter_map(|id| self.negatives.of_key(&id)).min_by_key(|found| found.from)?;
+        let revocations: Vec<&Revocation> =
+            ids.iter().flat_map(|id| self.negatives.ever_of_key(id)).collect();
+        let stand = |one: &&&Revocation| one.reinstated.is_none();
+        let standing = revocations.iter().filter(stand).min_by_key(|one| one.from);
+        let revocation = standing.or(revocations.last())?;
         // Without a followed head there are no positions to compare, and nothing is older.
-        let before = self.negatives.head().is_some_and(|head| {
+        let outside = self.negatives.head().is_some_and(|head| {
             verified.logged().iter().any(|place| {
                 place.origin == head.origin
                     && place.key == signer.key
-                    && place.index < revocation.from
+                    && !revocations.iter().any(|one| one.voids(place.index))
             })
         });
-        (!before).then(|| Rejection::RevokedKey {
+        (!outside).then(|| Rejection::RevokedKey {
             name: signer.name.clone(),
             key: signer.key,
             index: revocation.index,
@@ -238,7 +244,7 @@ impl<'t> Standing<'t> {
             Predicate::SimpleVerification(result) => (&result.verifier.id, result.stage()),
             _ => return None,
         };
-        let pair = |signer: &Signer| self.trust.is_verifier(id, &signer.key);
+        let pair = |signer: &Signer| self.trust.is_by_verifier(id, signer);
         // Where the document has roles of gates, as many owners must agree as they say.
         let signed: BTreeSet<KeyId> = signers.iter().map(|signer| signer.key).collect();
         let agreed = self

@@ -8,7 +8,7 @@ mod authorities;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use attest::predicate::{REVOCATION, TOMBSTONE};
+use attest::predicate::TOMBSTONE;
 use attest::{
     CosignerKey, KeyError, NAMESPACE, NoteError, PublicKey, Sha256, Timestamp, VerifierKey,
 };
@@ -199,9 +199,9 @@ pub enum TrustError {
         /// The instance.
         root: String,
     },
-    /// A keyless signer may sign what takes effect by its place in a register.
+    /// A signer without a key may sign what erases.
     #[error(
-        "{}signer `{name}` may not sign `{predicate}`: whoever follows a register cannot find what is signed without a key; name the types, without `*`, and give this one to a key",
+        "{}signer `{name}` may not sign `{predicate}`: what erases is found by the key that signed it; name the types, without `*`, and give this one to a key",
         at(place)
     )]
     NeedsKey {
@@ -328,11 +328,19 @@ pub enum TrustError {
         /// The name.
         name: String,
     },
-    /// A key or signer has ended already, or cannot be retired so.
+    /// The key that marks carried bundles: everybody has its secret half.
     #[error(
-        "`{name}` has ended before that, or is no key: only of keys what a log held before may still \
-         count"
+        "{}`{name}` is the key that everybody has: what it signs vouches for nothing",
+        at(place)
     )]
+    EverybodysKey {
+        /// Where.
+        place: Place,
+        /// The name.
+        name: String,
+    },
+    /// A key or signer has ended already.
+    #[error("`{name}` has ended before that")]
     Retired {
         /// The name.
         name: String,
@@ -386,7 +394,7 @@ pub enum TrustError {
         /// What is wrong with them.
         source: WitnessesError,
     },
-    /// A verifier names a key that the file does not have.
+    /// A verifier names a key or a signer that the file does not have.
     #[error("{}verifier `{id}` names the key `{name}`, which is not in the file", at(place))]
     NoSuchKey {
         /// Where.
@@ -495,6 +503,8 @@ struct SignerEntry {
     valid_from: Option<Timestamp>,
     #[serde(default, deserialize_with = "given")]
     valid_until: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given")]
+    still_counts: Option<StillCountsEntry>,
     #[serde(default, deserialize_with = "given")]
     custody: Option<CustodyEntry>,
 }
@@ -655,6 +665,8 @@ struct WrittenSigner<'a> {
     valid_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still_counts: Option<WrittenStillCounts<'a>>,
     custody: &'static str,
 }
 
@@ -771,9 +783,6 @@ impl Trust {
         for key in document.keys {
             trust.enter_key(key)?;
         }
-        for verifier in document.verifiers {
-            trust.enter_verifier(&verifier.id, &verifier.key)?;
-        }
         for root in document.sigstore {
             trust.enter_root(&root)?;
         }
@@ -789,6 +798,9 @@ impl Trust {
             } else {
                 trust.enter_signer(signer)?;
             }
+        }
+        for verifier in document.verifiers {
+            trust.enter_verifier(&verifier.id, &verifier.key)?;
         }
         trust.local = document.local;
         if let Some(entry) = document.governance {
@@ -861,7 +873,7 @@ impl Trust {
     /// # Errors
     /// [`TrustError::NoSuchSigner`] when nobody has the name, [`TrustError::NeverValid`] when the
     /// grant would end before it begins, [`TrustError::NoSuchLog`], and [`TrustError::Retired`] when
-    /// it had ended already, or is no key's and something should still count.
+    /// it had ended already.
     pub fn retire(
         &mut self,
         name: &str,
@@ -875,7 +887,6 @@ impl Trust {
             let (name, log) = (name.into(), still.log.clone());
             return Err(TrustError::NoSuchLog { place, name, log });
         }
-        let is_key = self.named(name).is_some();
         let grants = self.keys.iter_mut().flat_map(|key| &mut key.grants);
         let grants = grants.chain(self.signers.iter_mut().map(|signer| &mut signer.grant));
         let mut grants = grants.chain(self.certified.iter_mut().map(|signer| &mut signer.grant));
@@ -883,7 +894,7 @@ impl Trust {
         let grant = grant.ok_or_else(|| TrustError::NoSuchSigner { name: name.into() })?;
         // Nobody gets back what had ended, and no entry is ended where it does not count anyway.
         let ended = grant.valid_until.is_some_and(|before| before < until);
-        if ended || (still.is_some() && !is_key) {
+        if ended {
             return Err(TrustError::Retired { name: name.into() });
         }
         if grant.valid_from.is_some_and(|from| from >= until) {
@@ -942,6 +953,7 @@ impl Trust {
             may: may_entry(may),
             valid_from: window.from,
             valid_until: window.until,
+            still_counts: None,
             custody: custody_entry(custody),
         })?;
         self.seal();
@@ -1044,13 +1056,7 @@ impl Trust {
         let custody = parse_custody(entry.custody);
         let (from, until) = (entry.valid_from, entry.valid_until);
         let mut grant = parse_grant(name.clone(), entry.may, from, until, place)?;
-        if let Some(still) = &entry.still_counts {
-            let log = text(&still.log, "log")?.to_owned();
-            if self.log(&log).is_none() || until.is_none() {
-                return Err(TrustError::NoSuchLog { place: self::place(&still.log), name, log });
-            }
-            grant.still_counts = Some(StillCounts { log, before: still.before });
-        }
+        grant.still_counts = self.still_counts(entry.still_counts.as_ref(), &grant)?;
         match self.keys.iter_mut().find(|known| known.key == key) {
             Some(known) if known.owner == owner && known.custody == custody => {
                 known.grants.push(grant);
@@ -1062,6 +1068,28 @@ impl Trust {
             None => self.keys.push(TrustedKey { key, owner, custody, grants: vec![grant] }),
         }
         Ok(())
+    }
+
+    /// What still counts of a grant that runs out.
+    fn still_counts(
+        &self,
+        entry: Option<&StillCountsEntry>,
+        grant: &Grant,
+    ) -> Result<Option<StillCounts>, TrustError> {
+        let Some(still) = entry else { return Ok(None) };
+        let log = text(&still.log, "log")?.to_owned();
+        if self.log(&log).is_none() || grant.valid_until.is_none() {
+            let (place, name) = (place(&still.log), grant.name.clone());
+            return Err(TrustError::NoSuchLog { place, name, log });
+        }
+        Ok(Some(StillCounts { log, before: still.before }))
+    }
+
+    /// Whether a signer without a key has this name.
+    fn is_signer_without_key(&self, name: &str) -> bool {
+        let grants = self.signers.iter().map(|signer| &signer.grant);
+        let mut grants = grants.chain(self.certified.iter().map(|signer| &signer.grant));
+        grants.any(|grant| grant.name == name)
     }
 
     /// Keys and keyless signers share their names: policies ask for either by name.
@@ -1137,8 +1165,9 @@ impl Trust {
             claims,
         };
         let custody = parse_custody(entry.custody);
-        let grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
+        let mut grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
         needs_no_key(&grant, place)?;
+        grant.still_counts = self.still_counts(entry.still_counts.as_ref(), &grant)?;
         self.signers.push(TrustedSigner { root, whom, owner, custody, grant });
         Ok(())
     }
@@ -1181,11 +1210,17 @@ impl Trust {
         let name = text(key, "key")?.to_owned();
         let id_text = text(id, "id")?.to_owned();
         room(self.verifiers.len(), "verifiers", MAX_ENTRIES)?;
-        let Some((trusted, _)) = self.named(&name) else {
-            return Err(TrustError::NoSuchKey { place: place(key), id: id_text, name });
+        let key = match self.named(&name) {
+            Some((trusted, _)) => Some(trusted.id()),
+            None if self.is_signer_without_key(&name) => None,
+            None => return Err(TrustError::NoSuchKey { place: place(key), id: id_text, name }),
         };
-        let verifier = TrustedVerifier { id: id_text, name, key: trusted.id() };
-        if self.is_verifier(&verifier.id, &verifier.key) {
+        let verifier = TrustedVerifier { id: id_text, name, key };
+        let same = |known: &TrustedVerifier| {
+            let one_key = known.key.is_some() && known.key == verifier.key;
+            known.id == verifier.id && (one_key || known.name == verifier.name)
+        };
+        if self.verifiers.iter().any(same) {
             let what = "verifier";
             return Err(TrustError::Duplicate { place: place(id), what, name: verifier.id });
         }
@@ -1232,11 +1267,11 @@ fn parse_grant(
     Ok(Grant { name, may, valid_from: from, valid_until: until, still_counts: None })
 }
 
-/// What takes effect by its place in a register is found there by the key that signed it.
+/// What erases is found in a register by the key that signed it.
 fn needs_no_key(grant: &Grant, place: Place) -> Result<(), TrustError> {
-    let barred = |predicate: &&'static str| grant.may.predicates.has(predicate);
-    if let Some(predicate) = [REVOCATION, TOMBSTONE].into_iter().find(barred) {
-        return Err(TrustError::NeedsKey { place, name: grant.name.clone(), predicate });
+    if grant.may.predicates.has(TOMBSTONE) {
+        let (name, predicate) = (grant.name.clone(), TOMBSTONE);
+        return Err(TrustError::NeedsKey { place, name, predicate });
     }
     Ok(())
 }
@@ -1298,7 +1333,15 @@ fn parse_key(spki: &Spanned<String>, name: &str) -> Result<PublicKey, TrustError
     let der = STANDARD
         .decode(&spki.value)
         .map_err(|_| TrustError::Base64 { place, name: name.into() })?;
-    PublicKey::from_der(&der).map_err(|source| TrustError::Key { place, name: name.into(), source })
+    let key = PublicKey::from_der(&der).map_err(|source| TrustError::Key {
+        place,
+        name: name.into(),
+        source,
+    })?;
+    if attest::carried::is_mark(&key.id()) {
+        return Err(TrustError::EverybodysKey { place, name: name.into() });
+    }
+    Ok(key)
 }
 
 /// A verifier key that has the name of its log.
@@ -1419,8 +1462,14 @@ fn written_signer(signer: &TrustedSigner) -> WrittenSigner<'_> {
         may: written_may(&grant.may),
         valid_from: grant.valid_from,
         valid_until: grant.valid_until,
+        still_counts: written_still(grant),
         custody: custody.as_str(),
     }
+}
+
+fn written_still(grant: &Grant) -> Option<WrittenStillCounts<'_>> {
+    let still = grant.still_counts.as_ref();
+    still.map(|still| WrittenStillCounts { log: &still.log, before: still.before })
 }
 
 fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
@@ -1431,10 +1480,7 @@ fn written_key<'a>(key: &'a TrustedKey, grant: &'a Grant) -> WrittenKey<'a> {
         may: written_may(&grant.may),
         valid_from: grant.valid_from,
         valid_until: grant.valid_until,
-        still_counts: grant
-            .still_counts
-            .as_ref()
-            .map(|still| WrittenStillCounts { log: &still.log, before: still.before }),
+        still_counts: written_still(grant),
         custody: key.custody.as_str(),
     }
 }

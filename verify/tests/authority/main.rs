@@ -7,5 +7,6 @@ mod chains;
 mod clocks;
 mod mutations;
 mod names;
+mod registered;
 mod support;
 mod trust_file;

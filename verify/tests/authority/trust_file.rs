@@ -29,8 +29,14 @@ fn what_is_no_trust_file() {
         (
             "a type that needs a key",
             "https://example.com/test/v1",
-            "https://assay.example/attestation/revocation/v0.1",
+            "https://assay.example/attestation/tombstone/v0.1",
             false,
+        ),
+        (
+            "revocations",
+            "https://example.com/test/v1",
+            "https://assay.example/attestation/revocation/v0.1",
+            true,
         ),
         ("any type", "- https://example.com/test/v1", "- '*'", false),
         (

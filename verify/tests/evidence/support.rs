@@ -75,7 +75,8 @@ pub(crate) fn follow(scene: &Scene) -> Result<Followed, FollowError> {
 pub(crate) fn found(scene: &Scene, artifact: &ArtifactId, direction: Direction) -> Vec<Bundle> {
     let registered = scene.evidence.iter().filter_map(|one| one.registered.as_ref());
     let speaks = |bundle: &&Bundle| {
-        let Ok(statement) = Statement::parse(&bundle.envelope.payload) else { return false };
+        let envelope = attest::carried::opened(&bundle.envelope);
+        let Ok(statement) = Statement::parse(&envelope.payload) else { return false };
         let is = |one: &attest::ResourceDescriptor| one.artifact().as_ref() == Ok(artifact);
         let down = direction == Direction::Down;
         statement.subject.iter().any(is) || (down && statement.materials().into_iter().any(is))

@@ -99,6 +99,25 @@ fn a_statement_counts_within_the_scope_of_its_signer() {
 }
 
 #[test]
+fn a_carried_statement_counts_as_it_does_alone() {
+    for case in cases() {
+        let bundle = Bundle::parse(&case.bundle).unwrap();
+        let may = May::of(&["*"], &[PROVENANCE], &["*"], &[]).unwrap();
+        let trust = trust(&case, &may, None, Window::default());
+        let alone = verify(&bundle, &trust, now()).unwrap();
+        let envelope = attest::carried::carry(&case.bundle).unwrap();
+        let carried = Bundle { envelope, hint: None, entries: Vec::new(), keyless: None };
+        let carried = Bundle::parse(&carried.to_json()).unwrap();
+        assert_eq!(verify(&carried, &trust, now()).unwrap(), alone, "{}", case.name);
+
+        // Whatever else is in the envelope is not believed.
+        let mut changed = carried;
+        changed.envelope.payload[8] ^= 1;
+        assert!(verify(&changed, &trust, now()).is_err(), "{}", case.name);
+    }
+}
+
+#[test]
 fn a_changed_statement_is_not_believed_and_a_key_decides_before_a_certificate() {
     for case in cases() {
         let bundle = Bundle::parse(&case.bundle).unwrap();

@@ -1,6 +1,7 @@
 //! Sigstore bundles and trusted roots, as anybody may send them: read, and checked under a root
 //! that knows the key of the log.
 
+use attest::carried::{carried, carry, require_mark};
 use attest::envelope::{Envelope, IN_TOTO};
 use attest::{Algorithm, Sha256, SigningKey, Timestamp};
 use base64::Engine as _;
@@ -24,6 +25,20 @@ pub(super) fn bundle(bytes: &[u8]) -> bool {
     let found = verify_sigstore(&bundle, artifact, &trust, Timestamp::UNIX_EPOCH);
     assert!(found.is_err());
     true
+}
+
+/// What is carried comes out as it went in.
+pub(super) fn carried_bundle(bytes: &[u8]) -> bool {
+    let Ok(envelope) = carry(bytes) else { return false };
+    assert!(require_mark(&envelope).is_ok());
+    let inside = carried(&envelope).ok().flatten();
+    assert_eq!(inside.map(|bundle| bundle.to_json()), Some(bytes.to_vec()));
+    true
+}
+
+pub(super) fn carried_bundles() -> Vec<Vec<u8>> {
+    // The last has an envelope with the one signature of its certificate.
+    bundles().pop().into_iter().collect()
 }
 
 /// What is read stands in a trust file as it is.

@@ -153,6 +153,7 @@ impl Trust {
             may: may_entry(may),
             valid_from: window.from,
             valid_until: window.until,
+            still_counts: None,
             custody: custody_entry(custody),
         })?;
         self.seal();
@@ -257,8 +258,9 @@ impl Trust {
             TrustError::Whom { place, name, field, source }
         })?;
         let custody = parse_custody(entry.custody);
-        let grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
+        let mut grant = parse_grant(name, entry.may, entry.valid_from, entry.valid_until, place)?;
         super::needs_no_key(&grant, place)?;
+        grant.still_counts = self.still_counts(entry.still_counts.as_ref(), &grant)?;
         self.certified.push(CertifiedSigner { authority, rule, owner, custody, grant });
         Ok(())
     }
@@ -325,6 +327,7 @@ pub(super) fn written_certified(signer: &CertifiedSigner) -> WrittenSigner<'_> {
         may: written_may(&grant.may),
         valid_from: grant.valid_from,
         valid_until: grant.valid_until,
+        still_counts: super::written_still(grant),
         custody: custody.as_str(),
     }
 }

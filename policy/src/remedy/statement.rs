@@ -5,7 +5,7 @@ use attest::predicate::{
     APPROVAL, CYCLONEDX, MONITORING, OPENVEX, VERIFICATION_SUMMARY, VULNERABILITIES,
 };
 use attest::statement::STATEMENT_V1;
-use attest::{ArtifactId, NAMESPACE, Sha256};
+use attest::{ArtifactId, NAMESPACE, Sha256, Timestamp};
 use serde_json::{Value, json};
 use verify::Attestation;
 
@@ -17,6 +17,8 @@ use crate::rules::{Drift, Question};
 const MAX_WHOLE: usize = 64 << 10;
 /// The most vulnerabilities that one statement speaks of.
 const MAX_IDS: usize = 32;
+/// A day, in seconds.
+const DAY: i64 = 24 * 60 * 60;
 /// The version of OpenVEX that is written.
 const VEX_VERSION: &str = "v0.2.0";
 
@@ -43,9 +45,12 @@ pub(super) fn of_subjects(subjects: Value, predicate_type: &str, predicate: Valu
     })
 }
 
-/// The moment of the question, as what would do for a time that only whoever signs knows.
+/// A time that only whoever signs knows; the day of the question would do. Not its very moment, so that
+/// a report does not change with every second in which nothing else does.
 pub(super) fn when(question: Question<'_>, what: &str) -> Value {
-    blank(format!("when {what}, as 2027-03-01T12:00:00Z"), question.now.to_string())
+    let second = question.now.as_second();
+    let day = Timestamp::from_second(second - second.rem_euclid(DAY)).unwrap_or(question.now);
+    blank(format!("when {what}, as 2027-03-01T12:00:00Z"), day.to_string())
 }
 
 /// What a statement says, for somebody else to sign; `None` for one that is too long to be shown.

@@ -103,8 +103,15 @@ fn promoting(model: &Model, stage: &Stage, trust: &Trust) -> Option<Fault> {
     let earlier: Vec<&Stage> = stage.after.iter().filter_map(|at| model.stages.get(*at)).collect();
     let mut verifiers: Owners<'_> = BTreeMap::new();
     for verifier in trust.verifiers() {
-        let Some(key) = trust.key(&verifier.key()) else { continue };
-        for grant in key.grants() {
+        let key = verifier.key().and_then(|key| trust.key(&key));
+        let by_key =
+            key.into_iter().flat_map(|key| key.grants().iter().map(|one| (key.owner(), one)));
+        let keyless = trust.signers().iter().map(|one| (one.owner(), one.grant()));
+        let certified = trust.certified_signers().iter().map(|one| (one.owner(), one.grant()));
+        let by_name = keyless
+            .chain(certified)
+            .filter(|(_, grant)| verifier.key().is_none() && grant.name() == verifier.name());
+        for (owner, grant) in by_key.chain(by_name) {
             let named = model.narrowed.as_ref().and_then(|narrowed| narrowed.verifiers.as_ref());
             let believed = named.is_none_or(|pairs| {
                 pairs.iter().any(|one| one.signer == grant.name() && one.id == verifier.id())
@@ -113,7 +120,7 @@ fn promoting(model: &Model, stage: &Stage, trust: &Trust) -> Option<Fault> {
             let passes = may.predicates.has(VERIFICATION_SUMMARY)
                 && earlier.iter().any(|one| may.stages.has(one.name.as_str()));
             if believed && passes {
-                verifiers.entry(key.owner()).or_default().insert(grant.name());
+                verifiers.entry(owner).or_default().insert(grant.name());
             }
         }
     }

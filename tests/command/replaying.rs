@@ -83,7 +83,14 @@ fn what_was_decided_comes_out_again_whatever_is_registered_since() {
     let found = simulate(here, "--against 1d", 1);
     assert_eq!((&found["reproduced"], &found["flips"]), (&0.into(), &serde_json::json!([])));
     let why = found["notReproduced"][0]["why"].as_str().unwrap();
-    assert!(why.contains("is not registered, and is not that of the folder"), "{why}");
+    assert!(why.contains("is neither registered nor that of the folder"), "{why}");
+    // Its file does as well.
+    fs::write(here.join("was.yaml"), POLICY).unwrap();
+    let found = simulate(here, "--against 1d --was was.yaml", 0);
+    assert_eq!(
+        (&found["reproduced"], &found["notReproduced"]),
+        (&2.into(), &serde_json::json!([]))
+    );
     expect(&assay(here, "policy simulate --against 2030-01-01"), 2, "no verdict was registered");
 }
 

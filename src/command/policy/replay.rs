@@ -55,6 +55,10 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
+    /// A policy that judged then and is not registered; may be given several times
+    #[arg(long, value_name = "FILE")]
+    was: Vec<PathBuf>,
+
     /// Judge by all that is registered today, at this time: `30d` from now, `2027-01-01`
     #[arg(long, value_name = "TIME")]
     at: Option<Moment>,
@@ -77,21 +81,26 @@ impl SimulateArgs {
     pub(super) fn run(&self, cx: &Context<'_>) -> Result<Replayed, Error> {
         let since = self.against.before(cx.now).unwrap_or(Timestamp::MIN);
         let at = self.at.map(|at| at.after(cx.now).unwrap_or(Timestamp::MAX));
-        let next = self.policy.as_ref().map(|path| read(path)).transpose()?;
+        let next = self.policy.as_ref().map(|path| read(path)).transpose()?.map(Arc::new);
         let source = Source::open(cx)?;
         let followed = source.follow_to_judge(&cx.trust(None)?, cx)?;
-        let own = crate::rules::own(cx)?.map(Arc::new);
+        let mut known: Vec<Arc<Policy>> =
+            crate::rules::own(cx)?.map(Arc::new).into_iter().collect();
+        known.extend(next.iter().map(Arc::clone));
+        for path in &self.was {
+            known.push(Arc::new(read(path)?));
+        }
         let (verdicts, unread) = registered(&source, &followed, since)?;
         if verdicts.is_empty() {
             return Err(Error::NothingToReplay(since));
         }
         let mut shelf = Shelf { source: &source, kept: BTreeMap::new() };
-        let mut policies = Policies { own, read: BTreeMap::new() };
+        let mut policies = Policies { known, read: BTreeMap::new() };
         let mut replayed = Replayed {
             version: "assay/policy-simulation/v1",
             since,
             at,
-            policy: next.as_ref().map(Policy::digest),
+            policy: next.as_ref().map(|next| next.digest()),
             replayed: 0,
             reproduced: 0,
             unread,
@@ -288,7 +297,8 @@ impl Shelf<'_> {
 
 /// The policies by which verdicts were made.
 struct Policies {
-    own: Option<Arc<Policy>>,
+    /// Those at hand.
+    known: Vec<Arc<Policy>>,
     read: BTreeMap<Sha256, Option<Arc<Policy>>>,
 }
 
@@ -304,13 +314,16 @@ impl Policies {
                 one.policy, active.policy
             ));
         }
-        let own = self.own.iter().find(|own| own.digest() == one.policy).map(Arc::clone);
+        let known = self.known.iter().find(|known| known.digest() == one.policy).map(Arc::clone);
         let read = self.read.entry(one.policy).or_insert_with(|| {
             let text = activations.policy(&one.policy)?;
-            own.clone().or_else(|| server::force::read(text).ok().map(Arc::new))
+            known.clone().or_else(|| server::force::read(text).ok().map(Arc::new))
         });
-        read.clone().or(own).ok_or_else(|| {
-            format!("its policy {} is not registered, and is not that of the folder", one.policy)
+        read.clone().or(known).ok_or_else(|| {
+            format!(
+                "its policy {} is neither registered nor that of the folder: give its file with `--was`",
+                one.policy
+            )
         })
     }
 }

@@ -234,7 +234,7 @@ fn no_way_of_checking_starts_a_process_or_opens_a_connection() {
     let split = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
     // A folder, what is done before without being watched, and what is, with how it must end.
     type Session<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, i32)]);
-    let sessions: [Session<'_>; 3] = [
+    let sessions: [Session<'_>; 4] = [
         (
             "authority",
             &[
@@ -269,6 +269,19 @@ fn no_way_of_checking_starts_a_process_or_opens_a_connection() {
                 ("model verify model --key .assay/keys/other.pub", 1),
                 ("model verify other --signature model.sig --key .assay/keys/local.pub", 1),
                 ("model digest model", 0),
+            ],
+        ),
+        (
+            "policy-tools",
+            &[
+                "key generate",
+                "attest --type https://example.com/review/v1 --predicate review.json --subject \
+                 model.bin",
+            ],
+            &[
+                ("check model.bin --stage staging --policy policy.yaml", 0),
+                ("check model.bin --stage staging --policy next.yaml", 1),
+                ("why model.bin --stage staging --policy policy.yaml --next 30d", 0),
             ],
         ),
         (

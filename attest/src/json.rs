@@ -5,12 +5,16 @@
 //! document. Size and depth are bounded before anything is built. NaN and infinities have no
 //! spelling in JSON and are refused with it; numbers beyond a double are refused as well.
 
+mod objects;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+pub(crate) use self::objects::Objects;
 
 /// The largest document that is read, in bytes. A software bill of materials of a large image
 /// stays well below it.
@@ -103,7 +107,7 @@ pub(crate) fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 /// # Errors
 /// As [`parse`]; also when the document has another shape than `T`.
 pub fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    Ok(T::deserialize(parse(bytes)?)?)
+    Ok(T::deserialize(Objects(parse(bytes)?))?)
 }
 
 /// Whether [`parse`] takes the document. Nothing is built, so that whoever reads a document into

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::artifact::{ArtifactId, Kind};
 use crate::digest::{Sha256, to_hex};
-use crate::json::{self, JsonError};
+use crate::json::{self, JsonError, Objects};
 use crate::name::{NameError, StageName, StepName, check_artifact_name, check_product_names};
 use crate::predicate::Predicate;
 use crate::resource::{DIGEST_METHOD, IdentityError, ResourceDescriptor};
@@ -179,7 +179,9 @@ impl Statement {
         if !json::is_strict(bytes) {
             return None;
         }
-        let found: StatementText<'_> = serde_json::from_slice(bytes).ok()?;
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let found = StatementText::deserialize(Objects(&mut deserializer)).ok()?;
+        deserializer.end().ok()?;
         let predicate = Predicate::from_text(&found.predicate_type, found.predicate.get()).ok()?;
         Self::of_type(&found.statement_type, found.subject, predicate).ok()
     }
@@ -357,6 +359,27 @@ impl Statement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_no_structure() {
+        let with = |subject: &str, predicate: &str| {
+            format!(
+                r#"{{"_type": "{STATEMENT_V1}", "subject": [{subject}], "predicateType": "https://in-toto.io/attestation/test-result/v0.1", "predicate": {predicate}}}"#
+            )
+        };
+        let digest = format!(r#"{{"sha256": "{}"}}"#, "ab".repeat(32));
+        let object = format!(r#"{{"name": "a.bin", "digest": {digest}}}"#);
+        let passed = r#"{"result": "PASSED", "configuration": [{"name": "a.yaml"}]}"#;
+        assert!(Statement::parse(with(&object, passed).as_bytes()).is_ok());
+        for bad in [
+            with(&format!(r#"["a.bin", null, {digest}]"#), passed),
+            with(&object, r#"["PASSED", []]"#),
+            with(&object, r#"{"result": "PASSED", "configuration": [["a.yaml"]]}"#),
+        ] {
+            assert!(Statement::parse(bad.as_bytes()).is_err(), "{bad}");
+            assert!(Statement::read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
     use crate::digest::Sha256;
     use crate::predicate::{EVALUATION, PROVENANCE, TEST_RESULT, VERIFICATION_SUMMARY};
 

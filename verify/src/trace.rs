@@ -32,7 +32,7 @@ use crate::lineage::{
 };
 use crate::negatives::{Negatives, Revocation};
 use crate::trust::{Trust, Window};
-use crate::verified::Verified;
+use crate::verified::{Signer, Verified};
 
 use self::standing::Standing;
 
@@ -545,7 +545,15 @@ fn by_time(found: &Result<Verified<Statement>, VerifyError>, now: Timestamp) -> 
         Ok(verified) => {
             let certified = verified.signers().iter().filter_map(|one| one.certified.as_ref());
             let windows = certified.filter_map(|certified| certified.window);
-            windows.fold(Window::default(), Window::and)
+            let window = windows.fold(Window::default(), Window::and);
+            let without_key = |one: &Signer| one.certified.is_some() || one.keyless.is_some();
+            if !verified.signers().iter().any(without_key) {
+                return window;
+            }
+            // Before the time that is proven it was not believed, and whoever follows the log knew
+            // of it already.
+            let proven = verified.times().iter().map(|proven| proven.time).max();
+            window.and(Window { from: proven.map(|proven| proven.min(now)), until: None })
         }
         Err(VerifyError::Authority {
             source: AuthorityError::Chain(ChainError::NotYet { from, .. }),

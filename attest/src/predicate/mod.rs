@@ -39,6 +39,7 @@ use serde::{Deserialize as _, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::NAMESPACE;
+use crate::json::Objects;
 use crate::oms::Manifest;
 
 /// SLSA provenance v1.
@@ -255,6 +256,7 @@ impl Predicate {
         predicate_type: &str,
         predicate: D,
     ) -> Result<Self, D::Error> {
+        let predicate = Objects(predicate);
         Ok(match predicate_type {
             PROVENANCE => Self::Provenance(Box::deserialize(predicate)?),
             PROVENANCE_V0_2 => Self::EarlierProvenance(Box::deserialize(predicate)?),

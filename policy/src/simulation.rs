@@ -108,9 +108,7 @@ impl Policy {
         supposed: &Supposed,
         now: Timestamp,
     ) -> Simulation {
-        let history = supposed.history();
-        let decision = evaluate::suppose(&self.model, artifact, stage, history, now);
-        Simulation { decision }
+        simulate(&self.model, artifact, stage, supposed, now)
     }
 
     /// This policy as what would have judged in the place of an earlier one.
@@ -137,10 +135,19 @@ impl Successor {
         supposed: &Supposed,
         now: Timestamp,
     ) -> Simulation {
-        let history = supposed.history();
-        let decision = evaluate::suppose(&self.model, artifact, stage, history, now);
-        Simulation { decision }
+        simulate(&self.model, artifact, stage, supposed, now)
     }
+}
+
+fn simulate(
+    model: &Model,
+    artifact: &ArtifactId,
+    stage: &StageName,
+    supposed: &Supposed,
+    now: Timestamp,
+) -> Simulation {
+    let decision = evaluate::suppose(model, artifact, stage, supposed.history(), now);
+    Simulation { decision }
 }
 
 impl Simulation {

@@ -22,6 +22,7 @@ mod show;
 
 use std::path::{Path, PathBuf};
 
+use self::granted::Granted;
 use ::attest::{CosignerKey, KeyId, PublicKey, Timestamp, VerifierKey};
 use ::verify::{Custody, May, Trust, TrustedKey, TrustedLog, Window};
 use clap::{ArgGroup, Args, Subcommand};
@@ -433,25 +434,8 @@ struct KeyRow {
     owner: String,
     id: KeyId,
     algorithm: &'static str,
-    custody: &'static str,
-    steps: Vec<String>,
-    predicates: Vec<String>,
-    artifacts: Vec<String>,
-    stages: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_from: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_until: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    still_counts: Option<Still>,
-    valid: bool,
-}
-
-/// What of a key that has ended still counts.
-#[derive(Serialize)]
-struct Still {
-    log: String,
-    before: u64,
+    #[serde(flatten)]
+    granted: Granted,
 }
 
 #[derive(Serialize)]
@@ -528,17 +512,7 @@ fn rows(key: &TrustedKey, now: Timestamp) -> Vec<KeyRow> {
         owner: key.owner().into(),
         id: key.id(),
         algorithm: key.key().algorithm().as_str(),
-        custody: key.custody().as_str(),
-        steps: grant.may().steps.list(),
-        predicates: grant.may().predicates.list(),
-        artifacts: grant.may().artifacts.list().to_vec(),
-        stages: grant.may().stages.list(),
-        valid_from: grant.window().from,
-        valid_until: grant.window().until,
-        still_counts: grant
-            .still_counts()
-            .map(|still| Still { log: still.log.clone(), before: still.before }),
-        valid: grant.is_valid(now),
+        granted: Granted::of(grant, key.custody(), now),
     };
     key.grants().iter().map(row).collect()
 }
@@ -594,27 +568,27 @@ impl Answer for Listing {
 
 impl KeyRow {
     fn cells(&self) -> Vec<String> {
+        let granted = &self.granted;
         let all = |list: &[String]| {
             if list.is_empty() { "-".to_owned() } else { list.join(" ") }
         };
         let predicates: Vec<String> =
-            self.predicates.iter().map(|name| predicate_name::short(name).to_owned()).collect();
-        let until = match (self.valid_until, self.valid) {
-            (_, false) if self.still_counts.is_some() => {
-                let before = self.still_counts.as_ref().map_or(0, |still| still.before);
-                format!("ended; before entry {before}")
-            }
+            granted.predicates.iter().map(|name| predicate_name::short(name).to_owned()).collect();
+        let until = match (granted.valid_until, granted.valid) {
             (Some(until), true) => until.to_string(),
-            (_, false) => "not valid now".into(),
+            (_, false) => match &granted.still_counts {
+                Some(still) => format!("ended; before entry {}", still.before),
+                None => "not valid now".into(),
+            },
             (None, true) => "-".into(),
         };
         vec![
             self.name.clone(),
             self.owner.clone(),
-            all(&self.steps),
+            all(&granted.steps),
             all(&predicates),
-            all(&self.artifacts),
-            all(&self.stages),
+            all(&granted.artifacts),
+            all(&granted.stages),
             until,
         ]
     }

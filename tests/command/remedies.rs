@@ -24,23 +24,7 @@ fn remedy(folder: &Path, stage: &str, code: &str) -> String {
 fn what_a_denial_names_turns_it_into_a_pass() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
-    let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/judge.in");
-    for entry in fs::read_dir(given).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
-        }
-    }
-    for (from, to) in [("part-1.csv", "train.csv"), ("part-2.csv", "holdout.csv")] {
-        fs::copy(folder.join(from), folder.join(to)).unwrap();
-    }
-    for words in [
-        "run --quiet --kind data-preparation --step prepare --material raw.csv --product train.csv --product holdout.csv -- touch train.csv holdout.csv",
-        "run --quiet --kind training --step train --material train.csv --product model.bin -- cp train.csv model.bin",
-    ] {
-        expect(&assay(folder, words), 0, "");
-    }
-    fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+    trained(folder);
     let evaluate = remedy(folder, "staging", "step.missing");
     let rest = "--quiet --material model=model.bin --material holdout-dataset=holdout.csv --metrics metrics.json --product metrics.json -- cp measured.json metrics.json";
     expect(&assay(folder, &format!("{evaluate} {rest}")), 0, "");
@@ -72,8 +56,8 @@ fn what_a_denial_names_turns_it_into_a_pass() {
     expect(&assay(folder, lint), 1, "ages.train");
 }
 
-/// A folder with a model that was prepared, trained and measured, and a policy by which it may run.
-fn line(folder: &Path) {
+/// A folder with a model that was prepared and trained, and the policy that judges it.
+fn trained(folder: &Path) {
     let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/judge.in");
     for entry in fs::read_dir(given).unwrap() {
         let entry = entry.unwrap();
@@ -87,11 +71,17 @@ fn line(folder: &Path) {
     for words in [
         "run --quiet --kind data-preparation --step prepare --material raw.csv --product train.csv --product holdout.csv -- touch train.csv holdout.csv",
         "run --quiet --kind training --step train --material train.csv --product model.bin -- cp train.csv model.bin",
-        "run --quiet --kind evaluation --step evaluate --material model=model.bin --material holdout-dataset=holdout.csv --metrics metrics.json --product metrics.json -- cp measured.json metrics.json",
     ] {
         expect(&assay(folder, words), 0, "");
     }
     fs::copy(folder.join("policy.yaml"), folder.join(".assay/policy.yaml")).unwrap();
+}
+
+/// A folder with a model that was prepared, trained and measured, and a policy by which it may run.
+fn line(folder: &Path) {
+    trained(folder);
+    let measure = "run --quiet --kind evaluation --step evaluate --material model=model.bin --material holdout-dataset=holdout.csv --metrics metrics.json --product metrics.json -- cp measured.json metrics.json";
+    expect(&assay(folder, measure), 0, "");
 }
 
 /// Adds a section to the policy of the register.

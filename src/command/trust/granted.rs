@@ -1,28 +1,34 @@
-//! What a signer without a key may say and until when, as it is shown.
+//! What whoever is trusted may say and until when, as it is shown.
 
 use ::attest::Timestamp;
 use ::verify::{Custody, Grant};
 use serde::Serialize;
 
-use super::Still;
 use crate::page::{Page, Tone};
 
 /// The part of a row that is the same for whoever vouches.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Granted {
-    custody: &'static str,
-    steps: Vec<String>,
-    predicates: Vec<String>,
-    artifacts: Vec<String>,
-    stages: Vec<String>,
+    pub(super) custody: &'static str,
+    pub(super) steps: Vec<String>,
+    pub(super) predicates: Vec<String>,
+    pub(super) artifacts: Vec<String>,
+    pub(super) stages: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid_from: Option<Timestamp>,
+    pub(super) valid_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid_until: Option<Timestamp>,
+    pub(super) valid_until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    still_counts: Option<Still>,
-    valid: bool,
+    pub(super) still_counts: Option<Still>,
+    pub(super) valid: bool,
+}
+
+/// What still counts of whoever has ended.
+#[derive(Serialize)]
+pub(super) struct Still {
+    pub(super) log: String,
+    pub(super) before: u64,
 }
 
 impl Granted {

@@ -171,6 +171,28 @@ fn everything_is_found_while_it_is_written() {
 }
 
 #[test]
+fn what_cannot_be_written_is_an_error_and_is_still_found() {
+    for lost in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (index, mut frontier) = (open(folder.path()), Frontier::new());
+        index.apply(addition(&mut frontier, &[vec![1]])).unwrap();
+        index.write().unwrap();
+        // What is written next continues this row.
+        if lost {
+            index.database.remove(places_key(0)).unwrap();
+        }
+        index.apply(addition(&mut frontier, &vec![vec![2]; 8192])).unwrap();
+        for _ in 0..2 {
+            let settled = index.settle();
+            assert_eq!(matches!(settled, Err(IndexError::Row('e'))), lost, "{settled:?}");
+        }
+        assert_eq!(next(&index, &term(2), 0).unwrap(), Some(1));
+        let written = if lost { tip(1) } else { tip(8193) };
+        assert_eq!(index.state().unwrap(), State::Complete(JOURNAL, written));
+    }
+}
+
+#[test]
 fn nobody_adds_for_ever_without_something_being_written() {
     let folder = tempfile::tempdir().unwrap();
     let (index, mut frontier) = (open(folder.path()), Frontier::new());

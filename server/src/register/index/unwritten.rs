@@ -50,9 +50,9 @@ impl Unwritten {
         self.tip = Some(tip);
     }
 
-    /// Whether it is time to write the newest.
-    pub(super) const fn is_full(&self) -> bool {
-        self.newest.is_full()
+    /// Whether it is time to write: the newest are many, or what was set aside could not be written.
+    pub(super) const fn is_due(&self) -> bool {
+        self.writing.is_some() || self.newest.is_full()
     }
 
     /// Whether nothing more is to be added before something was written.

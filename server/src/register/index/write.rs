@@ -33,7 +33,7 @@ impl Index {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(()),
         };
-        if self.unwritten().is_full() {
+        if self.unwritten().is_due() {
             self.write_next(&mut tail)?;
         }
         match self.owed.swap(0, Ordering::Relaxed) {

@@ -208,7 +208,8 @@ def fill(disk, client, table, start):
         said = client.submit_until_refused(service.url)
         words = service.last_words()
         assert re.match(r"5\d\d", said), f"not an error: {said}"
-        why = re.search("ERROR .* error=(.*(No space left|no room).*)", words)
+        # A request that failed names its error; a service that ends, why it does.
+        why = re.search("ERROR .* (?:error|why)=(.*(No space left|no room).*)", words)
         assert why, f"it does not say why: {words}"
         print(f"when there was no room: {why[1]}")
         lost = set(client.check(service.url, may_refuse=True))

@@ -7,6 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use attest::hash::{HashAlgorithm, Silent};
+use attest::oms::{self, Manifest, Method, Scan, Serialization};
+use attest::{PublicKey, Timestamp};
+use fixtures::authority::{
+    CertificateAuthority, CertificateRecipe, TimestampClock, extensions, to_pem,
+};
+use fixtures::sigstore::{Form, Made};
+
 /// How many cases there are, and how many of them must be believed.
 const CASES: (usize, usize) = (47, 14);
 const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
@@ -163,23 +171,46 @@ fn is_watched() -> bool {
     found
 }
 
-/// Runs the command in `folder` with these words, and holds it to how it must end and to no process
-/// and no connection on the way.
-fn watched(name: &str, folder: &Path, words: &[String], want: i32) {
+/// The system calls by which a program that is run in `folder` with these words starts processes or
+/// reaches beyond its own; it must end as wanted.
+fn calls(program: &Path, name: &str, folder: &Path, words: &[String], want: i32) -> Vec<String> {
     let scratch = tempfile::tempdir().unwrap();
     let trace = scratch.path().join("trace");
     let mut command = Command::new("strace");
     command.args(["-f", "-e", "trace=process,network", "-o"]).arg(&trace);
-    command.arg(env!("CARGO_BIN_EXE_assay")).args(words).current_dir(folder);
-    let output = command.env_remove("ASSAY_DIR").output().unwrap();
+    command.arg(program).args(words).current_dir(folder).env_remove("ASSAY_DIR");
+    let output = command.env("ASSAY", env!("CARGO_BIN_EXE_assay")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(want), "{name}: {said}");
-    let calls = fs::read_to_string(&trace).unwrap();
-    // The first call is the one that starts the command itself.
-    assert!(calls.lines().next().is_some_and(|line| line.contains("execve(")), "{calls}");
-    for line in calls.lines().skip(1) {
+    let calls: Vec<String> =
+        fs::read_to_string(&trace).unwrap().lines().map(str::to_owned).collect();
+    // The first call is the one that starts the program itself.
+    assert!(calls.first().is_some_and(|line| line.contains("execve(")), "{calls:?}");
+    calls
+}
+
+/// Runs the command in `folder` with these words, and holds it to how it must end and to no process
+/// and no connection on the way.
+fn watched(name: &str, folder: &Path, words: &[String], want: i32) {
+    let assay = Path::new(env!("CARGO_BIN_EXE_assay"));
+    for line in calls(assay, name, folder, words, want).iter().skip(1) {
         assert!(FORBIDDEN.iter().all(|call| !line.contains(call)), "{name}: {line}");
     }
+}
+
+/// Runs the client of the suite, and holds it to starting the command, once, and nothing else.
+fn client_watched(name: &str, folder: &Path, words: &[String], want: i32) {
+    let assay = env!("CARGO_BIN_EXE_assay");
+    let mut started = 0;
+    for line in calls(&client(), name, folder, words, want).iter().skip(1) {
+        let starts = line.contains(&format!("execve(\"{assay}\""));
+        started += usize::from(starts);
+        // How a shell starts it is the shell's.
+        let forks = line.contains("fork(");
+        let forbidden = FORBIDDEN.iter().any(|call| line.contains(call));
+        assert!(starts || forks || !forbidden, "{name}: {line}");
+    }
+    assert_eq!(started, 1, "{name}");
 }
 
 #[test]
@@ -197,6 +228,7 @@ fn checking_starts_no_process_and_opens_no_connection() {
     ];
     for (name, want) in cases {
         let mut words = arguments(&folder, name, scratch.path());
+        client_watched(name, scratch.path(), &words, want);
         for word in &mut words {
             if word == "verify-bundle" {
                 *word = "verify".into();
@@ -225,13 +257,24 @@ fn session(name: &str) -> tempfile::TempDir {
     folder
 }
 
+fn split(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// What is done before, without being watched.
+fn prepared(folder: &Path, line: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.args(split(line)).current_dir(folder).env_remove("ASSAY_DIR");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{line}: {output:?}");
+}
+
 /// What is believed by a trust file, models and layouts: checked with nothing from elsewhere too.
 #[test]
 fn no_way_of_checking_starts_a_process_or_opens_a_connection() {
     if !is_watched() {
         return;
     }
-    let split = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
     // A folder, what is done before without being watched, and what is, with how it must end.
     type Session<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, i32)]);
     let mut sessions: Vec<Session<'_>> = vec![
@@ -289,11 +332,15 @@ fn no_way_of_checking_starts_a_process_or_opens_a_connection() {
                 "attest --key local --type https://example.com/review/v1 --predicate review.json \
                  --subject model/model.bin",
                 "log submit model.sig",
+                "log prove 1 --output 1.tlog-proof",
+                "log entry 1 --leaf leaf.json",
             ],
             &[
                 ("verify model/model.bin", 0),
                 ("verify review.json", 1),
                 ("lineage model/model.bin", 0),
+                ("verify leaf.json --proof 1.tlog-proof", 0),
+                ("verify review.json --proof 1.tlog-proof", 1),
             ],
         ));
         sessions.push((
@@ -313,13 +360,138 @@ fn no_way_of_checking_starts_a_process_or_opens_a_connection() {
     for (name, before, cases) in sessions {
         let folder = session(name);
         for line in before {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-            command.args(split(line)).current_dir(folder.path()).env_remove("ASSAY_DIR");
-            let output = command.output().unwrap();
-            assert!(output.status.success(), "{line}: {output:?}");
+            prepared(folder.path(), line);
         }
         for (line, want) in cases {
             watched(line, folder.path(), &split(line), *want);
         }
+    }
+}
+
+/// When the models of the tests below were signed: long enough ago for the machine's clock.
+const SIGNED: &str = "2025-06-15T12:00:00Z";
+/// Who signed them.
+const ADDRESS: &str = "modeller@corp.example";
+
+/// A model that somebody signed without a key, checked with nothing but the instance's root.
+#[test]
+fn checking_a_keyless_model_starts_no_process_and_opens_no_connection() {
+    if !is_watched() {
+        return;
+    }
+    let folder = session("model");
+    let model = folder.path().join("model");
+    let serialization = Serialization::new(Method::Files, HashAlgorithm::Sha256);
+    let scan = Scan::of(&model, &serialization, None, &|_| false).unwrap();
+    let hashed = scan.hash(&serialization, &|_| true, None, &Silent).unwrap();
+    let manifest = Manifest::new(&hashed, serialization).unwrap();
+    let payload = oms::payload("model", &manifest).unwrap();
+    let form = Form::ALL.into_iter().find(|form| form.name == "rekor2-dsse-happy-path").unwrap();
+    let signed: Timestamp = SIGNED.parse().unwrap();
+    let Made { bundle, trusted_root, identity, issuer, .. } =
+        form.make_of(payload, signed).unwrap();
+    fs::write(folder.path().join("model.sig"), bundle.to_string()).unwrap();
+    fs::write(folder.path().join("root.json"), trusted_root.to_string()).unwrap();
+    let add = "trust --trust trust.yaml add";
+    prepared(folder.path(), &format!("{add} --sigstore root.json --name own"));
+    prepared(
+        folder.path(),
+        &format!(
+            "{add} --signer modeller --instance own --owner team --issuer {issuer} --subject \
+             {identity} --predicate https://model_signing/signature/v1.0 --artifact *"
+        ),
+    );
+    let by = |identity: &str| {
+        format!(
+            "model verify model --trusted-root root.json --certificate-identity {identity} \
+             --certificate-oidc-issuer {issuer}"
+        )
+    };
+    let cases = [
+        (by(identity), 0),
+        (by(&identity[1..]), 1),
+        ("model verify model --trust trust.yaml".into(), 0),
+        ("model verify other --signature model.sig --trust trust.yaml".into(), 1),
+    ];
+    for (line, want) in cases {
+        watched(&line, folder.path(), &split(&line), want);
+    }
+}
+
+/// A model that somebody signed with a certificate: under an authority that is named, which is
+/// judged by now, and under one of the trust file, which is judged by its clock.
+#[test]
+fn checking_a_certified_model_starts_no_process_and_opens_no_connection() {
+    if !is_watched() {
+        return;
+    }
+    let folder = session("model");
+    let file = |name: &str| folder.path().join(name);
+    prepared(folder.path(), "key generate");
+    let public = fs::read_to_string(file(".assay/keys/local.pub")).unwrap();
+    let public = PublicKey::from_pem(&public).unwrap();
+    let root = CertificateAuthority::root("corporate").unwrap();
+    let between = root.intermediate("issuing", &[]).unwrap();
+    let moment = |text: &str| -> Timestamp { text.parse().unwrap() };
+    let (from, until) = (moment("2025-01-01T00:00:00Z"), moment("2039-12-31T00:00:00Z"));
+    let clocks = CertificateAuthority::root("clocks").unwrap();
+    let clock: TimestampClock = clocks.clock("clock", from, until).unwrap();
+    let certified = |until| {
+        let recipe = CertificateRecipe {
+            subject: "modeller".into(),
+            from,
+            until,
+            extensions: vec![
+                extensions::digital_signature(),
+                extensions::usage(3),
+                extensions::names(&[(1, ADDRESS)]),
+            ],
+        };
+        between.issue(&public, &recipe).unwrap()
+    };
+    let pems = [
+        ("ca.pem", to_pem(&[root.certificate()])),
+        ("other.pem", to_pem(&[clocks.certificate()])),
+        ("between.pem", to_pem(&[between.certificate()])),
+        ("clock.pem", to_pem(&[clock.certificate(), clocks.certificate()])),
+        ("lasting.pem", to_pem(&[&certified(until)])),
+        ("expired.pem", to_pem(&[&certified(moment("2025-07-01T00:00:00Z"))])),
+    ];
+    for (name, pem) in &pems {
+        fs::write(file(name), pem).unwrap();
+    }
+    for name in ["lasting", "expired"] {
+        let line = format!(
+            "model sign model --key .assay/keys/local.pem --certificate {name}.pem --chain \
+             between.pem --signature {name}.sig"
+        );
+        prepared(folder.path(), &line);
+        let mut bundle =
+            oms::Bundle::parse(&fs::read(file(&format!("{name}.sig"))).unwrap()).unwrap();
+        let signature = &bundle.envelope.signatures.first().unwrap().sig;
+        bundle.timestamps = vec![clock.stamp(signature, moment(SIGNED)).unwrap()];
+        fs::write(file(&format!("{name}.stamped.sig")), bundle.to_json()).unwrap();
+    }
+    let add = "trust --trust trust.yaml add";
+    prepared(folder.path(), &format!("{add} --timestamp-authority clock.pem --name clock"));
+    prepared(folder.path(), &format!("{add} --authority ca.pem --name corporate --clock clock"));
+    prepared(
+        folder.path(),
+        &format!(
+            "{add} --signer modeller --certified-by corporate --owner team --san-email {ADDRESS} \
+             --predicate https://model_signing/signature/v1.0 --artifact *"
+        ),
+    );
+    let cases = [
+        ("--signature lasting.sig --root ca.pem --identity modeller@corp.example", 0),
+        ("--signature lasting.sig --root ca.pem --identity modeller@corp.exampl", 1),
+        ("--signature lasting.sig --root other.pem", 1),
+        ("--signature expired.sig --root ca.pem", 1),
+        ("--signature expired.stamped.sig --trust trust.yaml", 0),
+        ("--signature expired.sig --trust trust.yaml", 1),
+    ];
+    for (words, want) in cases {
+        let line = format!("model verify model {words}");
+        watched(&line, folder.path(), &split(&line), want);
     }
 }

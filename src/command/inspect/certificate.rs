@@ -8,6 +8,10 @@ use super::part::Part;
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
+/// What is done with the certificate of an authority: nothing vouches for it but whoever names it.
+const NAMED: &str = "none; whoever gave it to you vouches for it (assay trust add --authority FILE \
+                     --name NAME --clock CLOCK, or assay model verify PATH --root FILE)";
+
 pub(super) fn read(bytes: &[u8]) -> Result<Part, String> {
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return described("certificate", bytes).map_err(|error| error.to_string());
@@ -20,6 +24,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Part, String> {
     let mut part = Part::new("certificates");
     part.fact("certificates", found.len());
     part.hold_each("the certificates", found.iter().map(|der| or_unreadable("certificate", der)));
+    let is_authority = |der: &Vec<u8>| {
+        CertificateClaims::of(der).is_ok_and(|claims| claims.is_authority == Some(true))
+    };
+    if found.iter().all(is_authority) {
+        part.checked_by(NAMED);
+    }
     Ok(part)
 }
 
@@ -55,6 +65,9 @@ fn described(kind: &str, der: &[u8]) -> Result<Part, attest::certificate::Certif
     for claim in claims.fulcio {
         let name = format!("{} (Fulcio .{})", claim.name, claim.number);
         part.claim_or_unreadable(name, claim.value);
+    }
+    if claims.is_authority == Some(true) {
+        part.checked_by(NAMED);
     }
     let authority = claims.is_authority.map(|is| if is { "yes" } else { "no" }.to_owned());
     part.claim_or_unreadable("may issue certificates", authority);

@@ -149,7 +149,10 @@ fn explain(bytes: &[u8]) -> Box<dyn Answer> {
     let mut tried = Vec::new();
     for reader in &READERS {
         match (reader.read)(bytes) {
-            Ok(part) => return Box::new(Inspection::of(bytes, part, reader.check)),
+            Ok(part) => {
+                let check = part.check().unwrap_or(reader.check);
+                return Box::new(Inspection::of(bytes, part, check));
+            }
             Err(why) => tried.push(Tried { kind: reader.name, why: part::shortened(&why) }),
         }
         // Other readers may quote what they cannot read, and no secret is quoted.

@@ -21,6 +21,9 @@ pub(super) struct Part {
     claims: Vec<Said>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     parts: Vec<Self>,
+    /// What checks it, where that is something else than for others of its kind.
+    #[serde(skip)]
+    check: Option<&'static str>,
 }
 
 /// A name and a value.
@@ -48,11 +51,21 @@ pub(super) fn shortened(text: &str) -> String {
 impl Part {
     pub(super) fn new(kind: impl Display) -> Self {
         let kind = shortened(&kind.to_string());
-        Self { kind, facts: Vec::new(), claims: Vec::new(), parts: Vec::new() }
+        Self { kind, facts: Vec::new(), claims: Vec::new(), parts: Vec::new(), check: None }
     }
 
     pub(super) fn kind(&self) -> &str {
         &self.kind
+    }
+
+    /// What checks it, if that is something else than for others of its kind.
+    pub(super) const fn check(&self) -> Option<&'static str> {
+        self.check
+    }
+
+    /// Says what checks it, instead of what checks others of its kind.
+    pub(super) const fn checked_by(&mut self, check: &'static str) {
+        self.check = Some(check);
     }
 
     /// Adds what was computed.

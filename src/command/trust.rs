@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use self::granted::Granted;
 use ::attest::{CosignerKey, KeyId, PublicKey, Timestamp, VerifierKey};
-use ::verify::{Custody, May, Trust, TrustedKey, TrustedLog, Window};
+use ::verify::{Custody, May, Trust, TrustedKey, TrustedLog, TrustedVerifier, Window};
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 #[cfg(feature = "server")]
@@ -167,7 +167,7 @@ struct AddArgs {
     #[arg(long, value_name = "URI", requires = "key", conflicts_with = "public")]
     verifier: Option<String>,
 
-    /// The name of the key that signs a verifier's verdicts
+    /// The name of the key, or of the signer without one, that signs a verifier's verdicts
     #[arg(long, value_name = "NAME", requires = "verifier")]
     key: Option<String>,
 
@@ -242,7 +242,8 @@ impl AddArgs {
             }
             (_, Some(id), Some(key), _) => {
                 trust.add_verifier(id, key).map_err(refused)?;
-                format!("verifier {id} with key {key}")
+                let added = trust.verifiers().last().map(verifier_in_words);
+                format!("verifier {}", added.unwrap_or_default())
             }
             (.., Some(public)) => {
                 let key = self.public_key(public, cx)?;
@@ -475,7 +476,32 @@ impl LogRow {
 #[derive(Serialize)]
 struct VerifierRow {
     id: String,
-    key: String,
+    /// The name of the key that signs for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// The name of the signer without a key that signs for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<String>,
+    #[serde(skip)]
+    words: String,
+}
+
+impl VerifierRow {
+    fn of(verifier: &TrustedVerifier) -> Self {
+        let named = |wanted: bool| wanted.then(|| verifier.name().to_owned());
+        Self {
+            id: verifier.id().into(),
+            key: named(verifier.key().is_some()),
+            signer: named(verifier.key().is_none()),
+            words: verifier_in_words(verifier),
+        }
+    }
+}
+
+/// A verifier and whatever signs for it: a key, or a signer that has none of its own.
+fn verifier_in_words(verifier: &TrustedVerifier) -> String {
+    let by = if verifier.key().is_some() { "with key" } else { "by signer" };
+    format!("{} {by} {}", verifier.id(), verifier.name())
 }
 
 impl Listing {
@@ -487,12 +513,7 @@ impl Listing {
             digest: trust.digest().to_string(),
             keys: trust.keys().iter().flat_map(|key| rows(key, now)).collect(),
             logs: logs.map(LogRow::of).collect(),
-            verifiers: verifiers
-                .map(|verifier| VerifierRow {
-                    id: verifier.id().into(),
-                    key: verifier.name().into(),
-                })
-                .collect(),
+            verifiers: verifiers.map(VerifierRow::of).collect(),
             sigstore: trust.roots().iter().map(keyless::RootRow::of).collect(),
             signers: trust.signers().iter().map(|one| keyless::SignerRow::of(one, now)).collect(),
             clocks: trust.clocks().iter().map(certified::ClockRow::of).collect(),
@@ -548,11 +569,7 @@ impl Answer for Listing {
             }
         }
         for verifier in &self.verifiers {
-            page.put(Tone::Faint, "verifier  ")
-                .text(&verifier.id)
-                .text(" with key ")
-                .text(&verifier.key)
-                .end();
+            page.put(Tone::Faint, "verifier  ").text(&verifier.words).end();
         }
         self.sigstore.iter().for_each(|root| root.draw(page));
         self.signers.iter().for_each(|signer| signer.draw(page));

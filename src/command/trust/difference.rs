@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::attest::predicate::REVOCATION;
 use ::verify::{Duty, Governance, Grant, Role, Trust, TrustedKey};
 
+use super::verifier_in_words;
 use crate::predicate_name;
 
 /// What `after` says that `before` did not, and what it no longer says; a line each, without the
@@ -45,8 +46,7 @@ pub(super) fn difference(before: &Trust, after: &Trust) -> Vec<String> {
     compare(&logs(before), &logs(after), "log", &mut lines);
     let verifiers = |trust: &Trust| -> BTreeMap<String, String> {
         let verifiers = trust.verifiers().iter();
-        let verifiers =
-            verifiers.map(|one| (format!("{} with key {}", one.id(), one.name()), String::new()));
+        let verifiers = verifiers.map(|one| (verifier_in_words(one), String::new()));
         verifiers.collect()
     };
     compare(&verifiers(before), &verifiers(after), "verifier", &mut lines);

@@ -123,7 +123,7 @@ fn check(received: &[u8]) -> Result<Bundle, CarriedError> {
     let [Signature { sig, .. }] = bundle.envelope.signatures.as_slice() else {
         return Err(CarriedError::Signatures(bundle.envelope.signatures.len()));
     };
-    let key = certificate::public_key(&certificate)?;
+    let key = certificate::certified_key(&certificate)?;
     key.verify(&bundle.envelope.pae(), sig).map_err(|_| CarriedError::OtherKey)?;
     Ok(bundle)
 }

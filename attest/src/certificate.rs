@@ -16,8 +16,12 @@ use crate::key::{KeyError, PublicKey};
 use crate::proposal::MAX_CERTIFICATE_BYTES;
 
 mod claims;
+mod key;
+mod rsa;
 
 pub use claims::{CertificateClaims, ClaimedName, FulcioClaim};
+pub use key::CertifiedKey;
+pub use rsa::{MIN_EXPONENT, RsaKey};
 
 /// The issuer as a UTF8String.
 const ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");
@@ -78,15 +82,26 @@ pub fn from_pem(pem: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
     if found.is_empty() { Err(CertificateError::None) } else { Ok(found) }
 }
 
-/// The key that a certificate is for.
+/// The key that a certificate is for, of a kind that is also known without one.
 ///
 /// # Errors
 /// [`CertificateError`].
 pub fn public_key(der: &[u8]) -> Result<PublicKey, CertificateError> {
+    Ok(PublicKey::from_der(&spki(der)?)?)
+}
+
+/// The key that a certificate is for, of whatever kind.
+///
+/// # Errors
+/// [`CertificateError`].
+pub fn certified_key(der: &[u8]) -> Result<CertifiedKey, CertificateError> {
+    Ok(CertifiedKey::from_der(&spki(der)?)?)
+}
+
+fn spki(der: &[u8]) -> Result<Vec<u8>, CertificateError> {
     let malformed = |_| CertificateError::Malformed(1);
     let certificate = Certificate::from_der(der).map_err(malformed)?;
-    let key = certificate.tbs_certificate().subject_public_key_info().to_der();
-    Ok(PublicKey::from_der(&key.map_err(malformed)?)?)
+    certificate.tbs_certificate().subject_public_key_info().to_der().map_err(malformed)
 }
 
 /// Whom a certificate names. Claims, until somebody judges the certificate.

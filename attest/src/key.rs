@@ -32,6 +32,7 @@ use sha2::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
 use zeroize::Zeroizing;
 
 use crate::digest::{DigestError, Sha256};
+use crate::in_toto::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::keeper::Keeper;
 
 /// The largest PEM text that is read as a key, in bytes.
@@ -155,6 +156,11 @@ impl KeyId {
         Self(Sha256::of(&parts.concat()))
     }
 
+    /// The identity of the key with this SubjectPublicKeyInfo in DER.
+    pub(crate) fn of_spki(der: &[u8]) -> Self {
+        Self(Sha256::of(der))
+    }
+
     /// The digest.
     pub const fn digest(&self) -> Sha256 {
         self.0
@@ -217,6 +223,17 @@ pub enum KeyError {
     /// a point that is not on the curve).
     #[error("malformed {0} key")]
     Malformed(&'static str),
+    /// An RSA key of a size that is not checked with.
+    #[error(
+        "an RSA key of {bits} bits; those of {MIN_RSA_BITS} to {MAX_RSA_BITS} are checked with"
+    )]
+    RsaSize {
+        /// The length of its modulus, in bits.
+        bits: usize,
+    },
+    /// An RSA key whose public exponent is even, below 65537 or too long.
+    #[error("an RSA key whose public exponent is not one that is checked with: odd, from 65537 on")]
+    RsaExponent,
     /// An Ed25519 key of small order: signatures by it prove nothing.
     #[error("the Ed25519 key is weak (of small order): signatures by it prove nothing")]
     Weak,

@@ -17,7 +17,7 @@ import unittest
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from register import ASSAY
@@ -152,7 +152,25 @@ class Corporate(unittest.TestCase):
         run("-reply", "-in", at("reply"), "-token_out", "-out", at("token"))
         return at("reply").read_bytes(), at("token").read_bytes()
 
-    def bundle(self, certificate, stamped=True, name="bundle.json"):
+    def ecdsa(self, encoded):
+        return self.key.sign(encoded, ec.ECDSA(hashes.SHA256()))
+
+    def openssl(self, *options):
+        """What OpenSSL signs with the key, padded as the options say."""
+
+        def sign(encoded):
+            private = self.key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            key, message = self.write("rsa.key", private), self.write("encoded", encoded)
+            words = [OPENSSL, "dgst", "-sign", key, *options, message]
+            return subprocess.run(words, check=True, capture_output=True).stdout
+
+        return sign
+
+    def bundle(self, certificate, stamped=True, name="bundle.json", sign=None):
         digest = hashlib.sha256(b"weights").hexdigest()
         payload = json.dumps(
             {
@@ -163,7 +181,7 @@ class Corporate(unittest.TestCase):
             }
         ).encode()
         encoded = b"DSSEv1 %d %s %d %s" % (len(KIND), KIND.encode(), len(payload), payload)
-        signature = self.key.sign(encoded, ec.ECDSA(hashes.SHA256()))
+        signature = (sign or self.ecdsa)(encoded)
         text = lambda data: base64.b64encode(data).decode()
         chain = [
             {"rawBytes": text(one.public_bytes(serialization.Encoding.DER))}
@@ -184,10 +202,11 @@ class Corporate(unittest.TestCase):
         }
         return self.write(name, json.dumps(bundle).encode())
 
-    def trust(self, *clocks, rule=("--san-uri", "under:spiffe://corp.example/ci")):
+    def trust(self, *clocks, rule=("--san-uri", "under:spiffe://corp.example/ci"), where=()):
         path = self.folder / "trust.yaml"
         path.unlink(missing_ok=True)
-        add = lambda *arguments: assay("trust", "--trust", path, "add", *arguments)
+        file = () if where else ("--trust", path)
+        add = lambda *arguments: assay(*where, "trust", *file, "add", *arguments)
         add("--timestamp-authority", self.folder / "clock.pem", "--name", "clock")
         named = [word for clock in clocks for word in ("--clock", clock)]
         add("--authority", self.folder / "root.pem", "--name", "corporate", *named)
@@ -230,6 +249,59 @@ class Corporate(unittest.TestCase):
         late = self.bundle(certificate, name="late.json")
         why = self.verify(late, self.trust("clock"), status=1)["notBelieved"][0]["why"]
         self.assertIn("had expired", why)
+
+    def test_rsa_keys_sign_by_whatever_is_sound(self):
+        pss = lambda salt: ("-sigopt", "rsa_padding_mode:pss", "-sigopt", f"rsa_pss_saltlen:{salt}")
+        trust = self.trust("clock")
+        for bits in (2048, 3072, 4096):
+            self.key = rsa.generate_private_key(65537, bits)
+            certificate = self.certificate()
+            for hashed in ("-sha256", "-sha384", "-sha512"):
+                for padded in ((), pss("digest")):
+                    with self.subTest(bits=bits, hashed=hashed, padded=padded):
+                        sign = self.openssl(hashed, *padded)
+                        self.verify(self.bundle(certificate, sign=sign), trust)
+        theirs = lambda message: self.key.sign(
+            message, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384()
+        )
+        self.verify(self.bundle(certificate, sign=theirs), trust)
+        mixed = lambda message: self.key.sign(
+            message, padding.PSS(padding.MGF1(hashes.SHA256()), 48), hashes.SHA384()
+        )
+        refused = [
+            ("another salt", self.openssl("-sha256", *pss(20))),
+            ("the longest salt", self.openssl("-sha256", *pss("max"))),
+            ("two hashes", mixed),
+            ("SHA-1", self.openssl("-sha1")),
+            ("SHA-224", self.openssl("-sha224")),
+            ("another message", lambda message: self.openssl("-sha256")(message + b" ")),
+        ]
+        for name, sign in refused:
+            with self.subTest(name):
+                bundle = self.bundle(certificate, sign=sign)
+                why = self.verify(bundle, trust, status=1)["notBelieved"][0]["why"]
+                self.assertIn("no signature by a trusted key", why)
+        for name, key, want in (
+            ("1024 bits", rsa.generate_private_key(65537, 1024), "an RSA key of 1024 bits"),
+            ("an exponent of three", rsa.generate_private_key(3, 2048), "public exponent"),
+        ):
+            with self.subTest(name):
+                self.key = key
+                bundle = self.bundle(self.certificate(), sign=self.openssl("-sha256"))
+                why = self.verify(bundle, trust, status=1)["notBelieved"][0]["why"]
+                self.assertIn(want, why)
+
+    def test_a_statement_by_an_rsa_key_is_registered(self):
+        self.key = rsa.generate_private_key(65537, 2048)
+        bundle = self.bundle(self.certificate(), sign=self.openssl("-sha256"))
+        home = ("--dir", self.folder / "home")
+        model, predicate = self.folder / "model.bin", self.write("review.json", b"{}")
+        words = ("--predicate", predicate, "--subject", model, "--name", "model.bin")
+        assay(*home, "attest", "--type", REVIEW, *words)
+        self.trust("clock", where=home)
+        assay(*home, "log", "submit", bundle)
+        believed = json.loads(assay(*home, "verify", model, "--json"))["believed"]
+        self.assertEqual([one["signers"][0]["name"] for one in believed], ["local", "builder"])
 
     def test_names_of_other_kinds(self):
         names = (x509.DNSName("build.corp.example"), x509.RFC822Name("ci@corp.example"))

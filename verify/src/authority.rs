@@ -11,7 +11,8 @@ mod chain;
 mod clock;
 mod name;
 
-use attest::{KeyId, PublicKey, Timestamp};
+use attest::certificate::CertifiedKey;
+use attest::{KeyId, Timestamp};
 
 pub use chain::{ChainError, MAX_ROOTS, Usage};
 pub use clock::{ClockError, TimestampAuthority};
@@ -62,7 +63,7 @@ pub(crate) struct Presented<'a> {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) signer: Signer,
-    pub(crate) key: PublicKey,
+    pub(crate) key: CertifiedKey,
     pub(crate) times: Vec<ProvenTime>,
 }
 

@@ -9,8 +9,9 @@
 mod compare;
 mod keyless;
 
+use attest::certificate::CertifiedKey;
 use attest::oms::{Bundle, Material, Model};
-use attest::{KeyId, PublicKey, Sha256, Statement, Timestamp};
+use attest::{KeyError, KeyId, PublicKey, Sha256, Statement, Timestamp};
 
 pub use compare::{Comparison, compare};
 pub use keyless::{KeylessScope, verify_keyless_model};
@@ -124,7 +125,7 @@ pub fn verify_model(
             if let Some(wanted) = identity {
                 leaf.is(wanted)?;
             }
-            let encoding = made(&leaf.key).ok_or(VerifyError::NoTrustedSignature)?;
+            let encoding = made(model_key(&leaf.key)?).ok_or(VerifyError::NoTrustedSignature)?;
             // Whoever issued and whoever it was issued to, together (THREATS, rule 2).
             let owner = format!("{} by {}", leaf.subject, leaf.issuer);
             let name = leaf.names.first().map_or(&leaf.subject, |name| &name.text).clone();
@@ -142,7 +143,7 @@ pub fn verify_model(
             };
             let found = certified(&presented, trust, now, |grant| grant.is_valid(now))?;
             let found = found.ok_or(VerifyError::UnknownIssuer)?;
-            let encoding = made(&found.key).ok_or(VerifyError::NoTrustedSignature)?;
+            let encoding = made(model_key(&found.key)?).ok_or(VerifyError::NoTrustedSignature)?;
             times = found.times;
             (found.signer, encoding, Some(trust))
         }
@@ -162,6 +163,13 @@ pub fn verify_model(
     }
     let verified = Verified::new(model, Sha256::of(&pae), vec![signer], Vec::new(), Vec::new());
     Ok(verified.with_evidence(Vec::new(), times))
+}
+
+/// The key of a certificate, if it is of a kind that signs models: the specification names ECDSA
+/// alone, and the reference implementation refuses RSA as well.
+fn model_key(key: &CertifiedKey) -> Result<&PublicKey, ChainError> {
+    let other = || ChainError::Key(KeyError::Algorithm(key.describe()));
+    key.plain().ok_or_else(other)
 }
 
 /// What a signature is over.

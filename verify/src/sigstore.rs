@@ -14,7 +14,8 @@ mod identity;
 mod pattern;
 mod root;
 
-use attest::{PublicKey, Sha256, Statement, Timestamp};
+use attest::certificate::CertifiedKey;
+use attest::{Sha256, Statement, Timestamp};
 use sigstore_types::{DsseEnvelope, SignatureContent};
 
 pub use bundle::SigstoreBundle;
@@ -161,7 +162,7 @@ fn by_key(
     let mut outside = None;
     let mut needs_bytes = false;
     for key in trust.keys() {
-        match signed(bundle, artifact, key.key()) {
+        match signed(bundle, artifact, &key.key().clone().into()) {
             Some(true) => {}
             Some(false) => continue,
             None => {
@@ -199,7 +200,7 @@ fn by_key(
 fn signed(
     bundle: &SigstoreBundle,
     artifact: SigstoreArtifact<'_>,
-    key: &PublicKey,
+    key: &CertifiedKey,
 ) -> Option<bool> {
     match (&bundle.read().content, artifact) {
         (SignatureContent::DsseEnvelope(envelope), _) => {
@@ -209,10 +210,7 @@ fn signed(
             Some(key.verify(bytes, message.signature.as_bytes()).is_ok())
         }
         (SignatureContent::MessageSignature(message), SigstoreArtifact::Digest(digest)) => {
-            if key.algorithm() != attest::Algorithm::P256 {
-                return None;
-            }
-            Some(key.verify_digest(digest.as_bytes(), message.signature.as_bytes()).is_ok())
+            key.signed_digest(&digest, message.signature.as_bytes())
         }
         _ => Some(false),
     }

@@ -12,9 +12,9 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 use x509_cert::time::Time;
 
-use super::{CertificateError, MAX_CERTIFICATE_BYTES};
+use super::{CertificateError, CertifiedKey, MAX_CERTIFICATE_BYTES};
 use crate::digest::{Sha256, to_hex};
-use crate::key::{KeyError, PublicKey};
+use crate::key::KeyError;
 
 /// The extensions of Fulcio, without their last number.
 const FULCIO: &str = "1.3.6.1.4.1.57264.1.";
@@ -39,7 +39,7 @@ pub struct CertificateClaims {
     /// The SHA-256 digest of its SubjectPublicKeyInfo in DER.
     pub identity: Sha256,
     /// Its key, if signatures can be checked with it here.
-    pub key: Result<PublicKey, KeyError>,
+    pub key: Result<CertifiedKey, KeyError>,
     /// Whom it names, in its order (RFC 5280, section 4.2.1.6).
     pub names: Vec<ClaimedName>,
     /// Whether it may issue certificates; `None` when that cannot be read.
@@ -104,7 +104,7 @@ impl CertificateClaims {
             signed_with: word(certificate.signature_algorithm().oid),
             key_algorithm: word(key.algorithm.oid),
             identity: Sha256::of(&spki),
-            key: PublicKey::from_der(&spki),
+            key: CertifiedKey::from_der(&spki),
             names: names(&certificate),
             is_authority,
             usages: usages(&certificate),

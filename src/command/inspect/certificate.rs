@@ -48,7 +48,7 @@ fn described(kind: &str, der: &[u8]) -> Result<Part, attest::certificate::Certif
     part.fact("digest", Sha256::of(der));
     part.fact("key identity", claims.identity);
     match &claims.key {
-        Ok(key) => part.fact("key", key.algorithm().as_str()),
+        Ok(key) => part.fact("key", key.describe()),
         Err(_) => {
             part.fact("key", format_args!("{}; Assay checks nothing with it", claims.key_algorithm))
         }

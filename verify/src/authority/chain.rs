@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use attest::certificate::CertificateError;
-use attest::{KeyError, PublicKey, Sha256, Timestamp};
+use attest::certificate::{CertificateError, CertifiedKey};
+use attest::{KeyError, Sha256, Timestamp};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage as ExtendedUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
@@ -140,7 +140,7 @@ impl Usage {
 /// The signer's certificate, believed.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {
-    pub(crate) key: PublicKey,
+    pub(crate) key: CertifiedKey,
     /// Subject and issuer, as RFC 4514 writes them.
     pub(crate) subject: String,
     pub(crate) issuer: String,
@@ -297,7 +297,7 @@ fn leaf(certificate: &Certificate, usage: Usage, anchor: Sha256) -> Result<Leaf,
         (Some(true), _) | (None, true) => {}
     }
     let key = body.subject_public_key_info().to_der().map_err(malformed)?;
-    let key = PublicKey::from_der(&key).map_err(ChainError::Key)?;
+    let key = CertifiedKey::from_der(&key).map_err(ChainError::Key)?;
     let window = window(body.validity())
         .ok_or_else(|| ChainError::Malformed("its validity is no time".into()))?;
     let (subject, issuer) = (body.subject().to_string(), body.issuer().to_string());

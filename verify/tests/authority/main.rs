@@ -8,5 +8,6 @@ mod clocks;
 mod mutations;
 mod names;
 mod registered;
+mod rsa;
 mod support;
 mod trust_file;

@@ -195,6 +195,9 @@ impl Error {
                 "give the `trusted_root.json` of the instance that signed".into()
             }
             Self::Signer(_) => "check the options that name the signer".into(),
+            Self::RevocationList { .. } => {
+                "give it in PEM (`BEGIN X509 CRL`) or in DER, as the authority publishes it".into()
+            }
             Self::Pattern(_) => "write a value, `under:…`, `glob:…` or `regex:…`".into(),
             Self::Claim(_) => "write `--claim NAME=PATTERN`".into(),
             Self::NoSigner => {
@@ -583,6 +586,15 @@ fn for_addition(error: &TrustError) -> Option<String> {
         }
         TrustError::NoSuchAuthority { .. } => {
             "add it first with `--authority`, or name another with `--certified-by`".into()
+        }
+        TrustError::UnknownAuthority { .. } => {
+            "`assay trust list` shows the authorities; `assay trust add --authority` adds one"
+                .into()
+        }
+        TrustError::RevocationLists { .. } => {
+            "give the whole list that the authority publishes, and the certificate that signed it \
+             with `--authority` or `--intermediates`"
+                .into()
         }
         TrustError::EverybodysKey { .. } => "add the key that whoever signs has alone".into(),
         TrustError::NeedsKey { .. } => "name the types with `--predicate`".into(),

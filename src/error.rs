@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use attest::certificate::CertificateError;
 use attest::content::ContentError;
 #[cfg(feature = "server")]
 use attest::in_toto::SignError;
@@ -529,6 +530,14 @@ pub enum Error {
     /// The signer of the command line cannot be believed.
     #[error("cannot believe this signer")]
     Signer(#[source] TrustError),
+    /// A file is no revocation list.
+    #[error("cannot use revocation list `{}`", path.display())]
+    RevocationList {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CertificateError,
+    },
     /// What a certificate must say is no pattern.
     #[error("cannot use this pattern")]
     Pattern(#[source] PatternError),

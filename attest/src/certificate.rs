@@ -17,10 +17,12 @@ use crate::proposal::MAX_CERTIFICATE_BYTES;
 
 mod claims;
 mod key;
+mod list;
 mod rsa;
 
 pub use claims::{CertificateClaims, ClaimedName, FulcioClaim};
 pub use key::CertifiedKey;
+pub use list::{MAX_LISTS, lists_from_pem, lists_to_pem};
 pub use rsa::{MIN_EXPONENT, RsaKey};
 
 /// The issuer as a UTF8String.
@@ -47,6 +49,15 @@ pub enum CertificateError {
     /// A certificate that is not one.
     #[error("certificate {0} is malformed")]
     Malformed(
+        /// Which, counted from one.
+        usize,
+    ),
+    /// No revocation list in it.
+    #[error("it holds no revocation list (`BEGIN X509 CRL`, or one in DER)")]
+    NoList,
+    /// A revocation list that is not one.
+    #[error("revocation list {0} is malformed")]
+    List(
         /// Which, counted from one.
         usize,
     ),

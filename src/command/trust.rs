@@ -15,6 +15,7 @@ mod join;
 mod keyless;
 #[cfg(feature = "server")]
 mod propose;
+mod renew;
 mod retire;
 mod rotate;
 #[cfg(feature = "server")]
@@ -39,6 +40,7 @@ use crate::page::{Page, Tone};
 use crate::predicate_name;
 use crate::render::{Answer, to_json};
 
+pub use self::certified::ListRow;
 #[cfg(feature = "server")]
 pub use self::init::open_key;
 #[cfg(feature = "server")]
@@ -62,6 +64,7 @@ enum TrustCommand {
     List(ListArgs),
     Rotate(Box<rotate::RotateArgs>),
     Retire(retire::RetireArgs),
+    Renew(renew::RenewArgs),
     #[cfg(feature = "server")]
     Export(export::ExportArgs),
     #[cfg(feature = "server")]
@@ -197,6 +200,7 @@ pub fn trust(args: &TrustArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
         }
         TrustCommand::Rotate(rotate) => Ok(Box::new(rotate.run(args.trust.as_deref(), cx)?)),
         TrustCommand::Retire(retire) => Ok(Box::new(retire.run(args.trust.as_deref(), cx)?)),
+        TrustCommand::Renew(renew) => Ok(Box::new(renew.run(args.trust.as_deref(), cx)?)),
         #[cfg(feature = "server")]
         TrustCommand::Export(export) => Ok(Box::new(export.run(args.trust.as_deref(), cx)?)),
         #[cfg(feature = "server")]

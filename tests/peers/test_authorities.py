@@ -99,6 +99,7 @@ class Corporate(unittest.TestCase):
         curve = lambda: ec.generate_private_key(ec.SECP256R1())
         # Many a company's root is RSA.
         root_key, self.issuing_key = rsa.generate_private_key(65537, 2048), curve()
+        self.root_key = root_key
         self.root = authority("corporate", root_key, "corporate", root_key)
         self.issuing = authority("issuing", self.issuing_key, "corporate", root_key)
         clock_root_key, self.clock_key = curve(), curve()
@@ -202,14 +203,15 @@ class Corporate(unittest.TestCase):
         }
         return self.write(name, json.dumps(bundle).encode())
 
-    def trust(self, *clocks, rule=("--san-uri", "under:spiffe://corp.example/ci"), where=()):
+    def trust(self, *clocks, rule=("--san-uri", "under:spiffe://corp.example/ci"), where=(), between=False):
         path = self.folder / "trust.yaml"
         path.unlink(missing_ok=True)
         file = () if where else ("--trust", path)
         add = lambda *arguments: assay(*where, "trust", *file, "add", *arguments)
         add("--timestamp-authority", self.folder / "clock.pem", "--name", "clock")
         named = [word for clock in clocks for word in ("--clock", clock)]
-        add("--authority", self.folder / "root.pem", "--name", "corporate", *named)
+        kept = ("--intermediates", self.folder / "issuing.pem") if between else ()
+        add("--authority", self.folder / "root.pem", "--name", "corporate", *named, *kept)
         add(
             *("--signer", "builder", "--certified-by", "corporate", "--owner", "ci-team", *rule),
             *("--predicate", REVIEW, "--artifact", "*"),
@@ -302,6 +304,78 @@ class Corporate(unittest.TestCase):
         assay(*home, "log", "submit", bundle)
         believed = json.loads(assay(*home, "verify", model, "--json"))["believed"]
         self.assertEqual([one["signers"][0]["name"] for one in believed], ["local", "builder"])
+
+    def revocations(self, name, key, *revoked, made=-60, until=600):
+        """A list in DER by the issuer with this name, made so many seconds from now."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        after = lambda seconds: now + datetime.timedelta(seconds=seconds)
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        built = x509.CertificateRevocationListBuilder().issuer_name(issuer)
+        built = built.last_update(after(made)).next_update(after(until))
+        built = built.add_extension(x509.CRLNumber(7), False)
+        for serial, seconds, reason in revoked:
+            one = x509.RevokedCertificateBuilder().serial_number(serial)
+            one = one.revocation_date(after(seconds))
+            if reason:
+                one = one.add_extension(x509.CRLReason(reason), False)
+            built = built.add_revoked_certificate(one.build())
+        signed = built.sign(key, hashes.SHA256())
+        path = self.write(f"{len(list(self.folder.iterdir()))}.crl", b"")
+        path.write_bytes(signed.public_bytes(serialization.Encoding.DER))
+        return path
+
+    def openssl_believes(self, certificate, lists):
+        """Whether OpenSSL finds the certificate good now, by lists of everybody on the way."""
+        self.write("own.pem", pem(certificate))
+        words = [OPENSSL, "verify", "-crl_check_all", "-purpose", "any"]
+        words += ["-CAfile", self.folder / "root.pem", "-untrusted", self.folder / "issuing.pem"]
+        for path in lists:
+            read = x509.load_der_x509_crl(path.read_bytes())
+            text = path.with_suffix(".crl.pem")
+            text.write_bytes(read.public_bytes(serialization.Encoding.PEM))
+            words += ["-CRLfile", text]
+        return subprocess.run([*words, self.folder / "own.pem"], capture_output=True).returncode == 0
+
+    def test_what_an_authority_took_back_counts_from_then_on(self):
+        certificate = self.certificate()
+        self.write("issuing.pem", pem(self.issuing))
+        own, between = certificate.serial_number, self.issuing.serial_number
+        root = lambda *revoked, **times: self.revocations("corporate", self.root_key, *revoked, **times)
+        issuing = lambda *revoked, **times: self.revocations(
+            "issuing", self.issuing_key, *revoked, **times
+        )
+        superseded, compromised = x509.ReasonFlags.superseded, x509.ReasonFlags.key_compromise
+        bundle = self.bundle(certificate)
+        # The third says whether OpenSSL believes it too; of what is revoked later it knows nothing.
+        cases = [
+            ("nothing", [root(), issuing()], None, True),
+            ("another", [root(), issuing((own + 1, -50, None))], None, True),
+            ("it", [root(), issuing((own, -50, None))], "was revoked at", False),
+            ("it, with a reason", [root(), issuing((own, -50, superseded))], "was revoked at", False),
+            ("it, later", [root(), issuing((own, 60, superseded))], None, False),
+            ("its key", [root(), issuing((own, 60, compromised))], "in strange hands", False),
+            ("the one between", [root((between, -50, None)), issuing()], "was revoked at", False),
+            ("by the other", [root((own, -50, None)), issuing((between, -50, None))], None, True),
+            ("an old list", [root(), issuing(made=-60, until=-30)], "speaks until", False),
+            ("an old list of the root", [root(made=-60, until=-30), issuing()], "speaks until", False),
+            ("one list", [root()], "no revocation list of the authority", False),
+        ]
+        for name, lists, want, theirs in cases:
+            with self.subTest(name):
+                trust = self.trust("clock", between=True)
+                named = [word for path in lists for word in ("--crl", path)]
+                assay("trust", "--trust", trust, "renew", "corporate", *named)
+                found = self.verify(bundle, trust, status=0 if want is None else 1)
+                if want is not None:
+                    self.assertIn(want, found["notBelieved"][0]["why"])
+                self.assertEqual(self.openssl_believes(certificate, lists), theirs)
+        listed = json.loads(assay("trust", "--trust", trust, "list", "--json"))
+        (row,) = listed["authorities"][0]["revocationLists"]
+        self.assertEqual((row["issuer"], row["revoked"]), ("CN=corporate", 0))
+        stranger = self.revocations("issuing", self.root_key)
+        before = trust.read_bytes()
+        assay("trust", "--trust", trust, "renew", "corporate", "--crl", stranger, status=2)
+        self.assertEqual(trust.read_bytes(), before)
 
     def test_names_of_other_kinds(self):
         names = (x509.DNSName("build.corp.example"), x509.RFC822Name("ci@corp.example"))

@@ -10,6 +10,7 @@
 mod chain;
 mod clock;
 mod name;
+mod revocation;
 
 use attest::certificate::CertifiedKey;
 use attest::{KeyId, Timestamp};
@@ -17,6 +18,7 @@ use attest::{KeyId, Timestamp};
 pub use chain::{ChainError, MAX_ROOTS, Usage};
 pub use clock::{ClockError, TimestampAuthority};
 pub use name::{NameError, NameKind, NameRule};
+pub use revocation::{MAX_REVOCATION_LISTS, RevocationError, RevocationList, RevocationListError};
 
 pub(crate) use chain::{Leaf, begins, check, weakness};
 pub(crate) use clock::time;
@@ -115,7 +117,8 @@ pub(crate) fn untimed(
     let from = begins(first)?;
     trust.authorities().iter().filter(by_asking).find_map(|authority| {
         let (roots, between) = (authority.roots(), authority.intermediates());
-        let leaf = check(chain, roots, between, authority.usage(), from).ok()?;
+        // Whoever was taken back says nothing any more, and is still looked for: that is the safe side.
+        let leaf = check(chain, roots, between, &[], authority.usage(), from).ok()?;
         let signer = signer(&leaf, authority, trust, true, &holds).ok()?;
         Some(Found { signer, key: leaf.key, times: Vec::new() })
     })
@@ -160,7 +163,8 @@ fn vouched(
 ) -> Result<(Leaf, Vec<ProvenTime>, bool), AuthorityError> {
     let at = |time| {
         let (roots, between) = (authority.roots(), authority.intermediates());
-        check(presented.chain, roots, between, authority.usage(), time)
+        let lists = authority.revocation_lists();
+        check(presented.chain, roots, between, lists, authority.usage(), time)
     };
     let times = times(presented, authority, trust);
     let ahead = |time: &Timestamp| time.as_second().saturating_sub(now.as_second()) > MAX_AHEAD;

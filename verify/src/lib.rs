@@ -26,8 +26,9 @@ mod trust;
 mod verified;
 
 pub use authority::{
-    AuthorityError, Certified, ChainError, ClockError, MAX_ROOTS, NameError, NameKind, NameRule,
-    TimestampAuthority, Usage,
+    AuthorityError, Certified, ChainError, ClockError, MAX_REVOCATION_LISTS, MAX_ROOTS, NameError,
+    NameKind, NameRule, RevocationError, RevocationList, RevocationListError, TimestampAuthority,
+    Usage,
 };
 pub use bundle::verify;
 pub use error::VerifyError;

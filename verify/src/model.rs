@@ -121,7 +121,7 @@ pub fn verify_model(
             (by_itself(key.id(), key.id().to_string(), key.id().to_string()), encoding, None)
         }
         (Authority::Roots { roots, identity }, Material::Chain(chain)) => {
-            let leaf = check(chain, roots, &[], Usage::CodeSigningIfAny, now)?;
+            let leaf = check(chain, roots, &[], &[], Usage::CodeSigningIfAny, now)?;
             if let Some(wanted) = identity {
                 leaf.is(wanted)?;
             }

@@ -3,6 +3,7 @@
 use verify::{Grant, Trust};
 
 use super::part::Part;
+use crate::command::trust::ListRow;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Part, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
@@ -69,6 +70,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Part, String> {
         }
         held.claim("name", authority.name());
         held.claim_each("judged by", authority.clocks().iter());
+        let lists = authority.revocation_lists().iter().map(ListRow::of);
+        held.claim_each("takes back", lists.map(|list| list.in_words()));
         held
     });
     part.hold_each("the authorities", authorities);

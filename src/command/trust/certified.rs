@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use ::attest::{Sha256, Timestamp};
+use ::attest::{Sha256, Timestamp, certificate};
 use ::verify::{
-    CertifiedSigner, NameKind, NameRule, Trust, TrustError, TrustedAuthority, TrustedClock, Usage,
-    Window,
+    CertifiedSigner, NameKind, NameRule, RevocationList, Trust, TrustError, TrustedAuthority,
+    TrustedClock, Usage, Window,
 };
 use clap::{ArgGroup, Args};
 use serde::Serialize;
@@ -35,6 +35,11 @@ pub struct CertifiedArgs {
     /// Certificates between the authority and its signers that need not come with a signature
     #[arg(long, value_name = "FILE", requires = "authority")]
     intermediates: Option<PathBuf>,
+
+    /// A revocation list of the authority, or of one between, in PEM or DER; may be given several
+    /// times. From then on every certificate must be spoken of by one
+    #[arg(long = "crl", value_name = "FILE", requires = "authority")]
+    lists: Vec<PathBuf>,
 
     /// What may prove when its signers signed: a clock, a Sigstore instance or a witnessed log of
     /// the trust file, or `now`, the time of judging; may be given several times
@@ -100,7 +105,12 @@ impl CertifiedArgs {
             _ => Usage::CodeSigning,
         };
         let clocks: Vec<&str> = self.clocks.iter().map(String::as_str).collect();
+        let lists = revocation_lists(&self.lists)?;
         let added = trust.add_authority(name, &roots, between.as_deref(), usage, &clocks);
+        let added = added.and_then(|()| match lists.as_str() {
+            "" => Ok(()),
+            pem => trust.set_revocation_lists(name, pem),
+        });
         Ok(Some(added.map(|()| format!("authority {name}, judged by {}", clocks.join(", ")))))
     }
 
@@ -119,6 +129,18 @@ impl CertifiedArgs {
     }
 }
 
+/// The revocation lists in these files, in PEM, one after the other.
+pub fn revocation_lists(paths: &[PathBuf]) -> Result<String, Error> {
+    let mut all = String::new();
+    for path in paths {
+        let pem = certificate::lists_to_pem(&home::read(path)?)
+            .map_err(|source| Error::RevocationList { path: path.clone(), source })?;
+        all.push_str(pem.trim_end());
+        all.push('\n');
+    }
+    Ok(all)
+}
+
 /// An authority, as it is shown.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -128,6 +150,19 @@ pub struct AuthorityRow {
     certificates: Vec<Sha256>,
     usage: &'static str,
     clocks: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocation_lists: Vec<ListRow>,
+}
+
+/// A revocation list, as it is shown.
+#[derive(Serialize)]
+pub struct ListRow {
+    digest: Sha256,
+    issuer: String,
+    from: Timestamp,
+    until: Timestamp,
+    /// How many certificates are on it.
+    revoked: usize,
 }
 
 /// A clock, as it is shown.
@@ -165,6 +200,7 @@ impl AuthorityRow {
                 _ => "codeSigning",
             },
             clocks: authority.clocks().to_vec(),
+            revocation_lists: authority.revocation_lists().iter().map(ListRow::of).collect(),
         }
     }
 
@@ -174,6 +210,26 @@ impl AuthorityRow {
         for certificate in &self.certificates {
             page.put(Tone::Faint, "          ").put(Tone::Faint, certificate).end();
         }
+        for list in &self.revocation_lists {
+            page.line(format_args!("          {}", list.in_words()));
+        }
+    }
+}
+
+impl ListRow {
+    pub fn of(list: &RevocationList) -> Self {
+        Self {
+            digest: list.digest(),
+            issuer: list.issuer().into(),
+            from: list.from(),
+            until: list.until(),
+            revoked: list.len(),
+        }
+    }
+
+    pub fn in_words(&self) -> String {
+        let Self { issuer, from, until, revoked, .. } = self;
+        format!("revocation list of {issuer}, {revoked} on it, from {from} until {until}")
     }
 }
 

@@ -3,8 +3,8 @@
 //! Building the path is `webpki`'s: signatures, validity, constraints and extended key usage of
 //! every certificate on it (RFC 5280, section 6); it refuses critical extensions that it does not
 //! know. What it leaves out is added here: that the signer's certificate is for signatures, that
-//! the authority's own has not expired, and that nothing in a name is malformed. Revocation lists
-//! are not asked for: nothing here has a network.
+//! the authority's own has not expired, that nothing in a name is malformed, and that no certificate
+//! was taken back, by lists that somebody else got: nothing here has a network.
 //!
 //! A signer's certificate that may itself issue certificates (`CA:TRUE`) is valid by RFC 5280,
 //! which asks that bit of issuers and forbids it to nobody. `webpki` refuses it as a signer's, for
@@ -16,7 +16,9 @@ use std::time::Duration;
 use attest::certificate::{CertificateError, CertifiedKey};
 use attest::{KeyError, Sha256, Timestamp};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage as ExtendedUsage, anchor_from_trusted_cert};
+use webpki::{
+    Cert, EndEntityCert, KeyUsage as ExtendedUsage, VerifiedPath, anchor_from_trusted_cert,
+};
 use x509_cert::Certificate;
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::{Decode, Encode as _};
@@ -24,6 +26,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use x509_cert::time::Validity;
 
 use super::name::{AlternativeName, NameError, names};
+use super::revocation::{Judged, RevocationError, RevocationList, standing};
 use crate::trust::Window;
 
 /// How many authorities are looked at.
@@ -91,6 +94,9 @@ pub enum ChainError {
     /// The signer's key is of an algorithm that is not checked with here.
     #[error("the key in the signer's certificate: {0}")]
     Key(KeyError),
+    /// It was taken back, or the authority has lists and none says that it was not.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
     /// The certificate was issued to somebody else.
     #[error("the certificate was issued to {}, not to `{wanted}`", listed(names))]
     OtherIdentity {
@@ -149,12 +155,14 @@ pub(crate) struct Leaf {
     /// The SHA-256 digest of the key of the authority that the path ends at, its
     /// SubjectPublicKeyInfo in DER.
     pub(crate) anchor: Sha256,
-    /// When the signer's certificate holds.
+    /// When the signer's certificate holds, and all above it; where the authority has revocation
+    /// lists, up to where they say so.
     pub(crate) window: Window,
 }
 
 /// Checks that `chain`, the signer's certificate first, leads to one of `roots` at `time`, through
-/// its own others and `intermediates`.
+/// its own others and `intermediates`; where there are `lists`, that they have none of it. Who is
+/// one of `roots` himself is on no list: whoever named him believes him.
 ///
 /// # Errors
 /// [`ChainError`]; that an authority's own certificate cannot be read, or has expired while there
@@ -163,6 +171,7 @@ pub(crate) fn check(
     chain: &[Vec<u8>],
     roots: &[Vec<u8>],
     intermediates: &[Vec<u8>],
+    lists: &[RevocationList],
     usage: Usage,
     time: Timestamp,
 ) -> Result<Leaf, ChainError> {
@@ -195,7 +204,7 @@ pub(crate) fn check(
     let der = CertificateDer::from(first.as_slice());
     let entity =
         EndEntityCert::try_from(&der).map_err(|error| ChainError::Malformed(error.to_string()))?;
-    let only: Vec<TrustAnchor<'_>> = anchors.iter().map(|(anchor, _)| anchor.clone()).collect();
+    let only: Vec<TrustAnchor<'_>> = anchors.iter().map(|one| one.anchor.clone()).collect();
     let seconds = u64::try_from(time.as_second()).unwrap_or(0);
     let moment = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
@@ -204,9 +213,48 @@ pub(crate) fn check(
         .map_err(|error| no_path(&error, time))?;
     let ends = path.anchor().subject_public_key_info.as_ref();
     let mut of = anchors.iter();
-    let anchor = of.find(|(anchor, _)| anchor.subject_public_key_info.as_ref() == ends);
-    let (_, key) = anchor.ok_or(ChainError::NoPath("its end is not known".into()))?;
-    leaf(&certificate, usage, *key)
+    let end = of.find(|one| one.anchor.subject_public_key_info.as_ref() == ends);
+    let end = end.ok_or(ChainError::NoPath("its end is not known".into()))?;
+    let window = held(&path, end, lists, time)?;
+    let leaf = leaf(&certificate, usage, end.key)?;
+    Ok(Leaf { window: leaf.window.and(window), ..leaf })
+}
+
+/// When everything on a path holds, and was not taken back as far as the lists say.
+fn held(
+    path: &VerifiedPath<'_>,
+    end: &Anchor<'_>,
+    lists: &[RevocationList],
+    time: Timestamp,
+) -> Result<Window, ChainError> {
+    let key = |certificate: &Cert<'_>| Sha256::of(&certificate.subject_public_key_info());
+    let certificates = std::iter::once::<&Cert<'_>>(path.end_entity());
+    let certificates = certificates.chain(path.intermediate_certificates());
+    let above = path.intermediate_certificates().map(key).chain(std::iter::once(end.key));
+    let mut all = end.window;
+    for (certificate, issuer_key) in certificates.zip(above) {
+        let read = parsed(&certificate.der())?;
+        let body = read.tbs_certificate();
+        let own = window(body.validity())
+            .ok_or_else(|| ChainError::Malformed("its validity is no time".into()))?;
+        all = all.and(own);
+        if !lists.is_empty() {
+            let (serial, issuer) = (certificate.serial(), &body.issuer().to_string());
+            let last = own.until.unwrap_or(Timestamp::MAX);
+            let judged = Judged { serial, issuer, issuer_key, last };
+            let until = standing(&judged, lists, time)?;
+            all = all.and(Window { from: None, until: Some(until) });
+        }
+    }
+    Ok(all)
+}
+
+/// An authority whose own certificate holds.
+struct Anchor<'a> {
+    anchor: TrustAnchor<'a>,
+    /// The SHA-256 digest of its SubjectPublicKeyInfo in DER.
+    key: Sha256,
+    window: Window,
 }
 
 /// Why `webpki` finds no path: whether it knows the issuer at all, and whether it is the time.
@@ -228,11 +276,11 @@ fn no_path(error: &webpki::Error, time: Timestamp) -> ChainError {
     }
 }
 
-/// The authorities whose own certificates hold at `time`, each with the digest of its key.
+/// The authorities whose own certificates hold at `time`.
 fn anchors<'a>(
     roots: &'a [CertificateDer<'a>],
     time: Timestamp,
-) -> Result<Vec<(TrustAnchor<'a>, Sha256)>, ChainError> {
+) -> Result<Vec<Anchor<'a>>, ChainError> {
     let mut found = Vec::new();
     let mut ended = None;
     for (place, der) in roots.iter().enumerate() {
@@ -243,13 +291,13 @@ fn anchors<'a>(
             return Err(failed(format!("has a key that cannot be used: {}", KeyError::Weak)));
         }
         let body = parsed.tbs_certificate();
-        if !window(body.validity()).is_some_and(|window| window.contains(time)) {
+        let Some(window) = window(body.validity()).filter(|window| window.contains(time)) else {
             ended = ended.or_else(|| Some(failed("is not valid at this time".into())));
             continue;
-        }
+        };
         let key = body.subject_public_key_info().to_der().map_err(|error| malformed(&error))?;
         let anchor = anchor_from_trusted_cert(der).map_err(|error| malformed(&error))?;
-        found.push((anchor, Sha256::of(&key)));
+        found.push(Anchor { anchor, key: Sha256::of(&key), window });
     }
     match ended {
         Some(why) if found.is_empty() => Err(why),

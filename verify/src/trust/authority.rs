@@ -10,7 +10,7 @@ use std::fmt;
 use attest::{Sha256, Timestamp};
 
 use super::{Custody, Grant, Trust, TrustedLog, TrustedRoot, Window};
-use crate::authority::{Certified, NameRule, TimestampAuthority, Usage};
+use crate::authority::{Certified, NameRule, RevocationList, TimestampAuthority, Usage};
 
 /// The word that stands among clocks for the time at which is judged.
 pub(crate) const NOW: &str = "now";
@@ -23,6 +23,8 @@ pub struct TrustedAuthority {
     pub(super) roots: Vec<Vec<u8>>,
     pub(super) intermediates_pem: Option<String>,
     pub(super) intermediates: Vec<Vec<u8>>,
+    pub(super) lists_pem: Option<String>,
+    pub(super) lists: Vec<RevocationList>,
     pub(super) usage: Usage,
     pub(super) clocks: Vec<String>,
 }
@@ -130,6 +132,12 @@ impl TrustedAuthority {
     /// Certificates between these and its signers that need not come with a signature, in DER.
     pub fn intermediates(&self) -> &[Vec<u8>] {
         &self.intermediates
+    }
+
+    /// Which of its certificates were taken back, and of those between; where there is no list,
+    /// nobody asks.
+    pub fn revocation_lists(&self) -> &[RevocationList] {
+        &self.lists
     }
 
     /// What its certificates must be for.

@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_saphyr::Spanned;
 
+use crate::authority::RevocationListError;
 use crate::sigstore::{
     Claim, NoSuchClaim, Pattern, PatternError, PatternKind, SigstoreRoot, SigstoreRootError,
 };
@@ -221,6 +222,22 @@ pub enum TrustError {
         name: String,
         /// What is wrong with them.
         message: String,
+    },
+    /// Revocation lists of an authority that cannot be used.
+    #[error("{}revocation lists of `{name}`: {source}", at(place))]
+    RevocationLists {
+        /// Where.
+        place: Place,
+        /// The authority.
+        name: String,
+        /// What is wrong with them.
+        source: RevocationListError,
+    },
+    /// An authority that the file does not have.
+    #[error("the trust file has no authority `{name}`")]
+    UnknownAuthority {
+        /// The name that was given.
+        name: String,
     },
     /// An authority without a clock: nobody would know when something was signed.
     #[error(

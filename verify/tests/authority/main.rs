@@ -8,6 +8,7 @@ mod clocks;
 mod mutations;
 mod names;
 mod registered;
+mod revocations;
 mod rsa;
 mod support;
 mod trust_file;

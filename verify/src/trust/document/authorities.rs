@@ -10,7 +10,9 @@ use super::{
     given, may_entry, parse_custody, parse_grant, parse_pattern, pattern_entry, place, room, text,
     unplaced, written_may,
 };
-use crate::authority::{NameKind, NameRule, TimestampAuthority, Usage, weakness};
+use crate::authority::{
+    MAX_REVOCATION_LISTS, NameKind, NameRule, RevocationList, TimestampAuthority, Usage, weakness,
+};
 use crate::trust::authority::NOW;
 use crate::trust::{CertifiedSigner, Custody, May, Trust, TrustedAuthority, TrustedClock, Window};
 
@@ -20,13 +22,16 @@ const MAX_CERTIFICATES: usize = 64;
 const MAX_CLOCKS: usize = 16;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AuthorityEntry {
     id: Spanned<String>,
     /// Certificates in PEM.
     roots: Spanned<String>,
     #[serde(default, deserialize_with = "given")]
     intermediates: Option<Spanned<String>>,
+    /// Revocation lists in PEM.
+    #[serde(default, deserialize_with = "given")]
+    revocation_lists: Option<Spanned<String>>,
     #[serde(default)]
     usage: UsageEntry,
     #[serde(default)]
@@ -54,11 +59,14 @@ pub(super) struct ClockEntry {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WrittenAuthority<'a> {
     id: &'a str,
     roots: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     intermediates: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_lists: Option<&'a str>,
     usage: UsageEntry,
     clocks: &'a [String],
 }
@@ -93,9 +101,29 @@ impl Trust {
             id: unplaced(name),
             roots: unplaced(roots),
             intermediates: intermediates.map(unplaced),
+            revocation_lists: None,
             usage: usage_entry(usage),
             clocks: clocks.iter().map(|clock| unplaced(clock)).collect(),
         })?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Gives the authority called `name` these revocation lists, in PEM, instead of any that it has.
+    /// From then on every certificate under it must be spoken of by a list. The digest becomes that
+    /// of [`Trust::to_yaml`].
+    ///
+    /// # Errors
+    /// [`TrustError::RevocationLists`], [`TrustError::UnknownAuthority`], and
+    /// [`TrustError::TooMany`] above [`MAX_REVOCATION_LISTS`].
+    pub fn set_revocation_lists(&mut self, name: &str, pem: &str) -> Result<(), TrustError> {
+        let mut all = self.authorities.iter_mut();
+        let authority = all.find(|authority| authority.name == name);
+        let authority =
+            authority.ok_or_else(|| TrustError::UnknownAuthority { name: name.into() })?;
+        let issuers = [&authority.roots[..], &authority.intermediates[..]].concat();
+        authority.lists = lists(&unplaced(pem), name, &issuers)?;
+        authority.lists_pem = Some(pem.into());
         self.seal();
         Ok(())
     }
@@ -182,6 +210,9 @@ impl Trust {
         }
         let between = entry.intermediates.as_ref();
         let intermediates = between.map(|pem| certificates(pem, &name)).transpose()?;
+        let issuers = [&roots[..], intermediates.as_deref().unwrap_or_default()].concat();
+        let revoked = entry.revocation_lists.as_ref();
+        let revoked = revoked.map(|pem| lists(pem, &name, &issuers)).transpose()?;
         room(entry.clocks.len().saturating_sub(1), "clocks of an authority", MAX_CLOCKS)?;
         if entry.clocks.is_empty() {
             return Err(TrustError::NoClock { place, name });
@@ -201,6 +232,8 @@ impl Trust {
             roots,
             intermediates_pem: entry.intermediates.map(|pem| pem.value),
             intermediates: intermediates.unwrap_or_default(),
+            lists_pem: entry.revocation_lists.map(|pem| pem.value),
+            lists: revoked.unwrap_or_default(),
             usage: match entry.usage {
                 UsageEntry::CodeSigning => Usage::CodeSigning,
                 UsageEntry::ClientAuth => Usage::ClientAuth,
@@ -284,6 +317,30 @@ fn certificates(pem: &Spanned<String>, name: &str) -> Result<Vec<Vec<u8>>, Trust
     Ok(found)
 }
 
+/// Revocation lists, each signed by one of these certificates.
+fn lists(
+    pem: &Spanned<String>,
+    name: &str,
+    issuers: &[Vec<u8>],
+) -> Result<Vec<RevocationList>, TrustError> {
+    let found =
+        certificate::lists_from_pem(&pem.value).map_err(|error| TrustError::Certificates {
+            place: place(pem),
+            name: name.into(),
+            message: error.to_string(),
+        })?;
+    let what = "revocation lists of an authority";
+    room(found.len().saturating_sub(1), what, MAX_REVOCATION_LISTS)?;
+    let read = |(at, der): (usize, &Vec<u8>)| {
+        RevocationList::of(der, at + 1, issuers).map_err(|source| TrustError::RevocationLists {
+            place: place(pem),
+            name: name.into(),
+            source,
+        })
+    };
+    found.iter().enumerate().map(read).collect()
+}
+
 const fn usage_entry(usage: Usage) -> UsageEntry {
     match usage {
         Usage::CodeSigning | Usage::CodeSigningIfAny => UsageEntry::CodeSigning,
@@ -296,6 +353,7 @@ pub(super) fn written_authority(authority: &TrustedAuthority) -> WrittenAuthorit
         id: &authority.name,
         roots: &authority.roots_pem,
         intermediates: authority.intermediates_pem.as_deref(),
+        revocation_lists: authority.lists_pem.as_deref(),
         usage: usage_entry(authority.usage),
         clocks: &authority.clocks,
     }

@@ -2,9 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ::attest::Sha256;
 use ::attest::predicate::REVOCATION;
-use ::verify::{Duty, Governance, Grant, Role, Trust, TrustedKey};
+use ::verify::{
+    CertifiedSigner, Duty, Governance, Grant, Role, Trust, TrustedAuthority, TrustedClock,
+    TrustedKey, TrustedSigner, Usage,
+};
 
+use super::certified::ListRow;
+use super::keyless::written;
 use super::verifier_in_words;
 use crate::predicate_name;
 
@@ -25,7 +31,7 @@ pub(super) fn difference(before: &Trust, after: &Trust) -> Vec<String> {
     }
     let signers = |trust: &Trust| -> BTreeMap<String, String> {
         let signers = trust.signers().iter();
-        signers.map(|one| (one.grant().name().into(), scope(one.grant()))).collect()
+        signers.map(|one| (one.grant().name().into(), keyless(one))).collect()
     };
     compare(&signers(before), &signers(after), "signer", &mut lines);
     let logs = |trust: &Trust| -> BTreeMap<String, String> {
@@ -55,6 +61,9 @@ pub(super) fn difference(before: &Trust, after: &Trust) -> Vec<String> {
         roots.map(|root| (root.name().into(), root.root().digest().to_string())).collect()
     };
     compare(&roots(before), &roots(after), "sigstore instance", &mut lines);
+    compare(&clocks(before), &clocks(after), "clock", &mut lines);
+    compare(&authorities(before), &authorities(after), "authority", &mut lines);
+    compare(&certified(before), &certified(after), "signer", &mut lines);
     let (old, new) = (roles(before), roles(after));
     lines.extend(old.difference(&new).map(|role| format!("no longer: {role}")));
     lines.extend(new.difference(&old).map(|role| format!("new: {role}")));
@@ -84,6 +93,79 @@ fn compare(
     for name in before.keys().filter(|name| !after.contains_key(*name)) {
         lines.push(say("drops", name, ""));
     }
+}
+
+/// Whom an instance vouches for, and what he may sign.
+fn keyless(signer: &TrustedSigner) -> String {
+    let whom = signer.whom();
+    let claims = whom.claims.iter();
+    let claims: String =
+        claims.map(|(claim, one)| format!(", {} {}", claim.as_str(), written(one))).collect();
+    format!(
+        "issuer {}, subject {}{claims}, by {}, of {}, custody {}, {}",
+        written(&whom.issuer),
+        written(&whom.subject),
+        signer.root(),
+        signer.owner(),
+        signer.custody().as_str(),
+        scope(signer.grant())
+    )
+}
+
+/// What each clock is.
+fn clocks(trust: &Trust) -> BTreeMap<String, String> {
+    let words = |clock: &TrustedClock| {
+        let mut words = clock.certificate().to_string();
+        let window = clock.window();
+        words.extend(window.from.map(|from| format!(", from {from}")));
+        words.extend(window.until.map(|until| format!(", until {until}")));
+        words
+    };
+    trust.clocks().iter().map(|clock| (clock.name().into(), words(clock))).collect()
+}
+
+/// What each authority of certificates is, by what it is judged, and what it took back.
+fn authorities(trust: &Trust) -> BTreeMap<String, String> {
+    let words = |authority: &TrustedAuthority| {
+        let usage = match authority.usage() {
+            Usage::ClientAuth => "clientAuth",
+            _ => "codeSigning",
+        };
+        let digests = |all: &[Vec<u8>]| -> Vec<String> {
+            all.iter().map(|der| Sha256::of(der).to_string()).collect()
+        };
+        let mut words = format!(
+            "{} for {usage}, judged by {}",
+            digests(authority.roots()).join(" "),
+            authority.clocks().join(", ")
+        );
+        if !authority.intermediates().is_empty() {
+            words.push_str(&format!(", with {}", digests(authority.intermediates()).join(" ")));
+        }
+        for list in authority.revocation_lists().iter().map(ListRow::of) {
+            words.push_str(&format!("; {}", list.in_words()));
+        }
+        words
+    };
+    trust.authorities().iter().map(|one| (one.name().into(), words(one))).collect()
+}
+
+/// Whom authorities certify, and what each may sign.
+fn certified(trust: &Trust) -> BTreeMap<String, String> {
+    let words = |signer: &CertifiedSigner| {
+        let rule = signer.rule();
+        format!(
+            "{} {} by {}, of {}, custody {}, {}",
+            rule.kind.as_str(),
+            written(&rule.pattern),
+            signer.authority(),
+            signer.owner(),
+            signer.custody().as_str(),
+            scope(signer.grant())
+        )
+    };
+    let all = trust.certified_signers().iter();
+    all.map(|signer| (signer.grant().name().into(), words(signer))).collect()
 }
 
 /// What each name of a key stands for.

@@ -6,6 +6,7 @@
 //! does, and when what was read cannot be written so that it is read the same again. Bytes under a
 //! checksum are tried as they are and with the checksum put right, so that changes get past it.
 
+mod authority;
 mod certificate;
 mod documents;
 mod found;
@@ -49,7 +50,7 @@ const fn target(
 }
 
 /// Every parser.
-pub const TARGETS: [Target; 61] = [
+pub const TARGETS: [Target; 63] = [
     // The register's own folder.
     target("record", journal::record, journal::records),
     target("segment", journal::header, journal::headers),
@@ -96,6 +97,8 @@ pub const TARGETS: [Target; 61] = [
     target("signing-key", keys::signing, keys::signings),
     target("layout-key", keys::layout, keys::layouts),
     target("clock", keys::clock, keys::clocks),
+    target("certified-key", authority::certified_key, authority::certified_keys),
+    target("revocation-list", authority::revocation_list, authority::revocation_lists),
     // Signed models.
     target("model", models::model, models::statements),
     target("signature", models::signature, models::signatures),

@@ -242,3 +242,84 @@ pub(super) fn role(role: &Role) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use ::attest::certificate::lists_to_pem;
+    use ::verify::{Custody, May, NameKind, NameRule, Pattern, Usage, Window};
+    use fixtures::authority::{CertificateAuthority, to_pem};
+    use fixtures::revocation::{RevocationRecipe, revocation_list};
+
+    use super::*;
+
+    /// A document with a clock, an authority and a signer whom it certifies.
+    fn document(clock: &str, root: &CertificateAuthority, usage: Usage, whom: &str) -> Trust {
+        let mut trust = Trust::empty();
+        let pem = to_pem(&[root.certificate()]);
+        trust.add_clock("clock", clock, Window::default()).unwrap();
+        trust.add_authority("corporate", &pem, None, usage, &["clock"]).unwrap();
+        let rule = NameRule::new(NameKind::Dns, Pattern::exact(whom).unwrap()).unwrap();
+        let may = May::of(&[], &["https://example.com/review/v1"], &["*"], &[]).unwrap();
+        let (window, custody) = (Window::default(), Custody::Separate);
+        trust
+            .add_certified_signer("builder", "corporate", &rule, "team", &may, window, custody)
+            .unwrap();
+        trust
+    }
+
+    #[test]
+    fn authorities_clocks_and_whom_they_certify_are_told_apart() {
+        let moment = |text: &str| text.parse().unwrap();
+        let (early, late) = (moment("2024-01-01T00:00:00Z"), moment("2034-01-01T00:00:00Z"));
+        let (root, other) = (
+            CertificateAuthority::root("one").unwrap(),
+            CertificateAuthority::root("two").unwrap(),
+        );
+        let clock = |name: &str| {
+            let clock = other.clock(name, early, late).unwrap();
+            to_pem(&[clock.certificate(), other.certificate()])
+        };
+        let (one, two) = (clock("one"), clock("two"));
+        let make = |clock: &str, root, usage, whom| document(clock, root, usage, whom);
+        let before = make(&one, &root, Usage::CodeSigning, "a.example");
+        let with_list = {
+            let (from, until, entries) = (early, Some(late), Vec::new());
+            let recipe = RevocationRecipe { from, until, entries, extensions: Vec::new() };
+            let list = lists_to_pem(&revocation_list(&root, &recipe).unwrap()).unwrap();
+            let mut trust = before.clone();
+            trust.set_revocation_lists("corporate", &list).unwrap();
+            trust
+        };
+        let changed = [
+            ("nothing", before.clone(), None),
+            (
+                "a clock",
+                make(&two, &root, Usage::CodeSigning, "a.example"),
+                Some("changes clock clock: sha256:"),
+            ),
+            (
+                "a root",
+                make(&one, &other, Usage::CodeSigning, "a.example"),
+                Some("changes authority corporate: sha256:"),
+            ),
+            (
+                "a usage",
+                make(&one, &root, Usage::ClientAuth, "a.example"),
+                Some("changes authority corporate: sha256:"),
+            ),
+            ("a list", with_list, Some("; revocation list of CN=one, 0 on it, from 2024-01-01")),
+            (
+                "a name",
+                make(&one, &root, Usage::CodeSigning, "b.example"),
+                Some("changes signer builder: dns exact:b.example by corporate, of team"),
+            ),
+        ];
+        for (name, after, want) in changed {
+            let lines = difference(&before, &after);
+            assert_eq!(lines.len(), usize::from(want.is_some()), "{name}: {lines:?}");
+            let found = |want: &str| lines.iter().any(|line| line.contains(want));
+            assert!(want.is_none_or(found), "{name}: {lines:?}");
+        }
+        assert_eq!(difference(&Trust::empty(), &before).len(), 3);
+    }
+}

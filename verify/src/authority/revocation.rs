@@ -328,7 +328,7 @@ fn signer(
     let issuer = list.tbs_cert_list.issuer.to_string();
     let malformed =
         |error: der::Error| RevocationListError::Malformed { place, why: error.to_string() };
-    let (signed, algorithm, signature) = parts(bytes).map_err(malformed)?;
+    let [signed, algorithm, signature] = parts(bytes).map_err(malformed)?;
     let mut usage = None;
     for certificate in issuers {
         let parsed = Certificate::from_der(certificate).map_err(malformed)?;
@@ -360,7 +360,7 @@ fn signer(
 
 /// What of a list is signed, by which algorithm (without its tag and length), and the signature: the
 /// bytes as they were received.
-fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), der::Error> {
+fn parts(bytes: &[u8]) -> Result<[&[u8]; 3], der::Error> {
     let mut reader = SliceReader::new(bytes)?;
     reader.sequence(|inside| {
         let signed = inside.tlv_bytes()?;
@@ -370,7 +370,7 @@ fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), der::Error> {
         let algorithm = within.read_slice(header.length())?;
         let signature = BitStringRef::decode(inside)?;
         let whole = signature.as_bytes().ok_or_else(|| der::Tag::BitString.value_error())?;
-        Ok((signed, algorithm, whole))
+        Ok([signed, algorithm, whole])
     })
 }
 

@@ -30,16 +30,13 @@ use verify::{Direction, Negatives, Trace, Trust};
 const NOW: &str = "2026-11-20T12:00:00Z";
 
 /// Codes whose remedy cannot be done in some of the rows, each with why.
-const LEFT: [(Code, &str); 10] = [
-    (Code::StepSigner, "the trust file lets nobody sign the step whom the policy names"),
+const LEFT: [(Code, &str); 7] = [
     (Code::StepThreshold, "the trust file lets too few others sign the step"),
     (Code::StepSameSigner, "nobody else may sign the step"),
     (Code::StageNotPassed, "the gate may not speak for the stage, or the policy does not hear it"),
     (Code::StageSoak, "a stage passed anew has to soak first"),
     (Code::RevokedAttestation, "the builder that the example names is the one that is revoked"),
     (Code::ApprovalOwners, "the others are the same owner, or those who signed the step"),
-    (Code::VulnerabilityUnscanned, "whom the policy names may not sign scans"),
-    (Code::LicenceUnlisted, "whom the policy names may not sign bills"),
     (Code::CorroborationMissing, "whom the policy names signed the step too, or is nobody"),
 ];
 

@@ -223,6 +223,7 @@ impl<'t> Trace<'t> {
         lineage.completeness = self.completeness();
         lineage.holds = self.trust.window(self.now).and(self.certificates);
         lineage.standing = self.trust.standing();
+        lineage.scopes = self.trust.scopes(|key| negatives.of_key(key).is_some());
         lineage.activations = self.negatives.activations().clone();
         lineage.supposed = self.negatives.is_supposed();
         lineage.contains = self.contains.into_iter().collect();

@@ -27,6 +27,7 @@ use authorities::{
 };
 
 use super::governance::{Governance, GovernanceEntry, GovernanceError, is_not};
+use super::scopes::Made;
 use super::{
     Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, StillCounts,
     Trust, TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness,
@@ -751,6 +752,7 @@ impl Trust {
             local: false,
             for_others: false,
             digest: Sha256::of(b""),
+            scopes: Made::new(),
         };
         trust.seal();
         trust
@@ -1043,6 +1045,7 @@ impl Trust {
 
     pub(super) fn seal(&mut self) {
         self.digest = Sha256::of(self.to_yaml().as_bytes());
+        self.scopes = Made::new();
     }
 
     fn enter_key(&mut self, entry: KeyEntry) -> Result<(), TrustError> {

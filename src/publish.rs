@@ -84,7 +84,7 @@ impl SignedKeyless {
         };
         let unsent = Unsent::carried(&self.bundle, cx.global.server.as_deref())?;
         let receipt = register_or_keep(&unsent, crate::clock::now(), &home, cx)?;
-        Ok(written.as_received(&receipt))
+        Ok(written.placed_by(&receipt))
     }
 }
 
@@ -149,7 +149,7 @@ pub fn submit_opened(
     let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new(), keyless: None };
     let unsent = Unsent::new(bundle, &public, cx.global.server.as_deref());
     let receipt = register_or_keep(&unsent, signed_at, home, cx)?;
-    Ok(Registered::of(&receipt.bundle, key.name(), None)?.as_received(&receipt))
+    Ok(Registered::of(&receipt.bundle, key.name(), None)?.placed_by(&receipt))
 }
 
 /// Registers what was signed at `signed_at`; what cannot be registered is kept in the folder.
@@ -281,7 +281,7 @@ impl Registered {
 
     /// The same with its place in the register.
     #[cfg(feature = "server")]
-    fn as_received(mut self, receipt: &Receipt) -> Self {
+    fn placed_by(mut self, receipt: &Receipt) -> Self {
         let proofs = receipt.bundle.entries.iter().filter_map(|entry| entry.proof.as_ref());
         let mut origins =
             proofs.filter_map(|proof| attest::Checkpoint::claimed_origin(&proof.checkpoint));

@@ -96,7 +96,7 @@ pub fn from_source(
     cx: &crate::context::Context<'_>,
 ) -> Result<Lineage, Error> {
     source.accept(cx)?;
-    let followed = source.follow(trust)?;
+    let followed = source.follow(trust, cx)?;
     // By the document in force, where the register was read or has shown it.
     let shown = match (&followed, source.url(), trust.governance()) {
         (None, Some(_), Some(_)) => Some(crate::governed::shown(source, trust, cx)?),

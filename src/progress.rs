@@ -33,6 +33,9 @@ pub enum Work {
     /// Asking a service for the entries of its register.
     #[cfg(feature = "server")]
     Following,
+    /// Reading the entries of a register here, before anything is judged by it.
+    #[cfg(feature = "server")]
+    Reading,
     /// Copying entries of a register.
     #[cfg(feature = "server")]
     Copying,
@@ -57,6 +60,8 @@ impl Work {
             #[cfg(feature = "server")]
             Self::Following => 200,
             #[cfg(feature = "server")]
+            Self::Reading => 20_000,
+            #[cfg(feature = "server")]
             Self::Indexing | Self::Copying => 50_000,
         }
     }
@@ -73,6 +78,8 @@ impl Work {
             Self::Indexing => "assay: indexing {wide_bar} {pos} of {len} entries, {eta} left",
             #[cfg(feature = "server")]
             Self::Following => "assay: following {wide_bar} {pos} of {len} entries, {eta} left",
+            #[cfg(feature = "server")]
+            Self::Reading => "assay: reading {wide_bar} {pos} of {len} entries, {eta} left",
             #[cfg(feature = "server")]
             Self::Copying => "assay: copying {wide_bar} {pos} of {len} entries, {eta} left",
             #[cfg(feature = "server")]

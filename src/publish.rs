@@ -7,19 +7,25 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+#[cfg(feature = "server")]
+use attest::Timestamp;
 use attest::envelope::IN_TOTO;
 use attest::{ArtifactId, Bundle, Envelope, Sha256, Statement};
 use serde::Serialize;
 use serde_json::value::RawValue;
+#[cfg(feature = "server")]
+use server::register::Receipt;
 
 use crate::command::attest::SignArgs;
 use crate::context::Context;
 #[cfg(feature = "server")]
 use crate::error::Action;
 use crate::error::Error;
+#[cfg(feature = "server")]
+use crate::home::Home;
 use crate::home::{self, Existing, Readers};
 #[cfg(feature = "server")]
-use crate::keyless::{Keyless, Signable};
+use crate::keyless::{Keyless, Signable, SignedKeyless};
 use crate::keys::{KeyFile, KeysError};
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -38,10 +44,11 @@ pub fn attest(
     cx: &Context<'_>,
 ) -> Result<Box<dyn Answer>, Error> {
     require_output(sign.output.as_deref())?;
-    if let (Some(keyless), Some(output)) = (sign.keyless.open(cx)?, &sign.output) {
-        return Ok(Box::new(sign_keyless(&payload, &keyless, output, cx)?));
-    }
     require_server(cx)?;
+    if let (Some(keyless), Some(output)) = (sign.keyless.open(cx)?, &sign.output) {
+        let signed = sign_keyless(&payload, &keyless, output, cx)?;
+        return Ok(Box::new(signed.register(output, cx)?));
+    }
     let (home, key) = setup::key(sign.key.as_deref(), cx)?;
     let registered = submit(payload, &key, &home, cx)?;
     write_bundle(&registered, sign.output.as_deref())?;
@@ -49,18 +56,36 @@ pub fn attest(
 }
 
 /// Signs `payload` without a key, and writes the bundle. The log of signatures that the bundle names
-/// holds the entry; the register keeps no keyless statements.
+/// holds the entry, too.
 #[cfg(feature = "server")]
 pub fn sign_keyless(
     payload: &[u8],
     keyless: &Keyless,
     output: &Path,
     cx: &Context<'_>,
-) -> Result<Registered, Error> {
+) -> Result<SignedKeyless, Error> {
     let signed = keyless.sign(Signable::Statement(payload), cx)?;
     signed.write(output)?;
-    let bundle = Bundle::parse(&signed.bundle).map_err(Error::Fresh)?;
-    Registered::of(&bundle, signed.name(), Some(output.into()))
+    Ok(signed)
+}
+
+#[cfg(feature = "server")]
+impl SignedKeyless {
+    /// Registers what was signed and written to `output`, where the options name a service or a
+    /// folder, or there is one; else the bundle is all there is, for `assay log submit` wherever a register is.
+    pub fn register(&self, output: &Path, cx: &Context<'_>) -> Result<Registered, Error> {
+        let bundle = Bundle::parse(&self.bundle).map_err(Error::Fresh)?;
+        let written = Registered::of(&bundle, self.name(), Some(output.into()))?;
+        let named = cx.global.server.is_some() || cx.global.dir.is_some();
+        let home = match cx.found_home()? {
+            Some(home) => home,
+            None if named => Home::make(cx.global.dir.as_deref())?,
+            None => return Ok(written),
+        };
+        let unsent = Unsent::carried(&self.bundle, cx.global.server.as_deref())?;
+        let receipt = register_or_keep(&unsent, crate::clock::now(), &home, cx)?;
+        Ok(written.placed_by(&receipt))
+    }
 }
 
 /// Keeps the statement of a step that could not be signed, beside where its bundle was to be, and
@@ -102,7 +127,7 @@ pub fn attest(
 pub fn submit(
     payload: Vec<u8>,
     key: &KeyFile,
-    home: &home::Home,
+    home: &Home,
     cx: &Context<'_>,
 ) -> Result<Registered, Error> {
     submit_opened(payload, key, key.open(cx.printer)?, home, cx)
@@ -114,7 +139,7 @@ pub fn submit_opened(
     payload: Vec<u8>,
     key: &KeyFile,
     opened: attest::SigningKey,
-    home: &home::Home,
+    home: &Home,
     cx: &Context<'_>,
 ) -> Result<Registered, Error> {
     let public = opened.public().clone();
@@ -123,30 +148,34 @@ pub fn submit_opened(
     let signed_at = crate::clock::now();
     let bundle = Bundle { hint: hint(&envelope), envelope, entries: Vec::new(), keyless: None };
     let unsent = Unsent::new(bundle, &public, cx.global.server.as_deref());
-    let receipt = match register(&unsent, home, cx) {
-        Ok(receipt) => receipt,
-        Err(source) => {
-            let path = Queue::of(home).keep(&unsent, signed_at)?;
-            let command = match &cx.global.dir {
-                Some(folder) => format!("assay --dir {} log submit", folder.display()),
-                None => "assay log submit".into(),
-            };
-            return Err(Error::Unsent { path, command, source: Box::new(source) });
-        }
-    };
-    let mut registered = Registered::of(&receipt.bundle, key.name(), None)?;
-    registered.index = Some(receipt.index);
-    registered.duplicate = receipt.duplicate;
-    Ok(registered)
+    let receipt = register_or_keep(&unsent, signed_at, home, cx)?;
+    Ok(Registered::of(&receipt.bundle, key.name(), None)?.placed_by(&receipt))
+}
+
+/// Registers what was signed at `signed_at`; what cannot be registered is kept in the folder.
+#[cfg(feature = "server")]
+fn register_or_keep(
+    unsent: &Unsent,
+    signed_at: Timestamp,
+    home: &Home,
+    cx: &Context<'_>,
+) -> Result<Receipt, Error> {
+    register(unsent, home, cx).map_err(|source| {
+        let path = match Queue::of(home).keep(unsent, signed_at) {
+            Ok(path) => path,
+            Err(error) => return error,
+        };
+        let command = match &cx.global.dir {
+            Some(folder) => format!("assay --dir {} log submit", folder.display()),
+            None => "assay log submit".into(),
+        };
+        Error::Unsent { path, command, source: Box::new(source) }
+    })
 }
 
 /// Registers what was signed, after all that was signed before for the same register.
 #[cfg(feature = "server")]
-fn register(
-    unsent: &Unsent,
-    home: &home::Home,
-    cx: &Context<'_>,
-) -> Result<server::register::Receipt, Error> {
+fn register(unsent: &Unsent, home: &Home, cx: &Context<'_>) -> Result<Receipt, Error> {
     let source = Source::open_or_create(home, cx)?;
     Queue::of(home).send(unsent.server(), &source, home, cx)?;
     unsent.submit(&source, &[])
@@ -250,6 +279,18 @@ impl Registered {
         })
     }
 
+    /// The same with its place in the register.
+    #[cfg(feature = "server")]
+    fn placed_by(mut self, receipt: &Receipt) -> Self {
+        let proofs = receipt.bundle.entries.iter().filter_map(|entry| entry.proof.as_ref());
+        let mut origins =
+            proofs.filter_map(|proof| attest::Checkpoint::claimed_origin(&proof.checkpoint));
+        self.origin = origins.next().map(str::to_owned);
+        self.index = Some(receipt.index);
+        self.duplicate = receipt.duplicate;
+        self
+    }
+
     /// What was said of what, in one line.
     pub fn sentence(&self) -> String {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name.as_str()).collect();
@@ -274,9 +315,12 @@ impl Answer for Registered {
 
     fn draw(&self, page: &mut Page) {
         match (self.index, &self.path) {
-            (Some(index), _) => {
+            (Some(index), path) => {
                 let verb = if self.duplicate { "already registered as" } else { "registered as" };
                 page.text(verb).text(" ").put(Tone::Strong, format_args!("entry {index}"));
+                if let Some(path) = path {
+                    page.text(" and written to ").put(Tone::Strong, path.display());
+                }
             }
             (None, Some(path)) => {
                 page.text("written to ").put(Tone::Strong, path.display());

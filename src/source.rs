@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use attest::hash::Progress as _;
 use attest::{ArtifactId, Bundle, Checkpoint, Envelope, PublicKey, Timestamp, VerifierKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +28,7 @@ use crate::error::{Action, Error};
 use crate::governed;
 use crate::home::Home;
 use crate::http::Service;
+use crate::progress::{Bar, Work};
 use crate::render::Printer;
 use crate::setup;
 use verify::merkle::verify_consistency;
@@ -50,6 +52,15 @@ impl Folder {
     /// The register.
     pub const fn register(&self) -> &Register<Embedded> {
         &self.register
+    }
+
+    /// Reads every entry of the register.
+    fn follow(&self, trust: &Trust, cx: &Context<'_>) -> Result<Followed, RegisterFollowError> {
+        let bar = Bar::of(Work::Reading, cx.printer);
+        let followed = self.wait(self.register.follow_watched(trust, &bar));
+        // Whatever was in the way of its end.
+        bar.finish();
+        followed
     }
 
     /// Waits for what the register is asked.
@@ -352,9 +363,9 @@ const MAX_PAGES: usize = 4;
 impl Source {
     /// Reads every entry of a register that is open here and that `trust` names; `None` of one
     /// that is not, whose answers are its claims.
-    pub fn follow(&self, trust: &Trust) -> Result<Option<Followed>, Error> {
+    pub fn follow(&self, trust: &Trust, cx: &Context<'_>) -> Result<Option<Followed>, Error> {
         let Self::Folder(folder) = self else { return Ok(None) };
-        match folder.wait(folder.register.follow(trust)) {
+        match folder.follow(trust, cx) {
             Ok(followed) => Ok(Some(followed)),
             Err(RegisterFollowError::Follow(FollowError::UnknownLog(_))) => Ok(None),
             Err(error) => Err(Error::Follow(Box::new(error))),
@@ -436,7 +447,7 @@ impl Source {
             });
         }
         self.accept(cx)?;
-        let followed = folder.wait(register.follow(trust));
+        let followed = folder.follow(trust, cx);
         followed.map_err(|source| Error::Follow(Box::new(source)))
     }
 

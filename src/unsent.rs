@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use attest::{Bundle, PublicKey, Sha256, Timestamp, carried, json};
+use attest::{Bundle, Envelope, PublicKey, Sha256, Timestamp, carried, json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use server::register::Receipt;
@@ -53,6 +53,15 @@ impl Unsent {
     pub fn new(bundle: Bundle, key: &PublicKey, server: Option<&str>) -> Self {
         let verifiers = vec![Submission::verifier(key)];
         Self { bundle, label: Label { server: server.map(plain), verifiers } }
+    }
+
+    /// The bundle with these bytes, of a signer without a key, for the register that the options
+    /// name. It is carried whole, so that what is registered later is what was signed, byte for byte.
+    pub fn carried(received: &[u8], server: Option<&str>) -> Result<Self, Error> {
+        let (envelope, mark) = carry(received)?;
+        let bundle = Bundle { hint: None, envelope, entries: Vec::new(), keyless: None };
+        let verifiers = vec![Submission::verifier(&mark)];
+        Ok(Self { bundle, label: Label { server: server.map(plain), verifiers } })
     }
 
     /// Reads a file: one that was kept, or a bundle of any origin, which is for the register that
@@ -111,9 +120,15 @@ impl Unsent {
 
 /// Registers the bundle of a signer without a key as it is, with all that proves when it was made.
 fn submit_carried(received: &[u8], source: &Source) -> Result<Receipt, Error> {
+    let (envelope, mark) = carry(received)?;
+    source.submit(&envelope, &[mark], clock::checked(clock::now())?)
+}
+
+/// The envelope that carries a bundle, and the key that marks it.
+fn carry(received: &[u8]) -> Result<(Envelope, PublicKey), Error> {
     let envelope = carried::carry(received).map_err(Error::Carried)?;
     let mark = carried::mark().map_err(|error| Error::Carried(error.into()))?;
-    source.submit(&envelope, &[mark], clock::checked(clock::now())?)
+    Ok((envelope, mark))
 }
 
 /// The kept files of a folder.
@@ -240,7 +255,7 @@ fn number(path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use attest::envelope::IN_TOTO;
-    use attest::{Algorithm, Envelope, SigningKey};
+    use attest::{Algorithm, SigningKey};
 
     use super::*;
 

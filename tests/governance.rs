@@ -420,6 +420,9 @@ fn a_revocation_is_taken_back_by_as_many_owners_as_make_a_version_and_by_nobody_
     let revoked = json(at, "revoke --subject model.bin --reason POISONED --yes --key local", 0);
     let entry = revoked["index"].as_u64().unwrap();
     assay(at, check, 1, "revoked.artifact");
+    // The denial names the command, and an owner's key.
+    assay(at, check, 1, &format!("assay attest reinstatement --revocation {entry} --reason"));
+    assay(at, check, 1, "have the owners of the trust document take it back");
 
     // Whoever revoked takes nothing back, and neither does one owner alone.
     let back = format!("attest reinstatement --revocation {entry} --reason mistaken --key");

@@ -168,6 +168,8 @@ fn the_whole_policy_has_every_key() {
         "/dependencies/licences/deny",
         "/layouts/*/file",
         "/layouts/*/sha256",
+        "/layouts/*/sublayouts/*/file",
+        "/layouts/*/sublayouts/*/sha256",
         "/ml/datasets/licences/deny",
         "/rego/*/file",
         "/rego/*/sha256",

@@ -26,6 +26,7 @@ mod rego;
 mod shape;
 mod stages;
 mod steps;
+mod sublayouts;
 mod trust;
 mod waivers;
 

@@ -1,10 +1,11 @@
 //! A first policy, from the lineage of an artifact that is known to be good.
 //!
 //! What was found becomes what is asked: each step with who signed it, what flowed between steps,
-//! each number on its data set, what things were, and how old each may be. Nothing is asked that was not found, so
+//! each number on its data set, what things were, what a scan found in them, and how old each may be. Nothing is asked that was not found, so
 //! that a person has to add what should have been.
 
 mod contents;
+mod scans;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +63,7 @@ pub(crate) fn write(name: &str, stages: &[StageName], lineage: &Lineage, now: Ti
         text.push_str("\nml:\n");
         text.push_str(&ml);
     }
-    text.push_str(&contents::dependencies(&steps, lineage));
+    text.push_str(&contents::dependencies(&steps, lineage, now));
     let ages: Vec<String> = steps
         .iter()
         .filter_map(|(name, found)| Some(format!("  {name}: {}d\n", days(found, now)?)))
@@ -342,8 +343,13 @@ fn days(found: &Found<'_>, now: Timestamp) -> Option<i64> {
     // What says no time is too old for every limit.
     let dated = found.statements.iter().map(|one| Some(claims(one)?.0));
     let oldest = dated.collect::<Option<Vec<Timestamp>>>()?.into_iter().min()?;
-    let age = now.duration_since(oldest).as_hours() / 24;
-    Some(if age < usual { usual } else { age + SPARE_DAYS })
+    Some(with_room(oldest, usual, now))
+}
+
+/// How many days old something of `since` may be, where `usual` is what such things may be.
+fn with_room(since: Timestamp, usual: i64, now: Timestamp) -> i64 {
+    let age = now.duration_since(since).as_hours() / 24;
+    if age < usual { usual } else { age + SPARE_DAYS }
 }
 
 /// A text in double quotes, as YAML and JSON have it.

@@ -390,3 +390,248 @@ fn a_layout_stands_in_a_file_that_the_digest_of_the_policy_covers() {
     assert!(Policy::parse_registered(&policy, |_| None).is_err());
     assert!(Policy::parse(&policy).is_err());
 }
+
+/// A layout, signed by these, as it stands in a document.
+fn text_of(layout: &Value, signers: &[&str]) -> String {
+    let keys: Vec<SigningKey> = signers.iter().map(|name| key(name)).collect();
+    let bytes = sign(layout, Form::Envelope, &keys.iter().collect::<Vec<_>>()).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The layout of the line in which the packager builds all that comes after the data.
+fn outer_layout() -> Value {
+    let mut layout = good_layout();
+    let from = json!(["MATCH", "data/train.csv", "WITH", "PRODUCTS", "FROM", "prepare"]);
+    let rest = json!(["DISALLOW", "*"]);
+    let build = step(
+        "build",
+        &["packager"],
+        json!([from, ["ALLOW", "model/*"], rest]),
+        json!([["CREATE", "image"], rest]),
+    );
+    let prepare = layout["steps"][0].clone();
+    layout["steps"] = json!([prepare, build]);
+    layout
+}
+
+/// How the packager builds: the last two steps of the line.
+fn inner_layout() -> Value {
+    let mut layout = good_layout();
+    layout["steps"].as_array_mut().unwrap().remove(0);
+    layout["steps"][0]["expected_materials"] =
+        json!([["ALLOW", "data/train.csv"], ["DISALLOW", "*"]]);
+    layout
+}
+
+/// The section with the outer layout and these below it: each of a step, by somebody.
+fn delegated(below: &[(&str, &Value, &str)]) -> Value {
+    let mut section = section(&outer_layout(), &["owner"]);
+    let below = below
+        .iter()
+        .map(|(step, layout, signer)| json!({"step": step, "text": text_of(layout, &[signer])}));
+    section[0]["sublayouts"] = below.collect();
+    section
+}
+
+#[test]
+fn a_step_is_done_by_a_layout_of_whoever_may_do_it() {
+    type Edit = fn(&mut Value);
+    let cases: [(&str, Edit, &[Code]); 8] = [
+        ("as it was", |_| {}, &[]),
+        (
+            "train by another's key",
+            |layout| layout["steps"][0]["pubkeys"] = layout["steps"][1]["pubkeys"].clone(),
+            &[Code::LayoutMissing, Code::LayoutUnmet],
+        ),
+        (
+            "a step that nobody recorded",
+            |layout| layout["steps"][0]["name"] = "retrain".into(),
+            &[Code::LayoutMissing, Code::LayoutUnmet],
+        ),
+        (
+            "a product that is not there",
+            |layout| {
+                let rules = layout["steps"][0]["expected_products"].as_array_mut().unwrap();
+                rules.insert(0, json!(["REQUIRE", "model/card.md"]));
+            },
+            &[Code::LayoutUnmet],
+        ),
+        (
+            "that ends before the artifact",
+            |layout| drop(layout["steps"].as_array_mut().unwrap().pop()),
+            &[Code::LayoutMissing],
+        ),
+        (
+            "that begins after the data",
+            |layout| drop(layout["steps"].as_array_mut().unwrap().remove(0)),
+            &[Code::LayoutUnmet],
+        ),
+        ("run out this second", |layout| layout["expires"] = NOW.into(), &[Code::LayoutExpired]),
+        ("good for a second", |layout| layout["expires"] = "2026-11-20T12:00:01Z".into(), &[]),
+    ];
+    let now: Timestamp = NOW.parse().unwrap();
+    for (name, edit, want) in cases {
+        let mut inner = inner_layout();
+        edit(&mut inner);
+        let scene = scene_of(line(), delegated(&[("build", &inner, "packager")]), now);
+        let decision = decide(&scene, Door::Registered).unwrap();
+        assert_eq!(against(&decision), want, "{name}: {:#?}", decision.findings());
+        if want.is_empty() {
+            let expires = inner["expires"].as_str().unwrap().parse().unwrap();
+            assert!(decision.holds().until.is_some_and(|until| until <= expires), "{name}");
+            let rule = decision.rules().iter().find(|rule| rule.rule == "layouts.line").unwrap();
+            assert_eq!(rule.evidence.len(), 3, "{name}: every step names its evidence");
+        }
+    }
+
+    // One below the other: the trainer makes the model in steps of their own.
+    let mut between = inner_layout();
+    between["steps"][0]["name"] = "make".into();
+    between["steps"][1]["expected_materials"][0][5] = "make".into();
+    let mut last = inner_layout();
+    last["steps"].as_array_mut().unwrap().pop();
+    let codes = |last: &Value| {
+        let below = delegated(&[("make", last, "trainer"), ("build", &between, "packager")]);
+        against(&decide(&scene_of(line(), below, now), Door::Registered).unwrap())
+    };
+    assert_eq!(codes(&last), []);
+    last["steps"][0]["expected_products"] = json!([["DISALLOW", "*"]]);
+    assert_eq!(codes(&last), [Code::LayoutUnmet]);
+}
+
+/// Whoever says by a layout how a step is done does not say besides that it was done.
+#[test]
+fn a_statement_stands_for_no_step_that_is_done_by_a_layout() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let mut line = line();
+    line["keys"]["packager"]["steps"] = json!(["package", "build"]);
+    line["evidence"][3]["step"] = "build".into();
+    let alone = section(&outer_layout(), &["owner"]);
+    let codes = |section: Value| {
+        against(&decide(&scene_of(line.clone(), section, now), Door::Registered).unwrap())
+    };
+    assert_eq!(codes(alone), []);
+    let below = delegated(&[("build", &inner_layout(), "packager")]);
+    assert_eq!(codes(below), [Code::LayoutMissing]);
+}
+
+#[test]
+fn a_sublayout_that_stands_for_nothing_is_refused() {
+    let inner = inner_layout();
+    let good = delegated(&[("build", &inner, "packager")]);
+    Policy::parse(&document(&good)).unwrap();
+    let changed = |edit: &dyn Fn(&mut Value)| {
+        let mut inner = inner_layout();
+        edit(&mut inner);
+        delegated(&[("build", &inner, "packager")])
+    };
+    let mut in_a_file = good.clone();
+    in_a_file[0]["sublayouts"][0]["file"] = "inner.layout".into();
+    let other = good_layout();
+    let cases = [
+        (
+            "by somebody who may not",
+            delegated(&[("build", &inner, "trainer")]),
+            "nobody has signed it who may do the step `build`",
+        ),
+        (
+            "by the owner",
+            delegated(&[("build", &inner, "owner")]),
+            "nobody has signed it who may do the step `build`",
+        ),
+        (
+            "of no step",
+            delegated(&[("biuld", &inner, "packager")]),
+            "there is no step `biuld` in the layout",
+        ),
+        (
+            "with a step of the layout above",
+            delegated(&[("build", &other, "packager")]),
+            "the step `prepare` stands in another layout of these too",
+        ),
+        (
+            "twice",
+            delegated(&[("build", &inner, "packager"), ("build", &inner, "packager")]),
+            "the step `train` stands in another layout of these too",
+        ),
+        (
+            "two by one key",
+            {
+                let [mut one, mut two] = [inner_layout(), inner_layout()];
+                one["steps"].as_array_mut().unwrap().pop();
+                two["steps"].as_array_mut().unwrap().remove(0);
+                delegated(&[("build", &one, "packager"), ("build", &two, "packager")])
+            },
+            "has signed two for the step `build`",
+        ),
+        (
+            "with an inspection",
+            changed(&|layout| {
+                layout["inspect"] = json!([{"_type": "inspection", "name": "look", "run": ["ls"],
+                    "expected_materials": [], "expected_products": []}]);
+            }),
+            "judging runs nothing",
+        ),
+        ("of no steps", changed(&|layout| layout["steps"] = json!([])), "`steps` is empty"),
+        (
+            "with too few keys",
+            changed(&|layout| layout["steps"][0]["threshold"] = 2.into()),
+            "needs 2 functionaries and names 1",
+        ),
+        ("in a file too", in_a_file, "not both"),
+    ];
+    for (name, section, want) in cases {
+        match Policy::parse(&document(&section)) {
+            Ok(_) => panic!("{name} is read"),
+            Err(error) => assert!(error.to_string().contains(want), "{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_sublayout_stands_in_a_file_that_the_digest_of_the_policy_covers() {
+    let mut section = delegated(&[("build", &inner_layout(), "packager")]);
+    let text = section[0]["sublayouts"][0]["text"].as_str().unwrap().to_owned();
+    let digest = Sha256::of(text.as_bytes());
+    section[0]["sublayouts"][0] =
+        json!({"step": "build", "file": "inner.layout", "sha256": digest.hex()});
+    let policy = document(&section);
+    assert_eq!(Policy::files_of(&policy).unwrap(), ["inner.layout"]);
+    let files: Files = [("inner.layout".to_owned(), text.clone().into_bytes())].into();
+    assert_eq!(Policy::parse_with(&policy, &files).unwrap().files(), &files);
+    assert!(Policy::parse_registered(&policy, |of| (*of == digest).then_some(&text)).is_ok());
+    assert!(Policy::parse(&policy).is_err());
+}
+
+#[test]
+fn parameters_stand_for_names_in_the_layout() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let mut layout = good_layout();
+    layout["steps"][1]["expected_products"][0] = json!(["CREATE", "model/{name}.bin"]);
+    let with = |parameters: Value| {
+        let mut section = section(&layout, &["owner"]);
+        if !parameters.is_null() {
+            section[0]["parameters"] = parameters;
+        }
+        section
+    };
+    let cases: [(&str, Value, &[Code]); 3] = [
+        ("as it is called", json!({"name": "model"}), &[]),
+        ("another name", json!({"name": "models"}), &[Code::LayoutUnmet]),
+        ("none: braces are braces", Value::Null, &[Code::LayoutUnmet]),
+    ];
+    for (name, parameters, want) in cases {
+        let scene = scene_of(line(), with(parameters), now);
+        let decision = decide(&scene, Door::Registered).unwrap();
+        assert_eq!(against(&decision), want, "{name}: {:?}", decision.findings());
+    }
+    let refused = [
+        ("not all", json!({"nam": "model"}), "the layout asks for parameter `name`"),
+        ("none", json!({}), "`parameters` is empty"),
+        ("no name", json!({"name": "model", "a b": "c"}), "`a b` is no parameter name"),
+    ];
+    for (name, parameters, want) in refused {
+        let error = Policy::parse(&document(&with(parameters))).unwrap_err().to_string();
+        assert!(error.contains(want), "{name}: {error}");
+    }
+}

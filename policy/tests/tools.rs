@@ -12,6 +12,7 @@ mod support;
 use std::path::Path;
 
 use attest::Timestamp;
+use attest::predicate::{OPENVEX, VULNERABILITIES};
 use fixtures::{Recipe, Scene};
 use policy::{Case, Code, Policy, Verdict};
 use serde_json::{Value, json};
@@ -260,4 +261,124 @@ fn a_first_policy_asks_for_what_things_were_and_a_change_of_each_fails() {
         let decision = own.evaluate(&scene.artifact, &scene.stage, &lineage, now);
         assert!(decision.passed(), "{name}: {:#?}", decision.findings());
     }
+}
+
+/// The honest line with a scan of the image that finds something too bad, of which somebody says that it
+/// does no harm.
+fn scanned() -> Value {
+    let mut line: Value = serde_saphyr::from_str(include_str!("cases/line.yaml")).unwrap();
+    line["keys"]["scanner"] = json!({"predicates": [VULNERABILITIES], "artifacts": ["image"]});
+    line["keys"]["triage"] = json!({"predicates": [OPENVEX], "artifacts": ["image"]});
+    let found =
+        |id: &str, score: &str| json!({"id": id, "severity": [{"method": "nvd", "score": score}]});
+    let scan = json!({
+        "scanner": {
+            "uri": "https://scanner.example",
+            "db": {"lastUpdate": "${time -10d}"},
+            "result": [found("CVE-1", "5.0"), found("CVE-2", "9.8")],
+        },
+        "metadata": {"scanStartedOn": "${time -1h}", "scanFinishedOn": "${time -1h}"},
+    });
+    let harmless = json!({"statements": [{"vulnerability": "CVE-2", "status": "not_affected"}]});
+    let says = [("scan", "scanner", VULNERABILITIES, scan), ("word", "triage", OPENVEX, harmless)];
+    for (id, sign, says, predicate) in says {
+        line["evidence"].as_array_mut().unwrap().push(json!({
+            "id": id, "sign": sign, "says": says, "about": "image is oci-manifest:image",
+            "set": {"/predicate": predicate},
+        }));
+    }
+    line
+}
+
+#[test]
+fn a_first_policy_lets_a_scan_find_nothing_worse() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let (stage, good) = ("production".parse().unwrap(), scanned());
+    let written = |line: &Value| {
+        let found = lineage(&scene_of(line), Door::Registered).unwrap();
+        Policy::starter("first", std::slice::from_ref(&stage), &found, now)
+    };
+    let text = written(&good);
+    let want = "vulnerabilities: {maxSeverity: medium, signers: [\"scanner\"], scanMaxAge: 7d, \
+                databaseMaxAge: 40d, vex: {signers: [\"triage\"]}}";
+    assert!(text.contains(want), "{text}");
+    let policy = Policy::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    const SCAN: usize = 4;
+    const WORD: usize = 5;
+    type Edit = fn(&mut Value);
+    // With what the policy says of vulnerabilities that is written from the changed line.
+    let cases: [(&str, Edit, i64, &[&str], &str); 8] = [
+        ("as it was", |_| {}, 0, &[], want),
+        (
+            "no scan",
+            |line| drop(line["evidence"].as_array_mut().unwrap().remove(SCAN)),
+            0,
+            &["step.missing", "vulnerability.unscanned"],
+            "",
+        ),
+        (
+            "one finding worse",
+            |line| scan_of(line)["scanner"]["result"][0]["severity"][0]["score"] = json!("7.0"),
+            0,
+            &["vulnerability.severity"],
+            "maxSeverity: high,",
+        ),
+        (
+            "one that nobody has scored",
+            |line| {
+                drop(
+                    scan_of(line)["scanner"]["result"][0]
+                        .as_object_mut()
+                        .unwrap()
+                        .remove("severity"),
+                )
+            },
+            0,
+            &["vulnerability.severity"],
+            "no rule on vulnerabilities yet: the last scan finds",
+        ),
+        (
+            "nobody says that it does no harm",
+            |line| drop(line["evidence"].as_array_mut().unwrap().remove(WORD)),
+            0,
+            &["step.missing", "vulnerability.severity"],
+            "no rule on vulnerabilities yet: the last scan finds",
+        ),
+        (
+            "a scan that cannot be read",
+            |line| drop(scan_of(line)["scanner"].as_object_mut().unwrap().remove("result")),
+            0,
+            &["vulnerability.unreadable"],
+            "no rule on vulnerabilities yet: a scan",
+        ),
+        ("a week later", |_| {}, 7, &["vulnerability.age"], ""),
+        (
+            "nothing found",
+            |line| scan_of(line)["scanner"]["result"] = json!([]),
+            0,
+            &[],
+            "maxSeverity: none, signers: [\"scanner\"], scanMaxAge: 7d, databaseMaxAge: 40d}",
+        ),
+    ];
+    for (name, edit, days, want, own) in cases {
+        let mut line = good.clone();
+        edit(&mut line);
+        let scene = scene_of(&line);
+        let lineage = lineage(&scene, Door::Registered).unwrap();
+        let then = now.checked_add(jiff::SignedDuration::from_hours(24 * days)).unwrap();
+        let decision = policy.evaluate(&scene.artifact, &scene.stage, &lineage, then);
+        let mut codes: Vec<&str> =
+            decision.findings().iter().map(|finding| finding.code.as_str()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, want, "{name}: {:#?}\n{text}", decision.findings());
+        let text = written(&line);
+        assert!(text.contains(own), "{name}: no `{own}` in\n{text}");
+        let own = Policy::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+        let decision = own.evaluate(&scene.artifact, &scene.stage, &lineage, now);
+        assert!(decision.passed(), "{name}: {:#?}", decision.findings());
+    }
+}
+
+fn scan_of(line: &mut Value) -> &mut Value {
+    line.pointer_mut("/evidence/4/set/~1predicate").unwrap()
 }

@@ -173,10 +173,10 @@ impl RunArgs {
     /// What is to be signed with. The key stays closed, and a token that was shown to us is not
     /// shown to the step (THREATS, rule 4).
     fn signing(&self, cx: &Context<'_>) -> Result<Signing, Error> {
+        require_server(cx)?;
         if let Some(keyless) = self.keyless.open(cx)? {
             return Ok(Signing::Keyless(Box::new(keyless)));
         }
-        require_server(cx)?;
         let (home, key) = setup::key(self.key.as_deref(), cx)?;
         key.require_passphrase()?;
         Ok(Signing::Key { home, key: Box::new(key) })
@@ -292,9 +292,8 @@ impl RunArgs {
             (Signing::Keyless(keyless), Some(output)) => {
                 let signed = publish::sign_keyless(&payload, keyless, output, cx);
                 // The step is not run again because a service was away.
-                return signed
-                    .map(Some)
-                    .map_err(|why| publish::keep_unsigned(&payload, output, why));
+                let signed = signed.map_err(|why| publish::keep_unsigned(&payload, output, why))?;
+                return signed.register(output, cx).map(Some);
             }
             (Signing::Keyless(_), None) => return Ok(None),
         };

@@ -3,7 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use attest::Timestamp;
+use attest::envelope::IN_TOTO;
+use attest::predicate::VERIFICATION_SUMMARY;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fixtures::authority::{
+    CertificateAuthority, CertificateRecipe, TimestampClock, extensions, fresh_key, to_pem,
+};
+use serde_json::{Value, json};
+use verify::{Custody, May, NameKind, NameRule, Pattern, Trust, Usage, Window};
 
 use crate::{assay, command, expect};
 
@@ -233,4 +242,116 @@ fn cases_are_tried_and_what_differs_is_said() {
     expect(&assay(here, "policy test policy.yaml --cases cases"), 0, "1 of 1 cases");
     fs::remove_file(here.join("cases/late/train.json")).unwrap();
     expect(&assay(here, "policy test policy.yaml --cases cases"), 2, "holds no bundle");
+}
+
+/// Somebody whom an authority certifies for each signature anew, and a clock that says when.
+struct Gate {
+    authority: CertificateAuthority,
+    clocks: CertificateAuthority,
+    clock: TimestampClock,
+}
+
+const GATE: &str = "spiffe://corp.example/gate";
+
+impl Gate {
+    fn new() -> Self {
+        let (from, until) = ("2021-01-01T00:00:00Z", "2039-01-01T00:00:00Z");
+        let clocks = CertificateAuthority::root("clocks").unwrap();
+        let clock = clocks.clock("clock", from.parse().unwrap(), until.parse().unwrap()).unwrap();
+        Self { authority: CertificateAuthority::root("corporate").unwrap(), clocks, clock }
+    }
+
+    /// Lets the gate verify by the trust file.
+    fn trusted(&self, path: &Path) {
+        let mut trust = Trust::parse(&fs::read_to_string(path).unwrap()).unwrap();
+        let clock = to_pem(&[self.clock.certificate(), self.clocks.certificate()]);
+        trust.add_clock("clock", &clock, Window::default()).unwrap();
+        let roots = to_pem(&[self.authority.certificate()]);
+        trust.add_authority("corporate", &roots, None, Usage::CodeSigning, &["clock"]).unwrap();
+        let rule = NameRule::new(NameKind::Uri, Pattern::exact(GATE).unwrap()).unwrap();
+        let may = May::of(&[], &[VERIFICATION_SUMMARY], &["*"], &["*"]).unwrap();
+        let (window, custody) = (Window::default(), Custody::Separate);
+        trust
+            .add_certified_signer("gate", "corporate", &rule, "release", &may, window, custody)
+            .unwrap();
+        trust.add_verifier("https://gate.example", "gate").unwrap();
+        fs::write(path, trust.to_yaml()).unwrap();
+    }
+
+    /// A bundle with this statement, signed and stamped at `now`, with a certificate by `authority`.
+    fn sign(&self, authority: &CertificateAuthority, statement: &Value, now: Timestamp) -> Value {
+        // Certificates know no fractions of a second.
+        let now = Timestamp::from_second(now.as_second()).unwrap();
+        let hour = jiff::SignedDuration::from_hours(1);
+        let recipe = CertificateRecipe {
+            subject: "gate".into(),
+            from: now.checked_sub(hour).unwrap(),
+            until: now.checked_add(hour).unwrap(),
+            extensions: vec![
+                extensions::digital_signature(),
+                extensions::usage(3),
+                extensions::names(&[(6, GATE)]),
+            ],
+        };
+        let key = fresh_key().unwrap();
+        let certificate = authority.issue(key.public(), &recipe).unwrap();
+        let payload = statement.to_string().into_bytes();
+        let envelope = attest::Envelope::sign(IN_TOTO, payload, &[&key]).unwrap();
+        let stamp = self.clock.stamp(&envelope.signatures[0].sig, now).unwrap();
+        let stamps = json!([{"signedTimestamp": STANDARD.encode(stamp)}]);
+        json!({
+            "mediaType": attest::bundle::MEDIA_TYPE,
+            "verificationMaterial": {
+                "certificate": {"rawBytes": STANDARD.encode(certificate)},
+                "tlogEntries": [],
+                "timestampVerificationData": {"rfc3161Timestamps": stamps},
+            },
+            "dsseEnvelope": serde_json::from_slice::<Value>(&envelope.to_json()).unwrap(),
+        })
+    }
+}
+
+#[test]
+fn verdicts_by_verifiers_without_a_key_are_replayed_and_what_is_left_out_is_said() {
+    let folder = promoted();
+    let here = folder.path();
+    let answer = assay(here, "promote model.bin --stage staging --json");
+    let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let payload = answer["entry"]["bundle"]["dsseEnvelope"]["payload"].as_str().unwrap();
+    let mut verdict: Value = serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap();
+    verdict["predicate"]["verifier"]["id"] = "https://gate.example".into();
+    let now: Timestamp = verdict["predicate"]["timeVerified"].as_str().unwrap().parse().unwrap();
+
+    let (gate, stranger) = (Gate::new(), CertificateAuthority::root("corporate").unwrap());
+    gate.trusted(&here.join(".assay/trust.yaml"));
+    let submit = |bundle: &Value| {
+        fs::write(here.join("gate.json"), bundle.to_string()).unwrap();
+        expect(&assay(here, "log submit gate.json"), 0, "registered as");
+    };
+    let counts = |found: &Value| (found["replayed"].clone(), found["reproduced"].clone());
+    let found = simulate(here, "--against 1d", 0);
+    assert_eq!(counts(&found), (3.into(), 3.into()), "{found:#}");
+
+    submit(&gate.sign(&gate.authority, &verdict, now));
+    let found = simulate(here, "--against 1d", 0);
+    assert_eq!(counts(&found), (4.into(), 4.into()), "{found:#}");
+    assert_eq!(found["leftOut"], json!({}), "{found:#}");
+
+    // By somebody with a certificate of the same name by another authority; and without a time.
+    submit(&gate.sign(&stranger, &verdict, now));
+    verdict["predicate"].as_object_mut().unwrap().remove("timeVerified");
+    submit(&gate.sign(&gate.authority, &verdict, now));
+    let found = simulate(here, "--against 1d", 0);
+    assert_eq!(counts(&found), (4.into(), 4.into()), "{found:#}");
+    assert_eq!(found["leftOut"], json!({"stranger": 1, "unclear": 1}), "{found:#}");
+    assert_eq!(found["unread"], 2, "{found:#}");
+    let said = expect(&assay(here, "policy simulate --against 1d"), 0, "4 verdicts");
+    assert!(said.contains("1 verdict was left out: by nobody whom"), "{said}");
+    assert!(said.contains("1 verdict was left out: without a time"), "{said}");
+
+    // What the gate said is another's under another policy, as every verdict is.
+    let next = POLICY.replace("version: 1", "version: 2").replace("[local]", "[nobody]");
+    fs::write(here.join("next.yaml"), next).unwrap();
+    let found = simulate(here, "--against 1d --policy next.yaml", 1);
+    assert_eq!(found["flips"].as_array().map(Vec::len), Some(4), "{found:#}");
 }

@@ -10,9 +10,12 @@ import hashlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
+import tempfile
 import time
 import unittest
+import urllib.request
 
 from model_signing import signing, verifying
 from sigstore.models import Bundle, ClientTrustConfig
@@ -278,6 +281,86 @@ class Keyless(unittest.TestCase):
             self.assertEqual("ci" in signers, status == 0, done.stdout)
         found = self.register.run("find", "--identity", WORKFLOW, "--type", REVIEW, "--json")
         self.assertEqual(len(json.loads(found.stdout)["entries"]), 1, found.stdout)
+
+    def test_what_is_signed_is_registered(self):
+        """As it is with a key: at once, later when the register is away, and not where there is none."""
+        (self.folder / "said.json").write_text(json.dumps({"at": time.time_ns()}))
+        words = ["attest", "--type", REVIEW, "--predicate", "said.json", "--subject", "weights.bin"]
+        done = self.sign(*words, "--output", self.bundle, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = json.loads(done.stdout)
+        received = self.bundle.read_bytes()
+        self.assertEqual((said["duplicate"], said["path"]), (False, str(self.bundle)))
+        self.assertEqual(self.carried(said["index"]), received)
+        # `assay log submit` of the bundle finds it there.
+        submitted = json.loads(self.register.assay("log", "submit", self.bundle, "--json"))
+        self.assertEqual([one["index"] for one in submitted["entries"]], [said["index"]])
+
+        # A step and a revocation, too.
+        step = ["run", "--kind", "packaging", "--material", "weights.bin", "--product", "packed.bin"]
+        rest = ["--json", "--", "cp", "weights.bin", "packed.bin"]
+        (self.folder / "token").write_text(self.instance.token())
+        done = self.register.run(*step, "--output", self.bundle, *self.words(), *rest)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        index = json.loads(done.stderr[done.stderr.index("{") :])["registered"]["index"]
+        self.assertEqual(self.carried(index), self.bundle.read_bytes())
+        revoke = ["revoke", "--subject", "packed.bin", "--reason", "TEST", "--yes", "--json"]
+        done = self.sign(*revoke, "--output", self.bundle)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.carried(json.loads(done.stdout)["index"]), self.bundle.read_bytes())
+
+    def test_what_is_signed_waits_for_a_register_that_is_away(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            away = f"http://127.0.0.1:{free.getsockname()[1]}"
+        (self.folder / "said.json").write_text(json.dumps({"at": time.time_ns()}))
+        words = ["attest", "--type", REVIEW, "--predicate", "said.json", "--subject", "weights.bin"]
+        done = self.sign("--server", away, *words, "--output", self.bundle)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("signed, but not registered", done.stderr)
+        # It is verified as any other, and no step was lost: the bundle is there.
+        self.assertTrue(self.verified("weights.bin"))
+        [kept] = (self.folder / ".assay" / "unsent").iterdir()
+        self.addCleanup(kept.unlink, missing_ok=True)
+        document = json.loads(kept.read_text())
+        self.assertEqual(document["unsent"]["server"], away)
+        self.assertEqual(
+            base64.b64decode(document["dsseEnvelope"]["payload"]), self.bundle.read_bytes()
+        )
+        done = self.register.run("log", "submit")
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertTrue(kept.exists())
+        # The register is there again.
+        kept.write_text(kept.read_text().replace(away, self.register.url))
+        submitted = json.loads(self.register.assay("log", "submit", "--json"))
+        [entry] = submitted["entries"]
+        self.assertFalse(kept.exists())
+        self.assertEqual(self.carried(entry["index"]), self.bundle.read_bytes())
+
+    def test_what_is_signed_where_no_register_is_stands_in_its_bundle(self):
+        with tempfile.TemporaryDirectory() as folder:
+            elsewhere = pathlib.Path(folder)
+            for name in ["review.json", "weights.bin"]:
+                (elsewhere / name).write_bytes((self.folder / name).read_bytes())
+            (elsewhere / "token").write_text(self.instance.token())
+            (elsewhere / "trust").symlink_to(self.folder / "trust")
+            done = subprocess.run(
+                [
+                    ASSAY, "attest", "--type", REVIEW, "--predicate", "review.json",
+                    "--subject", "weights.bin", "--output", "bundle.json", "--json", *self.words(),
+                ],
+                cwd=elsewhere, env={"PATH": os.environ["PATH"], "HOME": folder},
+                capture_output=True, text=True,
+            )  # fmt: skip
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("index", json.loads(done.stdout))
+            self.assertTrue((elsewhere / "bundle.json").exists())
+            self.assertFalse((elsewhere / ".assay").exists())
+
+    def carried(self, index):
+        """The bundle that the register carries in an entry, byte for byte."""
+        with urllib.request.urlopen(f"{self.register.url}/v1/entries/{index}") as answer:
+            envelope = json.load(answer)["bundle"]["dsseEnvelope"]
+        return base64.b64decode(envelope["payload"])
 
     def test_we_believe_what_theirs_signs(self):
         context = SigningContext.from_trust_config(self.config)

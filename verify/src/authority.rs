@@ -23,15 +23,13 @@ pub use revocation::{MAX_REVOCATION_LISTS, RevocationError, RevocationList, Revo
 pub(crate) use chain::{Leaf, begins, check, weakness};
 pub(crate) use clock::time;
 
-use crate::error::VerifyError;
+use crate::error::{VerifyError, is_ahead};
 use crate::sigstore::{Clock, ProvenTime};
 use crate::trust::{CertifiedSigner, Grant, Trust, TrustedAuthority, Window};
 use crate::verified::Signer;
 
 /// How many timestamps of a signature are looked at.
 pub(crate) const MAX_TIMESTAMPS: usize = 16;
-/// How far a proven time may be ahead of `now`, in seconds: clocks differ (THREATS, rule 8).
-const MAX_AHEAD: i64 = 300;
 
 /// A signer whom an authority certified, verified.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -90,16 +88,23 @@ pub(crate) fn certified(
         match vouched(presented, authority, trust, now) {
             Ok((leaf, times, by_now)) => match signer(&leaf, authority, trust, by_now, &holds) {
                 Ok(signer) => return Ok(Some(Found { signer, key: leaf.key, times })),
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) => failed = Some(or_passing(failed, error)),
             },
             Err(AuthorityError::Chain(ChainError::NoPath(_))) => {}
             Err(error @ AuthorityError::Chain(ChainError::AuthorityAsSigner)) => {
                 stranger = stranger.or(Some(refused(error)));
             }
-            Err(error) => failed = failed.or(Some(refused(error))),
+            Err(error) => failed = Some(or_passing(failed, refused(error))),
         }
     }
     failed.or(stranger).map_or(Ok(None), Err)
+}
+
+fn or_passing(before: Option<VerifyError>, error: VerifyError) -> VerifyError {
+    match before {
+        Some(before) => before.or_passing(error),
+        None => error,
+    }
 }
 
 /// Whoever has this certificate, by an authority whose clocks only tell the time when somebody asks:
@@ -167,8 +172,7 @@ fn vouched(
         check(presented.chain, roots, between, lists, authority.usage(), time)
     };
     let times = times(presented, authority, trust);
-    let ahead = |time: &Timestamp| time.as_second().saturating_sub(now.as_second()) > MAX_AHEAD;
-    if let Some(future) = times.iter().map(|proven| proven.time).find(ahead) {
+    if let Some(future) = times.iter().map(|proven| proven.time).find(|time| is_ahead(*time, now)) {
         return Err(AuthorityError::Future { time: future });
     }
     let mut leaf = None;

@@ -234,7 +234,10 @@ impl<'t> Checker<'t> {
             Err(error) if self.trust.roots().is_empty() => return Err(error),
             Err(error) => Some(error),
         };
-        self.by_instance(&bundle, holds).map_err(|error| refused.unwrap_or(error))
+        self.by_instance(&bundle, holds).map_err(|error| match refused {
+            Some(refused) => refused.or_passing(error),
+            None => error,
+        })
     }
 
     /// Who signed, if an authority of the trust file issued the certificate.

@@ -2,7 +2,7 @@
 
 use attest::{Sha256, Timestamp};
 
-use crate::authority::AuthorityError;
+use crate::authority::{AuthorityError, ChainError};
 use crate::merkle::ProofError;
 use crate::sigstore::{SigstoreBundleError, SigstoreError};
 
@@ -188,6 +188,44 @@ pub enum VerifyError {
         /// Its position.
         index: u64,
     },
+}
+
+/// How far a proven time may be ahead of the time of the question, in seconds: clocks differ
+/// (THREATS, rule 8).
+const MAX_AHEAD: i64 = 300;
+
+/// Whether a proven time is too far ahead of `now` to be believed yet.
+pub(crate) fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
+    time.as_second().saturating_sub(now.as_second()) > MAX_AHEAD
+}
+
+/// The first moment at which a proven time is no longer too far ahead.
+fn counts_from(time: Timestamp) -> Timestamp {
+    let second = time.as_second().saturating_sub(MAX_AHEAD);
+    Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
+}
+
+impl VerifyError {
+    /// The first moment at which time alone takes this reason away, if it does.
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Authority { source: AuthorityError::Future { time }, .. }
+            | Self::Sigstore { source: SigstoreError::Future { time }, .. } => {
+                Some(counts_from(*time))
+            }
+            Self::Authority {
+                source: AuthorityError::Chain(ChainError::NotYet { from, .. }),
+                ..
+            } => Some(*from),
+            _ => None,
+        }
+    }
+
+    /// Of two reasons the one that time takes away, so that nobody relies on it for longer; else
+    /// this one.
+    pub(crate) fn or_passing(self, other: Self) -> Self {
+        if self.until().is_none() && other.until().is_some() { other } else { self }
+    }
 }
 
 fn listed(names: &[String]) -> String {

@@ -60,9 +60,9 @@ pub use trace::{MAX_ARTIFACTS, MAX_BUNDLES, MAX_CHECKS, Trace};
 pub use trust::{
     CertifiedSigner, Custody, Demand, Demands, Duty, EndedError, FormerKey, Globs, Governance,
     GovernanceError, Grant, LastGood, MAX_ROLE_ITEMS, MAX_ROLES, MAX_TRUST_BYTES, May, Names,
-    OpenError, OutOfScope, Place, QuorumError, Reach, Role, StillCounts, Trust, TrustError,
-    TrustStanding, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog, TrustedRoot,
-    TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window, Witnessed, Witnesses,
-    WitnessesError,
+    NotNow, OpenError, OutOfScope, Place, QuorumError, Reach, Role, Scope, Scopes, StillCounts,
+    Trust, TrustError, TrustStanding, TrustedAuthority, TrustedClock, TrustedKey, TrustedLog,
+    TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness, Whom, Window, Witnessed,
+    Witnesses, WitnessesError,
 };
 pub use verified::{Content, Logged, Signer, Unlogged, Verified};

@@ -17,7 +17,7 @@ use attest::{ArtifactId, KeyId, Predicate, Sha256, Statement, StepName};
 use crate::error::VerifyError;
 use crate::governing::Activations;
 use crate::negatives::Revocation;
-use crate::trust::{OutOfScope, TrustStanding, Window};
+use crate::trust::{OutOfScope, Scopes, TrustStanding, Window};
 use crate::verified::{Signer, Verified};
 
 /// Which way a lineage runs.
@@ -50,6 +50,7 @@ pub struct History {
     pub(crate) holds: Window,
     pub(crate) trust: Sha256,
     pub(crate) standing: TrustStanding,
+    pub(crate) scopes: Scopes,
     pub(crate) activations: Activations,
     pub(crate) supposed: bool,
     by_subject: BTreeMap<ArtifactId, Vec<usize>>,
@@ -299,6 +300,7 @@ impl History {
             holds: Window::default(),
             trust,
             standing: TrustStanding::default(),
+            scopes: Scopes::default(),
             activations: Activations::default(),
             supposed: false,
             by_subject: BTreeMap::new(),
@@ -441,6 +443,11 @@ impl History {
     /// What a decision must know of the trust document itself.
     pub const fn trust_standing(&self) -> TrustStanding {
         self.standing
+    }
+
+    /// Who may sign what by the trust document, for whoever says what is missing.
+    pub const fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// Which policies judged where, as the followed log says.

@@ -6,14 +6,17 @@
 
 use std::sync::Arc;
 
-use attest::{ArtifactId, Bundle, Timestamp};
+use attest::carried::carried;
+use attest::predicate::VERIFICATION_SUMMARY;
+use attest::{ArtifactId, Bundle, KeyId, Timestamp};
 
+use crate::bundle::signed_without_key;
 use crate::follow::Followed;
 use crate::lineage::Direction;
 use crate::negatives::Negatives;
 use crate::supposed::Supposed;
 use crate::trace::Trace;
-use crate::trust::Trust;
+use crate::trust::{Grant, Trust};
 
 /// How many artifacts are asked for; the trace has a limit of its own below it.
 const MAX_ASKED: usize = 1 << 16;
@@ -45,6 +48,24 @@ impl Rewound {
     /// What stood against artifacts, keys and attestations, and what judged.
     pub const fn negatives(&self) -> &Negatives {
         &self.negatives
+    }
+
+    /// Whether the bundle of a registered summary is by the verifier `id`, as the trust document that
+    /// was in force had it: by the key that the bundle names, to which the register and whoever has
+    /// followed it hold its signature, or by a signer without a key, whom the bundle itself proves.
+    pub fn is_verdict_of(&self, id: &str, bundle: &Bundle) -> bool {
+        match carried(&bundle.envelope) {
+            Ok(Some(inside)) => {
+                let may = |grant: &Grant| grant.may().predicates.has(VERIFICATION_SUMMARY);
+                let signer = signed_without_key(&inside, &self.trust, may);
+                signer.is_some_and(|signer| self.trust.is_by_verifier(id, &signer))
+            }
+            Ok(None) => {
+                let hint = bundle.hint.as_ref().and_then(|hint| hint.parse::<KeyId>().ok());
+                hint.is_some_and(|key| self.trust.is_verifier(id, &key))
+            }
+            Err(_) => false,
+        }
     }
 
     /// What made `artifact`, as far as the log showed it, by signers whose time is judged by `now`.

@@ -62,7 +62,8 @@ pub fn verify_sigstore(
             }
             Ok(None) => keyless(bundle, artifact, trust, now, holds)?,
             // What an authority says of it comes before what strangers say.
-            Err(error) => keyless(bundle, artifact, trust, now, holds).map_err(|_| error)?,
+            Err(error) => keyless(bundle, artifact, trust, now, holds)
+                .map_err(|other| error.or_passing(other))?,
         };
         (vec![signer], proven)
     } else {
@@ -243,10 +244,13 @@ fn under_a_root<T>(
             Ok(found) => return Ok(found),
             Err(source) => {
                 // A root that does not know who issued the certificate says the least.
-                let stranger =
-                    |error: &SigstoreError| matches!(error, SigstoreError::Certificate(_));
-                if failed.as_ref().is_none_or(|(_, before)| stranger(before) && !stranger(&source))
-                {
+                // One before which only the time stands says until when the others hold.
+                let weight = |error: &SigstoreError| match error {
+                    SigstoreError::Certificate(_) => 0,
+                    SigstoreError::Future { .. } => 2,
+                    _ => 1,
+                };
+                if failed.as_ref().is_none_or(|(_, before)| weight(before) < weight(&source)) {
                     failed = Some((root.name().into(), source));
                 }
             }

@@ -22,7 +22,6 @@ use attest::{
     Timestamp,
 };
 
-use crate::authority::{AuthorityError, ChainError};
 use crate::bundle::{Checker, Read};
 use crate::contains::contained;
 use crate::error::VerifyError;
@@ -224,6 +223,7 @@ impl<'t> Trace<'t> {
         lineage.completeness = self.completeness();
         lineage.holds = self.trust.window(self.now).and(self.certificates);
         lineage.standing = self.trust.standing();
+        lineage.scopes = self.trust.scopes(|key| negatives.of_key(key).is_some());
         lineage.activations = self.negatives.activations().clone();
         lineage.supposed = self.negatives.is_supposed();
         lineage.contains = self.contains.into_iter().collect();
@@ -539,7 +539,7 @@ fn keep(
     }
 }
 
-/// The stretch around `now` in which a certificate that was judged by it stays what it is.
+/// The stretch around `now` in which a bundle that was judged by it stays what it is.
 fn by_time(found: &Result<Verified<Statement>, VerifyError>, now: Timestamp) -> Window {
     match found {
         Ok(verified) => {
@@ -555,12 +555,8 @@ fn by_time(found: &Result<Verified<Statement>, VerifyError>, now: Timestamp) -> 
             let proven = verified.times().iter().map(|proven| proven.time).max();
             window.and(Window { from: proven.map(|proven| proven.min(now)), until: None })
         }
-        Err(VerifyError::Authority {
-            source: AuthorityError::Chain(ChainError::NotYet { from, .. }),
-            ..
-        }) if *from > now => Window { from: None, until: Some(*from) },
-        // What a clock proved to be too early stays so.
-        Err(_) => Window::default(),
+        // What a clock proved to be too early stays so; what is proven for later is believed then.
+        Err(error) => Window { from: None, until: error.until().filter(|until| *until > now) },
     }
 }
 

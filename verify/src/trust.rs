@@ -13,6 +13,7 @@ mod former;
 mod governance;
 mod keyless;
 mod scope;
+mod scopes;
 mod witnesses;
 
 use attest::{
@@ -29,6 +30,7 @@ pub use governance::{
 };
 pub use keyless::{Demand, Demands, TrustedRoot, TrustedSigner, Whom};
 pub use scope::{Globs, May, Names, OutOfScope};
+pub use scopes::{NotNow, Scope, Scopes};
 pub use witnesses::{QuorumError, TrustedWitness, Witnessed, Witnesses, WitnessesError};
 
 /// Everybody whom we believe: keys, keyless and certified signers, logs and verifiers.
@@ -50,6 +52,8 @@ pub struct Trust {
     /// Whether others are answered by it.
     for_others: bool,
     digest: Sha256,
+    /// Who may sign what, once somebody has asked; every change of the document forgets it.
+    scopes: scopes::Made,
 }
 
 /// One key, whatever number of names it has.

@@ -314,8 +314,10 @@ mod tests {
     use super::*;
 
     /// What a change of which has no direction, because neither value is more than the other.
-    const WITHOUT: [&str; 24] = [
+    const WITHOUT: [&str; 26] = [
         "layouts[].step",
+        "layouts[].parameters",
+        "layouts[].sublayouts",
         "exact",
         "glob",
         "regex",

@@ -23,7 +23,9 @@ pub(crate) fn named(document: &Document) -> Compiled<BTreeSet<(String, Sha256)>>
     let mut names = BTreeSet::new();
     let rego = document.rego.0.iter().map(|line| (&line.value.file, &line.value.sha256));
     let layouts = document.layouts.0.iter().map(|line| (&line.value.file, &line.value.sha256));
-    for (file, digest) in rego.chain(layouts) {
+    let below = document.layouts.0.iter().flat_map(|line| &line.value.sublayouts.0);
+    let below = below.map(|line| (&line.value.file, &line.value.sha256));
+    for (file, digest) in rego.chain(layouts).chain(below) {
         if let (Some(file), Some(digest)) = (file, digest) {
             names.insert((file_name(file)?, file_digest(digest)?));
         }

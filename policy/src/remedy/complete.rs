@@ -7,6 +7,7 @@ use attest::StageName;
 use attest::predicate::is_provenance;
 use serde_json::Value;
 
+use super::may;
 use super::skeleton::{PLACEHOLDER, name_of};
 use super::{Means, Remedy};
 use crate::code::Code;
@@ -24,7 +25,8 @@ const MAX_SKELETONS: usize = 100;
 pub(crate) fn complete(question: Question<'_>, stage: &StageName, draft: &mut Draft) {
     let mut given = BTreeMap::new();
     for (at, finding) in draft.findings.iter_mut().enumerate() {
-        let mut remedy = finding.remedy.take().unwrap_or_else(|| by_code(question, stage, finding));
+        let remedy = finding.remedy.take().unwrap_or_else(|| by_code(question, stage, finding));
+        let mut remedy = may::narrow(question, finding, remedy);
         if at >= MAX_SKELETONS {
             remedy.skeleton = None;
         }
@@ -193,7 +195,9 @@ fn waiver(question: Question<'_>, stage: &StageName, finding: &Finding) -> Vec<S
 fn has_key(question: Question<'_>, name: &str) -> bool {
     let model: &Model = question.model;
     let narrowing = model.narrowed.as_ref().and_then(|narrowed| narrowed.signers.get(name));
+    let scope = question.lineage.scopes().named(name);
     narrowing.is_none_or(|one| one.issuer.is_none() && one.authority.is_none())
+        && scope.is_some_and(|scope| scope.key().is_some())
 }
 
 /// A name for the file of a statement, from the rule and the code.

@@ -6,6 +6,7 @@
 //! placeholder, never as a value that would happen to pass.
 
 mod complete;
+mod may;
 mod skeleton;
 mod statement;
 mod step;

@@ -7,15 +7,18 @@
 
 use std::collections::BTreeSet;
 
+use attest::in_toto::folder_name;
 use attest::predicate::{LINK, PROVENANCE};
 use attest::{ArtifactId, Sha256};
-use verify::layout::{SignedLayout, name_of};
+use verify::layout::{Evidence, SignedLayout, SignedLink, name_of};
 use verify::{Attestation, Signer};
 
 use super::rule::{Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, MAX_EVIDENCE, Problem};
-use crate::layout::{Inspected, LayoutCode, LayoutDecision, LayoutFinding, Severity, judge};
+use crate::layout::{
+    Inspected, LayoutCode, LayoutDecision, LayoutFinding, LayoutPath, Parameters, Severity, judge,
+};
 use crate::model::{LogRule, Model};
 use crate::remedy::{Means, Remedy};
 use crate::whom::{Whom, is_logged};
@@ -25,8 +28,11 @@ use crate::whom::{Whom, is_logged};
 pub(crate) struct LayoutMet {
     pub(crate) place: String,
     pub(crate) id: String,
-    /// The layout, under its owners' signatures, and no links.
+    /// The layout, under its owners' signatures, with layouts in the place of some links, and no
+    /// links.
     pub(crate) signed: SignedLayout,
+    /// What stands for names in it; without any, braces stand for themselves.
+    pub(crate) parameters: Option<Parameters>,
     /// The step of the policy whose products the layout leads to; the artifact itself without one.
     pub(crate) step: Option<usize>,
     pub(crate) log: LogRule,
@@ -49,7 +55,8 @@ impl Rule for LayoutMet {
         let mut reads = vec![Reads::Type(PROVENANCE.into()), Reads::Type(LINK.into())];
         reads.extend(self.step.and_then(|step| Reads::step(model, step)));
         reads.extend([Reads::Digests, Reads::Names, Reads::Signers(Vec::new()), Reads::Order]);
-        reads.push(Reads::Moment(self.signed.layout().expires));
+        let all = with_sublayouts(&self.signed).into_iter();
+        reads.extend(all.map(|one| Reads::Moment(one.layout().expires)));
         reads
     }
 
@@ -67,20 +74,23 @@ impl Rule for LayoutMet {
         };
         let all = view.question.lineage.attestations();
         let last = self.signed.layout().steps.last().map(|step| step.name.as_str());
+        let ends = last_steps(&self.signed);
         // What the last step made of something else is another chain's.
         let candidates = all.iter().filter(|one| {
-            name_of(one) != last || one.subjects.iter().any(|one| made.contains(&one.artifact))
+            name_of(one).is_none_or(|step| !ends.contains(step))
+                || one.subjects.iter().any(|one| made.contains(&one.artifact))
         });
         let counts = |one: &Attestation, signer: &Signer| self.counts(one, signer);
         let signed = self.signed.among(candidates, counts);
-        let decision = match judge(&signed, None, &Inspected::new(), view.question.now) {
-            Ok(decision) => decision,
-            Err(error) => {
-                let next = "register the policy with a layout that has no parameters";
-                let problem = Problem::error(Code::LayoutUnmet, error.to_string(), next);
-                return draft.fail(self.place(), vec![problem]);
-            }
-        };
+        let decision =
+            match judge(&signed, self.parameters.as_ref(), &Inspected::new(), view.question.now) {
+                Ok(decision) => decision,
+                Err(error) => {
+                    let next = "give all that the layout asks for under `parameters`";
+                    let problem = Problem::error(Code::LayoutUnmet, error.to_string(), next);
+                    return draft.fail(self.place(), vec![problem]);
+                }
+            };
         if view.question.now < decision.until() {
             draft.until(decision.until());
         } else {
@@ -91,9 +101,9 @@ impl Rule for LayoutMet {
         for finding in against.take(MAX_EVIDENCE) {
             problems.push(self.problem(finding, &decision, all));
         }
-        let links = |step: &str| bodies_of(&decision, step);
+        let ending = ending(&signed, &decision, &LayoutPath::new());
         if let (true, Some(last)) = (problems.is_empty(), last)
-            && let Some(missing) = missing(&made, last, &decision, all)
+            && let Some(missing) = missing(&made, &ending, all)
         {
             let message = format!(
                 "layout `{}`: its last step `{last}` did not make {missing}, which is judged",
@@ -101,7 +111,7 @@ impl Rule for LayoutMet {
             );
             let next = format!("have `{last}` done with it among the products, and signed");
             let problem = Problem::fail(Code::LayoutUnmet, message, next);
-            let problem = problem.shown_by_bodies(links(last)).about([missing]);
+            let problem = problem.shown_by_bodies(ending).about([missing]);
             problems.push(problem.mended(run(last)));
         }
         // Whatever stands against it or does not, a layout is met by evidence alone.
@@ -110,8 +120,9 @@ impl Rule for LayoutMet {
             problems.push(Problem::fail(Code::LayoutMissing, message, self.next(None)));
         }
         if problems.is_empty() {
-            let steps = decision.steps().iter();
-            let evidence = steps.flat_map(|step| step.links.iter().map(|link| link.body));
+            let links = decision.steps().iter().flat_map(|step| &step.links);
+            // A layout is the policy's own and no evidence.
+            let evidence = links.filter(|link| !link.sublayout).map(|link| link.body);
             draft.pass(self.place(), evidence.collect(), None);
         } else {
             draft.fail(self.place(), problems);
@@ -139,6 +150,9 @@ impl LayoutMet {
             _ => Code::LayoutUnmet,
         };
         let mut message = format!("layout `{}`", self.id);
+        for folder in &finding.layout {
+            message.push_str(&format!(", below `{folder}`"));
+        }
         if let Some(step) = step {
             message.push_str(&format!(", step `{step}`"));
         }
@@ -183,12 +197,15 @@ impl LayoutMet {
 
     /// The statements that say they are of the step and are no link of it, with the reasons.
     fn refused(&self, step: &str, links: &[Sha256], all: &[Attestation]) -> Vec<(Sha256, String)> {
-        let keys = &self.signed.layout().keys;
+        let layouts = with_sublayouts(&self.signed);
         let may = |signer: &Signer| {
-            let known = self.signed.layout().steps.iter().find(|known| known.name == step);
-            let mut labels = known.into_iter().flat_map(|step| &step.pubkeys);
-            labels.any(|label| {
-                keys.get(label).and_then(|key| key.identity()) == Some(signer.key.digest())
+            layouts.iter().map(|one| one.layout()).any(|layout| {
+                let known = layout.steps.iter().find(|known| known.name == step);
+                let mut labels = known.into_iter().flat_map(|step| &step.pubkeys);
+                labels.any(|label| {
+                    let key = layout.keys.get(label).and_then(|key| key.identity());
+                    key == Some(signer.key.digest())
+                })
             })
         };
         let of_step = all.iter().filter(|one| name_of(one) == Some(step));
@@ -214,20 +231,72 @@ fn run(step: &str) -> Remedy {
     Remedy::new(Means::Run).argv(["assay", "run", "--step", step])
 }
 
-/// The links that count for a step of the layout.
+/// The statements that count for a step of the layout or of one below it: no two have a step of the
+/// same name.
 fn bodies_of(decision: &LayoutDecision, step: &str) -> Vec<Sha256> {
     let steps = decision.steps().iter().filter(|found| found.name == step);
-    steps.flat_map(|step| step.links.iter().map(|link| link.body)).collect()
+    let links = steps.flat_map(|step| &step.links).filter(|link| !link.sublayout);
+    links.map(|link| link.body).collect()
 }
 
-/// What is judged and no link of the last step has made.
+/// The layout and all that stand in the place of links, as many as the policy lets in.
+fn with_sublayouts(signed: &SignedLayout) -> Vec<&SignedLayout> {
+    let mut found = vec![signed];
+    let mut at = 0;
+    while let Some(layout) = found.get(at).copied() {
+        found.extend(layout.links().iter().filter_map(below));
+        at += 1;
+    }
+    found
+}
+
+const fn below(link: &SignedLink) -> Option<&SignedLayout> {
+    match link.evidence() {
+        Evidence::Layout(layout) => Some(layout),
+        Evidence::Link(_) => None,
+    }
+}
+
+/// The names of the last step, and of the last steps of layouts by which that is done.
+fn last_steps(signed: &SignedLayout) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![signed];
+    while let Some(layout) = open.pop() {
+        let Some(last) = layout.layout().steps.last() else { continue };
+        found.insert(last.name.as_str());
+        let links = layout.links().iter().filter(|link| link.step() == last.name);
+        open.extend(links.filter_map(below));
+    }
+    found
+}
+
+/// The statements by which the last step of the layout at `path` was done, that of a sublayout where
+/// it was done by one. Recursion ends with the sublayouts, which `verify::layout` bounds.
+fn ending(signed: &SignedLayout, decision: &LayoutDecision, path: &LayoutPath) -> Vec<Sha256> {
+    let Some(last) = signed.layout().steps.last() else { return Vec::new() };
+    let here = decision.steps().iter().filter(|one| one.layout == *path && one.name == last.name);
+    let mut found = Vec::new();
+    for link in here.flat_map(|step| &step.links) {
+        if !link.sublayout {
+            found.push(link.body);
+            continue;
+        }
+        let mut links = signed.links().iter();
+        let layout = links.find(|one| one.step() == last.name && one.file() == link.file);
+        let Some(layout) = layout.and_then(below) else { continue };
+        let mut inner = path.clone();
+        inner.push(folder_name(&last.name, &link.functionary.label));
+        found.extend(ending(layout, decision, &inner));
+    }
+    found
+}
+
+/// What is judged and not all of `links` have made.
 fn missing(
     made: &BTreeSet<ArtifactId>,
-    last: &str,
-    decision: &LayoutDecision,
+    links: &[Sha256],
     all: &[Attestation],
 ) -> Option<ArtifactId> {
-    let links = bodies_of(decision, last);
     let links: Vec<&Attestation> = all.iter().filter(|one| links.contains(&one.body())).collect();
     let by_all =
         |artifact: &ArtifactId| !links.is_empty() && links.iter().all(|one| one.is_about(artifact));

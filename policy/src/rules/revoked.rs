@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::{ArtifactId, Sha256};
-use verify::Revoked;
+use verify::{Completeness, Revoked};
 
 use super::Question;
 use super::chain::Chain;
 use super::past::Past;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
+use crate::remedy::{Means, PLACEHOLDER, Remedy};
 
 /// The name of the rule.
 pub(crate) const RULE: &str = "revocation";
@@ -106,5 +107,35 @@ fn problem(question: Question<'_>, artifact: ArtifactId, revoked: &Revoked) -> P
         )
     };
     let next = format!("make the artifact again without {named}");
-    Problem::fail(Code::RevokedArtifact, message, next).shown_by_bodies([by.body]).about(way)
+    let Some((remedy, threshold)) = taken_back(question, by.index) else {
+        let problem = Problem::fail(Code::RevokedArtifact, message, next);
+        return problem.shown_by_bodies([by.body]).about(way);
+    };
+    let cosign = match threshold {
+        0 | 1 => String::new(),
+        _ => format!(" ({threshold} of them: the others with `assay attest cosign`)"),
+    };
+    let next = format!(
+        "{next}, or, if the revocation was mistaken, have the owners of the trust document take it \
+         back{cosign}"
+    );
+    let problem = Problem::fail(Code::RevokedArtifact, message, next).mended(remedy);
+    problem.shown_by_bodies([by.body]).about(way)
+}
+
+/// How the owners of the trust document take a revocation back, with how many of them must agree;
+/// `None` where there are none, and where nobody who asks like this would see that they have.
+fn taken_back(question: Question<'_>, entry: u64) -> Option<(Remedy, usize)> {
+    let lineage = question.lineage;
+    let followed = matches!(lineage.completeness(), Completeness::Followed { .. });
+    // What is only supposed has no entry yet.
+    if !followed || lineage.is_supposed() {
+        return None;
+    }
+    let (names, threshold) = lineage.scopes().owners()?;
+    let (entry, why) = (entry.to_string(), format!("{PLACEHOLDER}why it was mistaken>"));
+    let argv = ["assay", "attest", "reinstatement", "--revocation", &entry, "--reason", &why];
+    let signers = names.into_iter().map(str::to_owned).collect();
+    let remedy = Remedy { signers, ..Remedy::new(Means::Command) };
+    Some((remedy.argv(argv).owners(threshold), threshold))
 }

@@ -8,9 +8,9 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use attest::Timestamp;
 use attest::predicate::vulnerabilities::{FormatError, Scan, Severity, Status, statuses};
-use verify::Attestation;
+use attest::{ArtifactId, Timestamp};
+use verify::{Attestation, History};
 
 use super::rule::{Reads, Rule, View, older};
 use crate::age::MaxAge;
@@ -105,7 +105,9 @@ impl Rule for Vulnerabilities {
             return;
         };
         scans.extend(view.lapsed(&artifact, scan));
-        let words = LazyCell::new(|| self.exempt.as_ref().map(|whom| Words::of(view, whom)));
+        let lineage = view.question.lineage;
+        let words = || self.exempt.as_ref().map(|whom| Words::of(lineage, &artifact, whom));
+        let words = LazyCell::new(words);
         let (mut evidence, mut problems) = (Vec::new(), Vec::new());
         for (one, scan) in scans.iter().filter(|(one, _)| one.index.is_none() || one.index >= last)
         {
@@ -170,17 +172,13 @@ impl Vulnerabilities {
         if severe.is_empty() {
             return None;
         }
-        if let Some(Words { last }) = &**words {
+        if let Some(words) = &**words {
             let mut said = BTreeSet::new();
-            severe.retain(|(id, _)| match last.get(*id) {
-                Some((one, Status::Harmless)) => {
-                    // One document may speak of many.
-                    if said.insert(one.body()) {
-                        evidence.push(*one);
-                    }
-                    false
-                }
-                _ => true,
+            severe.retain(|(id, _)| {
+                let harmless = words.harmless(id);
+                // One document may speak of many.
+                evidence.extend(harmless.filter(|one| said.insert(one.body())));
+                harmless.is_none()
             });
         }
         let named: Vec<String> = severe
@@ -218,30 +216,45 @@ impl Vulnerabilities {
 }
 
 /// The last word on each vulnerability of the artifact, by its id.
-struct Words<'a> {
+pub(crate) struct Words<'a> {
     last: BTreeMap<String, (&'a Attestation, Status)>,
 }
 
 impl<'a> Words<'a> {
     /// A document that cannot be read says nothing for the artifact.
-    fn of(view: View<'_, 'a>, whom: &Whom) -> Self {
-        let artifact = view.question.artifact;
+    pub(crate) fn of(history: &'a History, artifact: &ArtifactId, whom: &Whom) -> Self {
         let digest = artifact.digest().map(|digest| digest.hex());
-        let read =
-            |one: &'a Attestation| statuses(&one.statement().predicate, digest.as_deref())?.ok();
-        let mut said = view.about(&artifact, read);
+        let read = |one: &'a Attestation| {
+            let found = statuses(&one.statement().predicate, digest.as_deref())?.ok()?;
+            Some((one, found))
+        };
+        let mut said: Vec<_> = history.about(artifact).filter_map(read).collect();
         // Somebody else's word counts against it alone.
         for (one, found) in &mut said {
             if !whom.stand_behind(one) {
                 found.retain(|_, status| *status == Status::Affected);
             }
         }
-        for (one, mut found) in view.lapsed(&artifact, read) {
+        for (one, mut found) in history.lapsed_about(artifact).filter_map(read) {
             found.retain(|_, status| *status == Status::Affected);
             said.push((one, found));
         }
         said.sort_by_key(|(one, _)| one.index.unwrap_or(u64::MAX));
         Self { last: last_of_each(said) }
+    }
+
+    /// Every document by which some vulnerability does no harm.
+    pub(crate) fn all_harmless(&self) -> impl Iterator<Item = &'a Attestation> {
+        let words = self.last.values();
+        words.filter(|(_, status)| *status == Status::Harmless).map(|(one, _)| *one)
+    }
+
+    /// The document by which a vulnerability does no harm, where that is the last word about it.
+    pub(crate) fn harmless(&self, id: &str) -> Option<&'a Attestation> {
+        match self.last.get(id) {
+            Some((one, Status::Harmless)) => Some(one),
+            _ => None,
+        }
     }
 }
 
@@ -259,7 +272,8 @@ fn last_of_each<T: Copy, K: Ord, S>(
     last
 }
 
-fn read<'a>(attestation: &'a Attestation) -> Option<Result<Scan<'a>, FormatError>> {
+/// The scan that a statement is, if it is one.
+pub(crate) fn read(attestation: &Attestation) -> Option<Result<Scan<'_>, FormatError>> {
     Scan::of(&attestation.statement().predicate)
 }
 

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use attest::Timestamp;
 use attest::predicate::bom::{Bom, Component};
 use verify::{Attestation, History};
 
-use super::{Steps, learns, quoted};
+use super::{Steps, learns, quoted, scans};
 use crate::format::{self, FORMATS};
 use crate::licence::Licences;
 use crate::rules::datasets::is_data;
@@ -86,7 +87,7 @@ pub(super) fn data_licences(steps: &Steps<'_>, history: &History) -> String {
 }
 
 /// The section of dependencies.
-pub(super) fn dependencies(steps: &Steps<'_>, history: &History) -> String {
+pub(super) fn dependencies(steps: &Steps<'_>, history: &History, now: Timestamp) -> String {
     let mut rules = String::new();
     let made = steps.values().flat_map(|found| &found.statements).filter(|one| one.makes());
     let made: Vec<&&Attestation> = made.collect();
@@ -94,13 +95,21 @@ pub(super) fn dependencies(steps: &Steps<'_>, history: &History) -> String {
         rules.push_str("  pinned: all\n");
     }
     rules.push_str(&component_licences(history).unwrap_or_default());
-    if rules.is_empty() {
-        return rules;
+    let scanned = scans::vulnerabilities(history, now);
+    if let Some(Ok(rule)) = &scanned {
+        rules.push_str(rule);
     }
-    format!(
-        "\n# All that went in is known by a digest, and the components are under these licences, as \
-         far as a\n# bill of materials says so.\ndependencies:\n{rules}"
-    )
+    let mut text = match rules.is_empty() {
+        true => rules,
+        false => format!(
+            "\n# All that went in is known by a digest, the components are under these licences, and \
+             a scan finds\n# nothing worse, as far as the evidence says so.\ndependencies:\n{rules}"
+        ),
+    };
+    if let Some(Err(why)) = scanned {
+        text.push_str(&format!("\n# There is no rule on vulnerabilities yet: {why}.\n"));
+    }
+    text
 }
 
 /// The licences of the components, by the last bill of the artifact that lists any.
@@ -128,7 +137,7 @@ fn bill(one: &Attestation) -> Option<(&Attestation, Bom<'_>)> {
     Some((one, bom))
 }
 
-fn who_logged(one: &Attestation) -> impl Iterator<Item = &str> {
+pub(super) fn who_logged(one: &Attestation) -> impl Iterator<Item = &str> {
     let logged = one.signers.iter().filter(|signer| is_logged(one, signer));
     logged.map(|signer| signer.name.as_str())
 }
@@ -170,7 +179,7 @@ fn allowed(expressions: &[String]) -> Option<Vec<String>> {
     Some(allowed)
 }
 
-fn list(names: &BTreeSet<&str>) -> String {
+pub(super) fn list(names: &BTreeSet<&str>) -> String {
     names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
 }
 

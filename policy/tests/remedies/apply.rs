@@ -75,6 +75,20 @@ pub(super) fn apply(
             let event = json!({"id": "remedy", "sign": signers, "same-body-as": id});
             then(row, door, scene, finding, vec![event])
         }
+        (Means::Command, ["assay", "attest", "reinstatement", "--revocation", ..]) => {
+            let Some(id) = id_of(scene, finding) else { return Applied::Left("no entry".into()) };
+            let event = |sign: &[String]| json!({"id": "remedy", "sign": sign, "says": "reinstatement", "at": "-0h", "about": format!("{id} is body:{id}")});
+            let owners = signers(row, remedy);
+            let applied = then(row, door, scene, finding, vec![event(&owners)]);
+            let (_, fewer) = owners.split_last().unwrap();
+            let too_few = judged(&with(row, vec![event(fewer)]).scene(scene.now).unwrap(), door);
+            match too_few {
+                Some(decision) if is_gone(&decision, finding) => {
+                    Applied::Left("fewer owners do".into())
+                }
+                _ => applied,
+            }
+        }
         (Means::Command, ["assay", "log", "submit", ..]) => {
             let mut recipe = row.recipe().clone();
             for event in &mut recipe.evidence {

@@ -1,5 +1,6 @@
 //! Reading every entry of the register as whoever enforces must: nothing negative is missed.
 
+use attest::hash::{Progress, Silent};
 use verify::{FollowError, Followed, Follower, Trust};
 
 use super::log::{ReadError, Register};
@@ -27,8 +28,20 @@ impl<S: Storage> Register<S> {
     /// # Errors
     /// [`RegisterFollowError`].
     pub async fn follow(&self, trust: &Trust) -> Result<Followed, RegisterFollowError> {
+        self.follow_watched(trust, &Silent).await
+    }
+
+    /// The same, telling `progress` of the entries that are read.
+    ///
+    /// # Errors
+    /// [`RegisterFollowError`].
+    pub async fn follow_watched(
+        &self,
+        trust: &Trust,
+        progress: &dyn Progress,
+    ) -> Result<Followed, RegisterFollowError> {
         let mut follower = Follower::new(self.origin(), trust)?;
-        self.follow_on(&mut follower, trust).await
+        self.read_on(&mut follower, trust, progress).await
     }
 
     /// Reads the entries that `follower` has not read yet; all of them again, where they say that
@@ -42,11 +55,23 @@ impl<S: Storage> Register<S> {
         follower: &mut Follower,
         trust: &Trust,
     ) -> Result<Followed, RegisterFollowError> {
+        self.read_on(follower, trust, &Silent).await
+    }
+
+    async fn read_on(
+        &self,
+        follower: &mut Follower,
+        trust: &Trust,
+        progress: &dyn Progress,
+    ) -> Result<Followed, RegisterFollowError> {
         for _ in 0..MAX_AGAIN {
             let mut leaves = self.leaves(follower.size()).await?;
+            progress.start(leaves.signed().checkpoint.size.saturating_sub(follower.size()));
             while let Some(entry) = leaves.next().await? {
                 follower.leaf(entry.index, entry.leaf.bytes(), entry.pae().as_deref())?;
+                progress.advance(1);
             }
+            progress.finish();
             match follower.finish(&leaves.signed().note, trust) {
                 Err(FollowError::Superseded { .. }) => *follower = follower.again()?,
                 ended => return Ok(ended?),
@@ -60,6 +85,8 @@ impl<S: Storage> Register<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use attest::envelope::IN_TOTO;
     use attest::predicate::REVOCATION;
     use attest::{ArtifactId, Envelope, NoteSigner, Sha256, SigningKey, Timestamp};
@@ -139,6 +166,36 @@ mod tests {
         let followed = register.follow_on(&mut kept, &trust).await.unwrap();
         assert_eq!(followed.size, 4);
         assert!(followed.negatives.of_artifact(&artifact("four")).next().is_none());
+    }
+
+    /// Counts what it is told.
+    #[derive(Default)]
+    struct Told([AtomicU64; 3]);
+
+    impl Progress for Told {
+        fn start(&self, bytes: u64) {
+            self.0[0].fetch_add(bytes, Ordering::Relaxed);
+        }
+
+        fn advance(&self, bytes: u64) {
+            self.0[1].fetch_add(bytes, Ordering::Relaxed);
+        }
+
+        fn finish(&self) {
+            self.0[2].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_watches_sees_every_entry_pass() {
+        let register = register().await;
+        for name in ["one", "two", "three"] {
+            revoke(&register, name, &key(1)).await;
+        }
+        let (trust, told) = (trust(&key(7)), Told::default());
+        let followed = register.follow_watched(&trust, &told).await.unwrap();
+        assert_eq!(followed, register.follow(&trust).await.unwrap());
+        assert_eq!(told.0.map(AtomicU64::into_inner), [3, 3, 1]);
     }
 
     #[tokio::test]

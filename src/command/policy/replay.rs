@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::attest::carried::opened;
 use ::attest::predicate::{VERIFICATION_SUMMARY, VerificationResult};
 use ::attest::{ArtifactId, Bundle, Predicate, Sha256, StageName, Statement, Timestamp};
 use ::policy::{Code, Policy, Simulation, Verdict};
@@ -90,7 +91,7 @@ impl SimulateArgs {
         for path in &self.was {
             known.push(Arc::new(read(path)?));
         }
-        let (verdicts, unread) = registered(&source, &followed, since)?;
+        let (verdicts, left_out) = registered(&source, &followed, since)?;
         if verdicts.is_empty() {
             return Err(Error::NothingToReplay(since));
         }
@@ -103,7 +104,8 @@ impl SimulateArgs {
             policy: next.as_ref().map(|next| next.digest()),
             replayed: 0,
             reproduced: 0,
-            unread,
+            unread: left_out.values().sum(),
+            left_out,
             flips: Vec::new(),
             not_reproduced: Vec::new(),
         };
@@ -158,27 +160,44 @@ fn verdict(found: &Simulation) -> Verdict {
     if found.would_pass() { Verdict::Allowed } else { Verdict::Denied }
 }
 
+/// Why a summary is not replayed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum LeftOut {
+    /// It is by nobody whom the trust document in force let verify.
+    Stranger,
+    /// It says no time, stage or policy, or is about more than one artifact.
+    Unclear,
+}
+
+impl LeftOut {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Stranger => "by nobody whom the trust document in force let verify",
+            Self::Unclear => "without a time, a stage or a policy, or about several artifacts",
+        }
+    }
+}
+
 /// The verdicts of the register by those who may verify, since then, in their order; and how many
-/// others there are that say no time, stage or policy, or are by nobody who may.
-fn registered(
-    source: &Source,
-    followed: &Followed,
-    since: Timestamp,
-) -> Result<(Vec<Registered>, usize), Error> {
+/// others there are, with the reasons.
+type Verdicts = (Vec<Registered>, BTreeMap<LeftOut, usize>);
+
+fn registered(source: &Source, followed: &Followed, since: Timestamp) -> Result<Verdicts, Error> {
     let folder = match source {
         Source::Folder(folder) => folder,
         Source::Service(_) => return shown(source, followed, since),
     };
-    let (mut verdicts, mut unread, mut start) = (BTreeMap::new(), 0, 0);
+    let (mut verdicts, mut left_out, mut start) = (BTreeMap::new(), BTreeMap::new(), 0);
     while verdicts.len() < MAX_VERDICTS {
         let term = Term::Type(VERIFICATION_SUMMARY.into());
         let page = folder.wait(folder.register().bundles_with(term, start));
         let page = page.map_err(|source| Error::judge(source.into()))?;
         for bundle in &page.bundles {
             match parse(bundle, followed) {
-                Some(one) if one.time >= since => drop(verdicts.insert(one.index, one)),
-                Some(_) => {}
-                None => unread += 1,
+                Ok(one) if one.time >= since => drop(verdicts.insert(one.index, one)),
+                Ok(_) => {}
+                Err(why) => *left_out.entry(why).or_default() += 1,
             }
         }
         match page.next {
@@ -186,17 +205,13 @@ fn registered(
             None => break,
         }
     }
-    Ok((verdicts.into_values().collect(), unread))
+    Ok((verdicts.into_values().collect(), left_out))
 }
 
 /// The same of a service: each is held against the tree that was followed, and its signature against
 /// its key. Which ones there are is what the service says.
-fn shown(
-    source: &Source,
-    followed: &Followed,
-    since: Timestamp,
-) -> Result<(Vec<Registered>, usize), Error> {
-    let (mut verdicts, mut unread) = (BTreeMap::new(), 0);
+fn shown(source: &Source, followed: &Followed, since: Timestamp) -> Result<Verdicts, Error> {
+    let (mut verdicts, mut left_out) = (BTreeMap::new(), BTreeMap::new());
     let mut query = Query {
         terms: vec![Term::Type(VERIFICATION_SUMMARY.into())],
         limit: MAX_PAGE,
@@ -207,12 +222,12 @@ fn shown(
         for view in page.entries.iter().filter(|view| view.index < followed.size) {
             let Some(bundle) = source.entry(view.index)?.bundle else { continue };
             match parse(&bundle.0, followed) {
-                Some(one) if one.time >= since => {
+                Ok(one) if one.time >= since => {
                     following::require(source, one.index, followed)?;
                     verdicts.insert(one.index, one);
                 }
-                Some(_) => {}
-                None => unread += 1,
+                Ok(_) => {}
+                Err(why) => *left_out.entry(why).or_default() += 1,
             }
         }
         // Every page starts after the one before it.
@@ -221,40 +236,41 @@ fn shown(
             None => break,
         }
     }
-    Ok((verdicts.into_values().collect(), unread))
+    Ok((verdicts.into_values().collect(), left_out))
 }
 
-fn parse(bundle: &Bundle, followed: &Followed) -> Option<Registered> {
-    let index =
-        bundle.entries.iter().filter_map(|entry| Some(entry.proof.as_ref()?.index)).min()?;
-    let statement = Statement::parse(&bundle.envelope.payload).ok()?;
-    let Predicate::VerificationSummary(summary) = &statement.predicate else { return None };
-    let [subject] = statement.subject.as_slice() else { return None };
-    // The register admits no entry that its key did not sign; a service is held to that above.
-    let key = bundle.hint.as_ref()?;
-    let then = Rewound::new(followed, index);
-    let verifiers = then.trust().verifiers();
-    let may = |id: &str| {
-        verifiers
-            .iter()
-            .any(|one| one.id() == id && one.key().is_some_and(|one| one.to_string() == *key))
+fn parse(bundle: &Bundle, followed: &Followed) -> Result<Registered, LeftOut> {
+    let places = bundle.entries.iter().filter_map(|entry| Some(entry.proof.as_ref()?.index));
+    let index = places.min().ok_or(LeftOut::Unclear)?;
+    let statement = Statement::parse(&opened(&bundle.envelope).payload);
+    let statement = statement.map_err(|_| LeftOut::Unclear)?;
+    let Predicate::VerificationSummary(summary) = &statement.predicate else {
+        return Err(LeftOut::Unclear);
     };
-    may(&summary.verifier.id).then_some(())?;
-    let digest = |hex: Option<&String>| format!("sha256:{}", hex?).parse::<Sha256>().ok();
-    let inputs = summary.input_attestations.iter();
-    Some(Registered {
-        index,
-        artifact: subject.artifact().ok()?,
-        name: subject.name.clone().unwrap_or_default(),
-        stage: summary.stage()?,
-        policy: digest(summary.policy.digest.get("sha256"))?,
-        time: summary.time_verified?,
-        verdict: match summary.verification_result {
-            VerificationResult::Passed => Verdict::Allowed,
-            VerificationResult::Failed => Verdict::Denied,
-        },
-        inputs: inputs.filter_map(|input| digest(input.digest.get("sha256"))).collect(),
-    })
+    // The register admits no entry that its key did not sign; a service is held to that above.
+    let then = Rewound::new(followed, index);
+    if !then.is_verdict_of(&summary.verifier.id, bundle) {
+        return Err(LeftOut::Stranger);
+    }
+    let said = || {
+        let [subject] = statement.subject.as_slice() else { return None };
+        let digest = |hex: Option<&String>| format!("sha256:{}", hex?).parse::<Sha256>().ok();
+        let inputs = summary.input_attestations.iter();
+        Some(Registered {
+            index,
+            artifact: subject.artifact().ok()?,
+            name: subject.name.clone().unwrap_or_default(),
+            stage: summary.stage()?,
+            policy: digest(summary.policy.digest.get("sha256"))?,
+            time: summary.time_verified?,
+            verdict: match summary.verification_result {
+                VerificationResult::Passed => Verdict::Allowed,
+                VerificationResult::Failed => Verdict::Denied,
+            },
+            inputs: inputs.filter_map(|input| digest(input.digest.get("sha256"))).collect(),
+        })
+    };
+    said().ok_or(LeftOut::Unclear)
 }
 
 /// Why a verdict does not come out as it was registered.
@@ -340,7 +356,10 @@ pub(super) struct Replayed {
     policy: Option<Sha256>,
     replayed: usize,
     reproduced: usize,
+    /// How many were left out.
     unread: usize,
+    /// How many for which reason.
+    left_out: BTreeMap<LeftOut, usize>,
     flips: Vec<Flip>,
     not_reproduced: Vec<Unlike>,
 }
@@ -435,9 +454,10 @@ impl Answer for Replayed {
             let tone = if self.flips.is_empty() { Tone::Good } else { Tone::Bad };
             page.put(tone, format_args!("{} verdicts would be others", self.flips.len())).end();
         }
-        if self.unread > 0 {
-            let words = "verdicts were left out: by nobody who may verify, or without time, stage or policy";
-            page.put(Tone::Faint, format_args!("{} {words}", self.unread)).end();
+        for (why, count) in &self.left_out {
+            let verdicts = if *count == 1 { "verdict was" } else { "verdicts were" };
+            let words = format_args!("{count} {verdicts} left out: {}", why.words());
+            page.put(Tone::Faint, words).end();
         }
     }
 

@@ -114,7 +114,7 @@ impl Radius {
         source.accept(cx)?;
         let begun = cx.trust(None)?;
         let followed = match &source {
-            Source::Folder(_) => source.follow(&begun)?,
+            Source::Folder(_) => source.follow(&begun, cx)?,
             // What is more than is read over a network stays what the service shows.
             Source::Service(_) => match following::follow(&source, &begun, cx) {
                 Ok(followed) => Some(followed),

@@ -17,27 +17,52 @@ use crate::verified::Signer;
 impl SignedLayout {
     /// The same layout with the links that are among `believed`, under signatures that `counts`
     /// admits. Of several by one key for one step the last counts, by their places in the register.
+    ///
+    /// The layouts in the place of links stay, each with its links from the same statements: for a
+    /// step that a key does by such a layout, no statement under that key is a link.
     #[must_use]
     pub fn among<'a>(
         &self,
         believed: impl IntoIterator<Item = &'a Attestation>,
         counts: impl Fn(&Attestation, &Signer) -> bool,
     ) -> Self {
+        self.among_all(&believed.into_iter().collect::<Vec<_>>(), &counts)
+    }
+
+    /// Recursion ends with the sublayouts, which [`super::verify_layout`] bounds.
+    fn among_all(
+        &self,
+        believed: &[&Attestation],
+        counts: &dyn Fn(&Attestation, &Signer) -> bool,
+    ) -> Self {
+        let below = |link: &SignedLink| match &link.evidence {
+            Evidence::Link(_) => None,
+            Evidence::Layout(layout) => {
+                let layout = Box::new(layout.among_all(believed, counts));
+                Some(SignedLink { evidence: Evidence::Layout(layout), ..link.clone() })
+            }
+        };
+        let mut links: Vec<SignedLink> = self.links.iter().filter_map(below).collect();
         let mut last: BTreeMap<(&str, &Functionary), &Attestation> = BTreeMap::new();
         let keys: Vec<Functionary> = self.keys().collect();
-        for one in believed {
+        for one in believed.iter().copied() {
             let Some(step) = name_of(one) else { continue };
             let Some(step) = self.layout.steps.iter().find(|known| known.name == step) else {
                 continue;
             };
-            for key in keys.iter().filter(|key| has_signed(one, key, &counts)) {
+            let by_layout = |key: &Functionary| {
+                let same = |link: &SignedLink| link.functionary.identity == key.identity;
+                links.iter().any(|link| link.step == step.name && same(link))
+            };
+            let own = keys.iter().filter(|key| !by_layout(key));
+            for key in own.filter(|key| has_signed(one, key, counts)) {
                 let known = last.entry((&step.name, key)).or_insert(one);
                 if (known.index, known.body()) < (one.index, one.body()) {
                     *known = one;
                 }
             }
         }
-        let links = last.into_iter().filter_map(|((step, functionary), one)| {
+        let by_statement = last.into_iter().filter_map(|((step, functionary), one)| {
             Some(SignedLink {
                 step: step.to_owned(),
                 file: file_name(step, &functionary.label),
@@ -46,7 +71,8 @@ impl SignedLayout {
                 evidence: Evidence::Link(link_of(one)?),
             })
         });
-        Self { links: links.collect(), refused: Vec::new(), ..self.clone() }
+        links.extend(by_statement.collect::<Vec<_>>());
+        Self { links, refused: Vec::new(), ..self.clone() }
     }
 
     /// The keys of the layout with which something can be checked.

@@ -17,10 +17,8 @@ use super::error::SigstoreError;
 use super::evidence::{Clock, ProvenTime, RekorEntry, place};
 use super::identity::Keyless;
 use super::root::RekorLog;
+use crate::error::is_ahead;
 use crate::trust::{Demand, TrustedRoot};
-
-/// How far a proven time may be ahead of `now`, in seconds: clocks differ (THREATS, rule 8).
-const MAX_AHEAD: i64 = 300;
 
 /// What a bundle's signature has to be about.
 #[derive(Clone, Copy, Debug)]
@@ -107,8 +105,7 @@ fn proven(
     times: Vec<(Timestamp, bool)>,
     now: Timestamp,
 ) -> Result<Proven, SigstoreError> {
-    let ahead = |time: &Timestamp| time.as_second().saturating_sub(now.as_second()) > MAX_AHEAD;
-    if let Some((time, _)) = times.iter().find(|(time, _)| ahead(time)) {
+    if let Some((time, _)) = times.iter().find(|(time, _)| is_ahead(*time, now)) {
         return Err(SigstoreError::Future { time: *time });
     }
     let earliest = times.iter().map(|(time, _)| *time).min();

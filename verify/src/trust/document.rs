@@ -28,6 +28,7 @@ use authorities::{
 };
 
 use super::governance::{Governance, GovernanceEntry, GovernanceError, is_not};
+use super::scopes::Made;
 use super::{
     Custody, Demand, Demands, FormerKey, Globs, Grant, LastGood, May, Names, Reach, StillCounts,
     Trust, TrustedKey, TrustedLog, TrustedRoot, TrustedSigner, TrustedVerifier, TrustedWitness,
@@ -768,6 +769,7 @@ impl Trust {
             local: false,
             for_others: false,
             digest: Sha256::of(b""),
+            scopes: Made::new(),
         };
         trust.seal();
         trust
@@ -1060,6 +1062,7 @@ impl Trust {
 
     pub(super) fn seal(&mut self) {
         self.digest = Sha256::of(self.to_yaml().as_bytes());
+        self.scopes = Made::new();
     }
 
     fn enter_key(&mut self, entry: KeyEntry) -> Result<(), TrustError> {

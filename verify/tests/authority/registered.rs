@@ -185,6 +185,35 @@ fn only_a_time_at_which_the_certificate_held_makes_a_revocation() {
 }
 
 #[test]
+fn a_verdict_lasts_no_longer_than_until_a_proven_time_has_come() {
+    let scene = Scene::new();
+    let mut register = Register::new();
+    register.carry(&signed(&scene, evaluation(), SIGNED));
+    let envelope = carry(&signed(&scene, evaluation(), SIGNED).to_json()).unwrap();
+    let trust = trust(&scene, &["clock"], &[EVALUATION], &register);
+    let seconds = |ahead: i64| {
+        let second = moment(SIGNED).as_second() - ahead;
+        attest::Timestamp::from_second(second).unwrap()
+    };
+    let found = Bundle { envelope, hint: None, entries: Vec::new(), keyless: None };
+    let found = Bundle::parse(&found.to_json()).unwrap();
+    let comes = seconds(300);
+    // The clocks of two machines may differ by five minutes.
+    for (ahead, believed, until) in
+        [(301, 0, Some(comes)), (100_000, 0, Some(comes)), (300, 1, None), (0, 1, None)]
+    {
+        let negatives = verify::Negatives::none();
+        let now = seconds(ahead);
+        let mut trace = Trace::new(app(), Direction::Up, &trust, &negatives, now);
+        trace.supply(app(), vec![found.clone()], None);
+        let lineage = trace.finish();
+        assert_eq!(lineage.attestations().len(), believed, "{ahead}: {:?}", lineage.rejected());
+        assert_eq!(lineage.holds().until, until, "{ahead}");
+        assert!(lineage.holds().contains(now), "{ahead}");
+    }
+}
+
+#[test]
 fn an_evaluation_without_a_key_counts_where_it_stands_and_must_be_supplied() {
     let scene = Scene::new();
     let mut register = Register::new();

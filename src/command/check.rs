@@ -81,6 +81,11 @@ pub fn check(args: &CheckArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
 pub fn policy(named: Option<&PathBuf>, cx: &Context<'_>) -> Result<Policy, Error> {
     match named {
         Some(path) => read(path),
+        // A folder is where a register is; whoever asks a service needs none.
+        #[cfg(feature = "server")]
+        None if cx.global.server.is_some() && cx.found_home()?.is_none() => {
+            Err(Error::NoPolicy("policy.yaml".into()))
+        }
         None => {
             let path = cx.home()?.policy();
             if path.exists() { read(&path) } else { Err(Error::NoPolicy(path)) }

@@ -77,14 +77,14 @@ pub fn why(args: &WhyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         },
         cx,
     )?;
-    let lineage = grounds.lineage(cx.now, cx)?;
+    let lineage = grounds.lineage(cx.now)?;
     let decision = grounds.policy.evaluate(&grounds.artifact, stage, &lineage, cx.now);
     let mut report = decision.report();
     report.advisory = true;
     let mut names = Names::default();
     names.add_lineage(&lineage);
     let outlook = match args.next {
-        Some(next) => Some(outlook(&grounds, stage, next.end(cx.now), lineage, cx)?),
+        Some(next) => Some(outlook(&grounds, stage, next.end(cx.now), lineage, cx.now)?),
         None => None,
     };
     if let Some(folder) = &args.skeletons {
@@ -156,12 +156,12 @@ fn outlook(
     stage: &StageName,
     until: Timestamp,
     lineage: Lineage,
-    cx: &Context<'_>,
+    now: Timestamp,
 ) -> Result<Outlook, Error> {
     let ask = |lineage: &Lineage, at| {
         grounds.policy.simulate(&grounds.artifact, stage, &Supposed::of(lineage), at)
     };
-    let (mut before, mut at) = (lineage, cx.now);
+    let (mut before, mut at) = (lineage, now);
     let mut last = ask(&before, at);
     let mut outlook = Outlook { until, complete: false, flips: Vec::new() };
     for _ in 0..MAX_EDGES {
@@ -170,7 +170,7 @@ fn outlook(
             outlook.complete = true;
             break;
         };
-        let lineage = grounds.lineage(edge, cx)?;
+        let lineage = grounds.lineage(edge)?;
         let next = ask(&lineage, edge);
         outlook.flips.extend(flips(&last, &next, &before, edge));
         (before, last, at) = (lineage, next, edge);

@@ -175,7 +175,14 @@ fn another_machine_believes_a_register_by_the_digest_in_a_line_alone() {
         let there = other.path();
         let unknown = format!("{}{}", &line[..line.len() - 4], "0000");
         let words = format!("--server {} verify {}", service.url, at.join("model.bin").display());
+        let model = at.join("model.bin");
+        let decides = ["check", "promote"].map(|word| {
+            format!("--server {} {word} {} --stage staging", service.url, model.display())
+        });
         assay(there, &words, 2, "a service does not say whom to believe");
+        for words in &decides {
+            assay(there, words, 2, "a service does not say whom to believe");
+        }
         assay(there, &format!("trust join {unknown}"), 2, "shows no trust document");
         assert!(!there.join(".assay/trust.yaml").exists(), "nothing was learned");
         let joined = json(there, &format!("trust join {line}"), 0);
@@ -185,6 +192,10 @@ fn another_machine_believes_a_register_by_the_digest_in_a_line_alone() {
         );
         assay(there, &format!("trust join {line}"), 0, "joined");
         assay(there, &words, 0, "believed");
+        // From then on it is asked, and has nothing to decide by.
+        for words in &decides {
+            assay(there, words, 2, "refuses (");
+        }
         assay(there, &format!("--server {} trust history", service.url), 0, "version 2, entry");
         // The same register under another document is another belief.
         let newer = shown["digest"].as_str().unwrap();

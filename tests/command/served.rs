@@ -124,6 +124,39 @@ fn what_is_only_supposed_leaves_no_mark_of_a_service() {
 }
 
 #[test]
+fn a_service_decides_for_those_who_know_its_register() {
+    let served = Served::new();
+    let known = served.elsewhere(&["trust.yaml"]);
+    let text = fs::read_to_string(known.path().join(".assay/trust.yaml")).unwrap();
+    let [bare, empty, unnamed] = [(); 3].map(|()| served.elsewhere(&[]));
+    for folder in [&empty, &unnamed] {
+        fs::create_dir(folder.path().join(".assay")).unwrap();
+    }
+    fs::write(unnamed.path().join(".assay/trust.yaml"), without_logs(&text)).unwrap();
+    for word in ["check", "promote"] {
+        let question = format!("--server {} {word} model.bin --stage staging", served.url);
+        let cases = [
+            (known.path(), 0, "allowed"),
+            (bare.path(), 2, "a service does not say whom to believe"),
+            (empty.path(), 2, "a service does not say whom to believe"),
+            (unnamed.path(), 2, "does not name the register `assay.local/"),
+        ];
+        for (folder, status, words) in cases {
+            let said = expect(&assay(folder, &question), status, words);
+            assert_eq!(status == 0, said.contains("allowed"), "{said}");
+        }
+    }
+    assert!(!bare.path().join(".assay").exists(), "nothing is made where somebody only asks");
+}
+
+/// A trust file that names no register.
+fn without_logs(text: &str) -> String {
+    let (before, rest) = text.split_once("logs:").unwrap();
+    let (_, verifiers) = rest.split_once("verifiers:").unwrap();
+    format!("{before}logs: []\nverifiers:{verifiers}")
+}
+
+#[test]
 fn why_asks_a_service_by_the_trust_and_policy_of_whoever_asks() {
     let served = Served::new();
     let bare = served.elsewhere(&[]);
@@ -132,10 +165,7 @@ fn why_asks_a_service_by_the_trust_and_policy_of_whoever_asks() {
         fs::copy(served.here().join(".assay").join(name), there.join(name)).unwrap();
     }
     let trust = fs::read_to_string(there.join("trust.yaml")).unwrap();
-    let (before, _) = trust.split_once("logs:").unwrap();
-    let (_, verifiers) = trust.split_once("verifiers:").unwrap();
-    fs::write(there.join("unnamed.yaml"), format!("{before}logs: []\nverifiers:{verifiers}"))
-        .unwrap();
+    fs::write(there.join("unnamed.yaml"), without_logs(&trust)).unwrap();
     // Marked as one person's alone, it is no better than where the service judges by it.
     fs::write(there.join("local.yaml"), format!("local: true\n{trust}")).unwrap();
     let cases = [

@@ -196,7 +196,7 @@ class Lying(unittest.TestCase):
         self.asks(ask, 2, "another tree", changed("root", root))
         self.asks(ask, 2, f"all of the {SIZE} entries", changed("kind", "claimed"))
         other = lambda status, body: (status, body.replace(b"assay.local/", b"other.local/"))
-        self.asks(ask, 2, "shows no checkpoint of", self.between("/checkpoint", other))
+        self.asks(ask, 2, "does not name the register `other", self.between("/checkpoint", other))
         self.asks(ask, 2, "refuses (404)", self.between("/checkpoint", withheld))
 
     def test_what_a_service_judges_by_cannot_be_seen_by_who_asks_it(self):

@@ -401,6 +401,51 @@ fn the_owners_of_the_document_consent_to_another_key_of_the_register() {
     assay(at, check, 2, "is signed by no key of it");
 }
 
+#[cfg(feature = "rego")]
+#[test]
+fn what_time_alone_will_change_names_whose_it_is() {
+    let folder = governed();
+    let at = folder.path();
+    let (policy, _) = with_a_file(at);
+    let why = "why model.bin --stage staging --next";
+    let by = |days: i64| {
+        let until = json(at, &format!("{why} {days}d --policy policy.yaml"), 0);
+        until["outlook"]["until"].as_str().unwrap().to_owned()
+    };
+    let policy = policy.replace("sha256:", &format!("effectiveOn: '{}', sha256:", by(5)));
+    let dated = format!("{policy}validity: {{expires: '{}'}}\n", by(10));
+    fs::write(at.join("next/policy.yaml"), dated).unwrap();
+    activate(at, "next/policy.yaml", "one.json");
+    let flips = |options: &str| -> Vec<(String, Value, Value)> {
+        let found = json(at, &format!("{why} 400d{options}"), 0);
+        let flips = found["outlook"]["flips"].as_array().unwrap().iter();
+        flips
+            .map(|one| {
+                let rule = one["rule"].as_str().unwrap().to_owned();
+                (rule, one["of"].clone(), one["owners"].clone())
+            })
+            .collect()
+    };
+    let owned = |rule: &str, of: &str, owners: Value| (rule.to_owned(), Value::from(of), owners);
+    let names = |names: &[&str]| Value::from(names.to_vec());
+    let want = [
+        owned("rego.R-1", "policy", names(&["pia"])),
+        owned("validity", "policy", names(&["pia"])),
+        owned("trust", "trust", names(&["ana", "ben"])),
+    ];
+    assert_eq!(flips(""), want);
+
+    // Of files that are nobody's but their keepers', no owners are named.
+    fs::copy(at.join("next/policy.yaml"), at.join(".assay/policy.yaml")).unwrap();
+    let kept = fs::read_to_string(at.join(".assay/trust.yaml")).unwrap();
+    let (before, rest) = kept.split_once("governance:").unwrap();
+    let (_, keys) = rest.split_once("\nkeys:").unwrap();
+    fs::write(at.join("kept.yaml"), format!("{before}keys:{keys}")).unwrap();
+    let options = " --trust kept.yaml --policy next/policy.yaml";
+    assert_eq!(flips(options)[1], owned("validity", "policy", names(&[])));
+    assay(at, &format!("{why} 400d{options}"), 0, "owner: whoever keeps the policy");
+}
+
 #[test]
 fn what_one_key_could_do_alone_is_said() {
     let folder = governed();

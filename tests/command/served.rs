@@ -110,7 +110,7 @@ fn what_is_only_supposed_leaves_no_mark_of_a_service() {
     expect(&ask(&format!("check {model}")), 0, "allowed");
     let before = seen(there);
     let said = expect(&ask(&format!("why {model} --next 30d")), 0, "ages.train");
-    assert!(said.contains("pass to fail"), "{said}");
+    assert!(said.contains("pass to fail") && said.contains("owner: local"), "{said}");
     assert_eq!(seen(there), before, "nothing but what is so is remembered");
     expect(&ask(&format!("check {model}")), 0, "allowed");
 

@@ -216,9 +216,19 @@ fn what_is_activated_judges_from_then_on_without_a_restart() {
     let service = Service::of(at, " --key local");
     let check = format!("--server {} check model.bin --stage staging", service.url);
     assay(at, &check, 2, "no policy");
+    // Why, somebody elsewhere can ask by no more than the document to begin with.
+    let other = tempfile::tempdir().unwrap();
+    let there = other.path();
+    fs::copy(at.join(".assay/trust.yaml"), there.join("trust.yaml")).unwrap();
+    fs::copy(at.join("model.bin"), there.join("model.bin")).unwrap();
+    let why = format!("{} --trust trust.yaml", check.replace("check", "why"));
+    assay(there, &why, 2, "policy.yaml");
     activate(at, "policy.yaml", "one.json");
     let report = json(at, &check, 0);
     assert_eq!(report["policy"]["version"], 1, "{report}");
+    let reasons = json(there, &why, 0);
+    assert_eq!(reasons["report"]["policy"], report["policy"], "{reasons}");
+    assert_eq!(reasons["report"]["completeness"], report["completeness"], "{reasons}");
     assay(
         at,
         &format!("--server {} promote model.bin --stage staging", service.url),

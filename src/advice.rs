@@ -32,7 +32,9 @@ impl Error {
             }
             #[cfg(feature = "server")]
             Self::NoTrustNamed => {
-                "name one with `--trust FILE`; a service does not say whom to believe".into()
+                "a service does not say whom to believe: join its register by the line of its owners \
+                 (`assay trust join LINE`), or have `verify` and `why` judge by `--trust FILE`"
+                    .into()
             }
             Self::NoFolderAt(_) => {
                 "name the `.assay` folder itself; `assay run`, `assay attest` and `assay key \

@@ -72,12 +72,18 @@ impl Context<'_> {
         Ok(trust)
     }
 
+    /// Whether there is a folder with a trust file.
+    #[cfg(feature = "server")]
+    fn has_trust(&self) -> Result<bool, Error> {
+        Ok(self.found_home()?.is_some_and(|home| home.trust().exists()))
+    }
+
     /// The trust file named, else that of the folder.
     pub fn trust(&self, named: Option<&Path>) -> Result<Trust, Error> {
         let path = match named {
             Some(path) => path.to_owned(),
             #[cfg(feature = "server")]
-            None if self.global.server.is_some() && self.found_home()?.is_none() => {
+            None if self.global.server.is_some() && !self.has_trust()? => {
                 return Err(Error::NoTrustNamed);
             }
             None => self.home()?.trust(),

@@ -76,7 +76,7 @@ pub enum Error {
     /// A service does not say whom to believe.
     #[cfg(feature = "server")]
     #[error(
-        "there is no trust file: none was named, and there is no `.assay` folder here or above"
+        "there is no trust file: none was named, and there is none in a folder `.assay` here or above"
     )]
     NoTrustNamed,
     /// There is no `.assay` folder where one was named.

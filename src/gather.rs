@@ -1,7 +1,7 @@
 //! Finds the statements that a lineage asks for: in files, in the folder's register, over HTTP.
 //!
-//! Only a register that is open here is followed leaf by leaf. What a service or a set of files
-//! leaves out, nobody here can know, and the lineage says so.
+//! Unless it was followed leaf by leaf before, what a service or a set of files leaves out, nobody
+//! here can know, and the lineage says so.
 
 use std::path::PathBuf;
 
@@ -106,10 +106,10 @@ pub fn from_source(
     let trust = governing.map_or(trust, |governing| governing.trust());
     let none = Negatives::none();
     let negatives = followed.as_ref().map_or(&none, |followed| &followed.negatives);
-    traced(root, direction, source, trust, negatives, cx)
+    traced(root, direction, source, trust, negatives, cx.now)
 }
 
-/// The lineage that a register shows, by what is known to be negative.
+/// The lineage that a register shows, by what is known to be negative, as it is believed at `now`.
 #[cfg(feature = "server")]
 pub fn traced(
     root: ArtifactId,
@@ -117,9 +117,9 @@ pub fn traced(
     source: &crate::source::Source,
     trust: &Trust,
     negatives: &Negatives,
-    cx: &crate::context::Context<'_>,
+    now: Timestamp,
 ) -> Result<Lineage, Error> {
-    let mut trace = Trace::new(root, direction, trust, negatives, cx.now);
+    let mut trace = Trace::new(root, direction, trust, negatives, now);
     for _ in 0..MAX_ASKED {
         let Some(artifact) = trace.wanted().first().copied() else { break };
         let (bundles, complete_to) = source.bundles(&artifact, direction)?;

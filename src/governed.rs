@@ -45,13 +45,14 @@ pub fn in_force(source: &Source, begun: &Trust, cx: &Context<'_>) -> Result<Gove
 }
 
 /// Whom the folder believes about the register that is asked: the document that is in force there,
-/// where the trust file has owners; the file itself where it has none; nobody without one.
-pub fn known(source: &Source, cx: &Context<'_>) -> Result<Option<Arc<Trust>>, Error> {
+/// where the trust file has owners; the file itself where it has none.
+pub fn known(source: &Source, cx: &Context<'_>) -> Result<Arc<Trust>, Error> {
     match known_trust(cx)? {
         Some(trust) if trust.governance().is_some() => {
-            Ok(Some(Arc::clone(in_force(source, &trust, cx)?.trust())))
+            Ok(Arc::clone(in_force(source, &trust, cx)?.trust()))
         }
-        trust => Ok(trust.map(Arc::new)),
+        Some(trust) => Ok(Arc::new(trust)),
+        None => Err(Error::NoTrustNamed),
     }
 }
 

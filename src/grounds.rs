@@ -1,8 +1,10 @@
 //! What a question is asked of that no door decides: an artifact's lineage, the policy and whom to
 //! believe, now or as it will be.
 //!
-//! A register in the folder is read to its end, as for `assay check`. A service hands out its
-//! statements, and nobody here knows what it leaves out; the lineage says so.
+//! A register is read to its end, also that of a service: what `assay check` is answered by there is
+//! what this follows from. One that is too large for that is an error, not a denial. It is held
+//! against what was seen of it once, at the time it is; a later time is only supposed, and leaves no
+//! mark.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ enum Evidence {
     #[cfg(feature = "server")]
     Register {
         source: crate::source::Source,
-        followed: Option<verify::Followed>,
+        followed: verify::Followed,
     },
 }
 
@@ -73,37 +75,29 @@ impl Grounds {
 
     #[cfg(feature = "server")]
     fn of_register(asked: Asked<'_>, cx: &Context<'_>) -> Result<Self, Error> {
-        use crate::command::policy::read;
-        use crate::source::Source;
-
-        let source = Source::open(cx)?;
+        let source = crate::source::Source::open(cx)?;
         let artifact = asked.artifact.resolve(cx.printer, |found| source.known(found))?;
         let begun = cx.trust(asked.trust.map(PathBuf::as_path))?;
-        if let Source::Folder(_) = &source {
-            let policy = crate::rules::beforehand(asked.policy, &begun, cx)?;
-            let followed = source.follow_to_judge(&begun, cx)?;
-            let trust = Arc::clone(followed.governing.trust());
-            let policy = crate::rules::for_stage(policy, asked.stage, &followed.governing, cx)?;
-            let evidence = Evidence::Register { source, followed: Some(followed) };
-            return Ok(Self { artifact, policy, trust, evidence });
+        let policy = crate::rules::beforehand(asked.policy, &begun, cx)?;
+        let followed = source.follow_to_judge(&begun, cx)?;
+        let governing = &followed.governing;
+        // A trust file that is brought along is an opinion, and leaves no mark.
+        if asked.trust.is_none() {
+            crate::governed::remember(&followed.origin, governing.trust(), cx)?;
         }
-        let (trust, policies) = crate::rules::known(begun, cx)?;
-        let policy = match asked.policy {
-            Some(path) => Arc::new(read(path)?),
-            None => {
-                let mut known = policies.into_iter();
-                let found = known.find(|(stage, _)| stage == asked.stage);
-                found.ok_or_else(|| Error::NoPolicy("policy.yaml".into()))?.1
+        let trust = match &source {
+            crate::source::Source::Folder(_) => Arc::clone(governing.trust()),
+            // As the service itself answers, which answers others.
+            crate::source::Source::Service(_) => {
+                Arc::new(Trust::clone(governing.trust()).for_others())
             }
         };
-        let evidence = Evidence::Register { source, followed: None };
-        Ok(Self { artifact, policy, trust, evidence })
+        let policy = crate::rules::for_stage(policy, asked.stage, governing, cx)?;
+        Ok(Self { artifact, policy, trust, evidence: Evidence::Register { source, followed } })
     }
 
     /// The lineage as it is, or will be, believed at `at`.
-    pub fn lineage(&self, at: Timestamp, cx: &Context<'_>) -> Result<Lineage, Error> {
-        #[cfg(not(feature = "server"))]
-        let _ = cx;
+    pub fn lineage(&self, at: Timestamp) -> Result<Lineage, Error> {
         let (artifact, up) = (self.artifact, Direction::Up);
         match &self.evidence {
             Evidence::Bundles(bundles) => {
@@ -111,23 +105,21 @@ impl Grounds {
             }
             #[cfg(feature = "server")]
             Evidence::Register { source, followed } => {
-                use crate::source::Source;
-
-                match (source, followed) {
-                    (Source::Folder(folder), Some(followed)) => {
+                let negatives = &followed.negatives;
+                match source {
+                    crate::source::Source::Folder(folder) => {
                         let traced = server::judge::lineage(
                             folder.register(),
                             artifact,
                             up,
                             &self.trust,
-                            &followed.negatives,
+                            negatives,
                             at,
                         );
                         folder.wait(traced).map_err(Error::judge)
                     }
-                    _ => {
-                        let later = Context { now: at, global: cx.global, printer: cx.printer };
-                        gather::from_source(artifact, up, source, &self.trust, &later)
+                    crate::source::Source::Service(_) => {
+                        gather::traced(artifact, up, source, &self.trust, negatives, at)
                     }
                 }
             }

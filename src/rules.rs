@@ -54,10 +54,7 @@ pub fn for_stage(
     if registered.is_registered(stage) {
         return registered.policy(stage).map_err(Error::Rules);
     }
-    match own(cx)? {
-        Some(policy) => Ok(Arc::new(policy)),
-        None => Err(Error::NoPolicy(cx.home()?.policy())),
-    }
+    crate::command::check::policy(None, cx).map(Arc::new)
 }
 
 /// Refuses to sign by a policy that was brought along where the register says what judges.

@@ -451,6 +451,14 @@ impl Source {
         followed.map_err(|source| Error::Follow(Box::new(source)))
     }
 
+    /// The checkpoint of a service that is to decide: of a register that a trust file here names,
+    /// and that is what was seen of it before. A URL alone teaches no trust.
+    pub fn introduced(&self, cx: &Context<'_>) -> Result<Checkpoint, Error> {
+        cx.trust(None)?;
+        let shown = self.accept(cx)?;
+        shown.map_or_else(|| Err(Error::UnnamedRegister(governed::origin(self)?)), Ok)
+    }
+
     /// Holds the register against what was seen of it before, and the clock against when. Gives
     /// the checkpoint that a service shows, if the trust file names its register.
     pub fn accept(&self, cx: &Context<'_>) -> Result<Option<Checkpoint>, Error> {

@@ -175,7 +175,14 @@ fn another_machine_believes_a_register_by_the_digest_in_a_line_alone() {
         let there = other.path();
         let unknown = format!("{}{}", &line[..line.len() - 4], "0000");
         let words = format!("--server {} verify {}", service.url, at.join("model.bin").display());
+        let model = at.join("model.bin");
+        let decides = ["check", "promote"].map(|word| {
+            format!("--server {} {word} {} --stage staging", service.url, model.display())
+        });
         assay(there, &words, 2, "a service does not say whom to believe");
+        for words in &decides {
+            assay(there, words, 2, "a service does not say whom to believe");
+        }
         assay(there, &format!("trust join {unknown}"), 2, "shows no trust document");
         assert!(!there.join(".assay/trust.yaml").exists(), "nothing was learned");
         let joined = json(there, &format!("trust join {line}"), 0);
@@ -185,6 +192,10 @@ fn another_machine_believes_a_register_by_the_digest_in_a_line_alone() {
         );
         assay(there, &format!("trust join {line}"), 0, "joined");
         assay(there, &words, 0, "believed");
+        // From then on it is asked, and has nothing to decide by.
+        for words in &decides {
+            assay(there, words, 2, "refuses (");
+        }
         assay(there, &format!("--server {} trust history", service.url), 0, "version 2, entry");
         // The same register under another document is another belief.
         let newer = shown["digest"].as_str().unwrap();
@@ -205,9 +216,19 @@ fn what_is_activated_judges_from_then_on_without_a_restart() {
     let service = Service::of(at, " --key local");
     let check = format!("--server {} check model.bin --stage staging", service.url);
     assay(at, &check, 2, "no policy");
+    // Why, somebody elsewhere can ask by no more than the document to begin with.
+    let other = tempfile::tempdir().unwrap();
+    let there = other.path();
+    fs::copy(at.join(".assay/trust.yaml"), there.join("trust.yaml")).unwrap();
+    fs::copy(at.join("model.bin"), there.join("model.bin")).unwrap();
+    let why = format!("{} --trust trust.yaml", check.replace("check", "why"));
+    assay(there, &why, 2, "policy.yaml");
     activate(at, "policy.yaml", "one.json");
     let report = json(at, &check, 0);
     assert_eq!(report["policy"]["version"], 1, "{report}");
+    let reasons = json(there, &why, 0);
+    assert_eq!(reasons["report"]["policy"], report["policy"], "{reasons}");
+    assert_eq!(reasons["report"]["completeness"], report["completeness"], "{reasons}");
     assay(
         at,
         &format!("--server {} promote model.bin --stage staging", service.url),
@@ -388,6 +409,51 @@ fn the_owners_of_the_document_consent_to_another_key_of_the_register() {
     assay(at, "log rotate-key", 0, "two keys sign");
     assay(at, "log rotate-key --finish", 0, "the new key alone signs");
     assay(at, check, 2, "is signed by no key of it");
+}
+
+#[cfg(feature = "rego")]
+#[test]
+fn what_time_alone_will_change_names_whose_it_is() {
+    let folder = governed();
+    let at = folder.path();
+    let (policy, _) = with_a_file(at);
+    let why = "why model.bin --stage staging --next";
+    let by = |days: i64| {
+        let until = json(at, &format!("{why} {days}d --policy policy.yaml"), 0);
+        until["outlook"]["until"].as_str().unwrap().to_owned()
+    };
+    let policy = policy.replace("sha256:", &format!("effectiveOn: '{}', sha256:", by(5)));
+    let dated = format!("{policy}validity: {{expires: '{}'}}\n", by(10));
+    fs::write(at.join("next/policy.yaml"), dated).unwrap();
+    activate(at, "next/policy.yaml", "one.json");
+    let flips = |options: &str| -> Vec<(String, Value, Value)> {
+        let found = json(at, &format!("{why} 400d{options}"), 0);
+        let flips = found["outlook"]["flips"].as_array().unwrap().iter();
+        flips
+            .map(|one| {
+                let rule = one["rule"].as_str().unwrap().to_owned();
+                (rule, one["of"].clone(), one["owners"].clone())
+            })
+            .collect()
+    };
+    let owned = |rule: &str, of: &str, owners: Value| (rule.to_owned(), Value::from(of), owners);
+    let names = |names: &[&str]| Value::from(names.to_vec());
+    let want = [
+        owned("rego.R-1", "policy", names(&["pia"])),
+        owned("validity", "policy", names(&["pia"])),
+        owned("trust", "trust", names(&["ana", "ben"])),
+    ];
+    assert_eq!(flips(""), want);
+
+    // Of files that are nobody's but their keepers', no owners are named.
+    fs::copy(at.join("next/policy.yaml"), at.join(".assay/policy.yaml")).unwrap();
+    let kept = fs::read_to_string(at.join(".assay/trust.yaml")).unwrap();
+    let (before, rest) = kept.split_once("governance:").unwrap();
+    let (_, keys) = rest.split_once("\nkeys:").unwrap();
+    fs::write(at.join("kept.yaml"), format!("{before}keys:{keys}")).unwrap();
+    let options = " --trust kept.yaml --policy next/policy.yaml";
+    assert_eq!(flips(options)[1], owned("validity", "policy", names(&[])));
+    assay(at, &format!("{why} 400d{options}"), 0, "owner: whoever keeps the policy");
 }
 
 #[test]

@@ -81,6 +81,11 @@ pub fn check(args: &CheckArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Erro
 pub fn policy(named: Option<&PathBuf>, cx: &Context<'_>) -> Result<Policy, Error> {
     match named {
         Some(path) => read(path),
+        // A folder is where a register is; whoever asks a service needs none.
+        #[cfg(feature = "server")]
+        None if cx.global.server.is_some() && cx.found_home()?.is_none() => {
+            Err(Error::NoPolicy("policy.yaml".into()))
+        }
         None => {
             let path = cx.home()?.policy();
             if path.exists() { read(&path) } else { Err(Error::NoPolicy(path)) }
@@ -146,7 +151,7 @@ impl CheckArgs {
             // Whoever names a trust file wants to be told by that one, and by no other.
             Source::Service(_) if self.trust.is_some() => return Err(Error::TrustOfAService),
             Source::Service(service) => {
-                let shown = source.accept(cx)?;
+                let shown = source.introduced(cx)?;
                 let policy = self.policy.as_ref().map(|path| crate::command::policy::texts(path));
                 let (policy, files) = policy.transpose()?.unzip();
                 let opinion = policy.as_ref().map(|text| Sha256::of(text.as_bytes()));
@@ -155,8 +160,7 @@ impl CheckArgs {
                 let report: Report = service.post("/v1/check", &question)?;
                 let answered = report.require_answer(&artifact, &self.stage, opinion);
                 answered.map_err(|error| service.unreadable(error.to_string()))?;
-                require_tree(&report, shown.as_ref(), cx)?
-                    .map_err(|why| service.unreadable(why))?;
+                require_tree(&report, &shown).map_err(|why| service.unreadable(why))?;
                 report
             }
         };
@@ -165,24 +169,11 @@ impl CheckArgs {
     }
 }
 
-/// Demands that the report of a service is by all that it showed before, and that it showed it, if
-/// the trust file names the register.
+/// Demands that the report of a service is by all that it showed before.
 #[cfg(feature = "server")]
-pub fn require_tree(
-    report: &Report,
-    shown: Option<&::attest::Checkpoint>,
-    cx: &Context<'_>,
-) -> Result<Result<(), String>, Error> {
-    if let Some(shown) = shown {
-        let answered = report.require_tree(&shown.origin, shown.size, shown.root);
-        return Ok(answered.map_err(|error| error.to_string()));
-    }
-    let origin = report.completeness.origin.as_deref().unwrap_or_default();
-    let trust = super::log::known_trust(cx)?;
-    Ok(match trust.as_ref().and_then(|trust| trust.log(origin)) {
-        Some(_) => Err(format!("it shows no checkpoint of `{origin}`, which its report is by")),
-        None => Ok(()),
-    })
+pub fn require_tree(report: &Report, shown: &::attest::Checkpoint) -> Result<(), String> {
+    let answered = report.require_tree(&shown.origin, shown.size, shown.root);
+    answered.map_err(|error| error.to_string())
 }
 
 /// What the evidence of a report is called: looked up only where it is shown to a person.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ::attest::predicate::VerificationResult;
-use ::attest::{ArtifactId, Checkpoint, Predicate, StageName, Statement};
+use ::attest::{ArtifactId, Predicate, StageName, Statement, Timestamp};
 use ::policy::Report;
 use ::verify::Trust;
 use clap::Args;
@@ -90,17 +90,15 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
         Source::Service(_) if args.policy.is_some() => return Err(Error::PolicyOfAService),
         Source::Service(_) if args.trust.is_some() => return Err(Error::TrustOfAService),
         Source::Service(service) => {
-            let shown = source.accept(cx)?;
+            let shown = source.introduced(cx)?;
             let format = args.format;
             let question = PromotionRequest { artifact, stage: args.stage.clone(), format };
             let trust = governed::known(&source, cx)?;
             let promoted: Promoted = service.post("/v1/promote", &question)?;
-            let answered =
-                require_promotion(&promoted, &artifact, &args.stage, trust.as_deref(), cx);
+            let answered = require_promotion(&promoted, &artifact, &args.stage, &trust, cx.now);
             answered.map_err(|why| service.unreadable(why))?;
             require_simple(&promoted, format).map_err(|why| service.unreadable(why))?;
-            require_tree(&promoted.report, shown.as_ref(), cx)?
-                .map_err(|why| service.unreadable(why))?;
+            require_tree(&promoted.report, &shown).map_err(|why| service.unreadable(why))?;
             promoted
         }
     };
@@ -116,14 +114,14 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
 }
 
 /// Demands that a service answered what was asked: a report on it, and a summary that says what
-/// the report does, registered where it says. Where the trust file names the register, a verifier
-/// of that file must have signed it.
+/// the report does, registered where it says, in a register that the trust file names and signed by
+/// a verifier of that file.
 fn require_promotion(
     promoted: &Promoted,
     artifact: &ArtifactId,
     stage: &StageName,
-    trust: Option<&Trust>,
-    cx: &Context<'_>,
+    trust: &Trust,
+    now: Timestamp,
 ) -> Result<(), String> {
     let Promoted { report, entry, .. } = promoted;
     report.require_answer(artifact, stage, None).map_err(|error| error.to_string())?;
@@ -139,14 +137,10 @@ fn require_promotion(
         return Err("its entry is not the summary of its report".into());
     }
     let mut proofs = bundle.entries.iter().filter_map(|entry| entry.proof.as_ref());
-    let proof = proofs.find(|proof| proof.index == entry.index);
-    let proof = proof.ok_or_else(|| format!("it has no proof of entry {}", entry.index))?;
-    let origin = Checkpoint::claimed_origin(&proof.checkpoint).unwrap_or_default();
-    let Some(trust) = trust.filter(|trust| trust.log(origin).is_some()) else {
-        cx.printer.note("no trust file here names this register: the promotion is as it claims");
-        return Ok(());
-    };
-    let verified = ::verify::verify(bundle, trust, cx.now).map_err(|error| error.to_string())?;
+    if !proofs.any(|proof| proof.index == entry.index) {
+        return Err(format!("it has no proof of entry {}", entry.index));
+    }
+    let verified = ::verify::verify(bundle, trust, now).map_err(|error| error.to_string())?;
     let by_a_gate = verified.logged().iter().any(|place| {
         place.index == entry.index
             && trust.verifiers().iter().any(|verifier| verifier.key() == Some(place.key))

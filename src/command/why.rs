@@ -77,14 +77,14 @@ pub fn why(args: &WhyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
         },
         cx,
     )?;
-    let lineage = grounds.lineage(cx.now, cx)?;
+    let lineage = grounds.lineage(cx.now)?;
     let decision = grounds.policy.evaluate(&grounds.artifact, stage, &lineage, cx.now);
     let mut report = decision.report();
     report.advisory = true;
     let mut names = Names::default();
     names.add_lineage(&lineage);
     let outlook = match args.next {
-        Some(next) => Some(outlook(&grounds, stage, next.end(cx.now), lineage, cx)?),
+        Some(next) => Some(outlook(&grounds, stage, next.end(cx.now), lineage, cx.now)?),
         None => None,
     };
     if let Some(folder) = &args.skeletons {
@@ -146,8 +146,43 @@ struct Flip {
     next: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<Remedy>,
-    /// The owners of the evidence that the rule rests on before.
+    /// What the time of has come.
+    of: Of,
+    /// The owners of that.
     owners: Vec<String>,
+}
+
+/// What a rule comes out otherwise by: whose owners can do something about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Of {
+    /// What the rule rested on before.
+    Evidence,
+    /// The policy, which has an end or asks something only from a day on.
+    Policy,
+    /// The trust document, which has run out.
+    Trust,
+}
+
+impl Of {
+    fn flip(rule: &str, from: Option<Outcome>, to: Option<Outcome>) -> Self {
+        let asks = |outcome| !matches!(outcome, None | Some(Outcome::NotApplicable));
+        match rule {
+            "trust" => Self::Trust,
+            "validity" => Self::Policy,
+            rule if rule.starts_with("rego.") && asks(from) != asks(to) => Self::Policy,
+            _ => Self::Evidence,
+        }
+    }
+
+    /// Who answers for it where no owners are named.
+    const fn keeper(self) -> Option<&'static str> {
+        match self {
+            Self::Evidence => None,
+            Self::Policy => Some("whoever keeps the policy"),
+            Self::Trust => Some("whoever keeps the trust file"),
+        }
+    }
 }
 
 /// Goes from one moment at which something changes to the next.
@@ -156,12 +191,12 @@ fn outlook(
     stage: &StageName,
     until: Timestamp,
     lineage: Lineage,
-    cx: &Context<'_>,
+    now: Timestamp,
 ) -> Result<Outlook, Error> {
     let ask = |lineage: &Lineage, at| {
         grounds.policy.simulate(&grounds.artifact, stage, &Supposed::of(lineage), at)
     };
-    let (mut before, mut at) = (lineage, cx.now);
+    let (mut before, mut at) = (lineage, now);
     let mut last = ask(&before, at);
     let mut outlook = Outlook { until, complete: false, flips: Vec::new() };
     for _ in 0..MAX_EDGES {
@@ -170,46 +205,69 @@ fn outlook(
             outlook.complete = true;
             break;
         };
-        let lineage = grounds.lineage(edge, cx)?;
+        let lineage = grounds.lineage(edge)?;
         let next = ask(&lineage, edge);
-        outlook.flips.extend(flips(&last, &next, &before, edge));
+        outlook.flips.extend(grounds.flips(stage, (&last, &next), &before, edge));
         (before, last, at) = (lineage, next, edge);
     }
     Ok(outlook)
 }
 
-fn flips(last: &Simulation, next: &Simulation, before: &Lineage, at: Timestamp) -> Vec<Flip> {
-    let outcome = |of: &Simulation, rule: &str| {
-        of.rules().iter().find(|one| one.rule == rule).map(|one| one.outcome)
-    };
-    let rules = last.rules().iter().chain(next.rules()).map(|one| one.rule.as_str());
-    let mut seen = BTreeSet::new();
-    let changed = rules.filter(|rule| seen.insert(*rule)).filter_map(|rule| {
-        let (from, to) = (outcome(last, rule), outcome(next, rule));
-        if from == to {
-            return None;
+impl Grounds {
+    /// What comes out otherwise at `at` than it did by the lineage before.
+    fn flips(
+        &self,
+        stage: &StageName,
+        (last, next): (&Simulation, &Simulation),
+        before: &Lineage,
+        at: Timestamp,
+    ) -> Vec<Flip> {
+        let outcome = |of: &Simulation, rule: &str| {
+            of.rules().iter().find(|one| one.rule == rule).map(|one| one.outcome)
+        };
+        let rules = last.rules().iter().chain(next.rules()).map(|one| one.rule.as_str());
+        let mut seen = BTreeSet::new();
+        let changed = rules.filter(|rule| seen.insert(*rule)).filter_map(|rule| {
+            let (from, to) = (outcome(last, rule), outcome(next, rule));
+            if from == to {
+                return None;
+            }
+            let found = next.findings().iter().find(|finding| finding.rule == rule);
+            let evidence = last.rules().iter().find(|one| one.rule == rule);
+            let evidence = evidence.into_iter().flat_map(|one| &one.evidence);
+            let of = Of::flip(rule, from, to);
+            let owners = match of {
+                Of::Evidence => evidence
+                    .filter_map(|body| before.attestation(body))
+                    .flat_map(|one| one.owners())
+                    .collect(),
+                Of::Policy | Of::Trust => self.owners(of, stage),
+            };
+            Some(Flip {
+                at,
+                rule: rule.into(),
+                from,
+                to,
+                would_pass: next.would_pass(),
+                code: found.map(|found| found.code),
+                message: found.map(|found| found.message.clone()),
+                next: found.and_then(|found| found.next.clone()),
+                remedy: found.and_then(|found| found.remedy.clone()),
+                of,
+                owners: owners.into_iter().map(str::to_owned).collect(),
+            })
+        });
+        changed.collect()
+    }
+
+    /// The owners of the documents that judge, where they are registered and have any.
+    fn owners(&self, of: Of, stage: &StageName) -> BTreeSet<&str> {
+        match (of, self.trust.governance()) {
+            (Of::Policy, Some(roles)) => roles.policy_owners(self.policy.name(), stage),
+            (Of::Trust, Some(roles)) => roles.trust_owners(),
+            (Of::Evidence, _) | (_, None) => BTreeSet::new(),
         }
-        let found = next.findings().iter().find(|finding| finding.rule == rule);
-        let evidence = last.rules().iter().find(|one| one.rule == rule);
-        let evidence = evidence.into_iter().flat_map(|one| &one.evidence);
-        let owners: BTreeSet<&str> = evidence
-            .filter_map(|body| before.attestation(body))
-            .flat_map(|one| one.owners())
-            .collect();
-        Some(Flip {
-            at,
-            rule: rule.into(),
-            from,
-            to,
-            would_pass: next.would_pass(),
-            code: found.map(|found| found.code),
-            message: found.map(|found| found.message.clone()),
-            next: found.and_then(|found| found.next.clone()),
-            remedy: found.and_then(|found| found.remedy.clone()),
-            owners: owners.into_iter().map(str::to_owned).collect(),
-        })
-    });
-    changed.collect()
+    }
 }
 
 /// Why, for a person or a program.
@@ -263,9 +321,11 @@ impl Outlook {
             if let Some(message) = &flip.message {
                 page.text("    ").line(message);
             }
-            if !flip.owners.is_empty() {
-                page.put(Tone::Faint, "    owner: ").line(flip.owners.join(", "));
-            }
+            match flip.of.keeper().filter(|_| flip.owners.is_empty()) {
+                Some(keeper) => page.put(Tone::Faint, "    owner: ").line(keeper),
+                None if flip.owners.is_empty() => page,
+                None => page.put(Tone::Faint, "    owner: ").line(flip.owners.join(", ")),
+            };
             if let Some(next) = &flip.next {
                 page.put(Tone::Faint, "    next: ").line(next);
             }

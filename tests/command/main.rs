@@ -22,6 +22,7 @@ mod folder;
 mod judging;
 mod remedies;
 mod replaying;
+mod served;
 mod service;
 
 #[test]

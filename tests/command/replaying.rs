@@ -27,7 +27,7 @@ steps:
 ";
 
 /// A folder with a trained model that was promoted to both stages, and the bundle of its training.
-fn promoted() -> tempfile::TempDir {
+pub(super) fn promoted() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("train.csv"), "1\n2\n").unwrap();
@@ -104,7 +104,7 @@ fn what_was_decided_comes_out_again_whatever_is_registered_since() {
 }
 
 /// A service on the folder, and where it is.
-fn serve(folder: &Path) -> (std::process::Child, String) {
+pub(super) fn serve(folder: &Path) -> (std::process::Child, String) {
     let mut service = command(folder, "serve --listen 127.0.0.1:0 --key local")
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
@@ -118,8 +118,9 @@ fn serve(folder: &Path) -> (std::process::Child, String) {
 }
 
 /// Somebody on the way to the service at `url`, who asks it for `to` where `from` was asked for.
-fn on_the_way(url: &str, from: &'static str, to: &'static str) -> String {
+pub(super) fn on_the_way(url: &str, from: &str, to: &str) -> String {
     use std::io::{Read as _, Write as _};
+    let (from, to) = (format!("GET {from} "), format!("GET {to} "));
     let there = url.strip_prefix("http://").unwrap().to_owned();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
@@ -136,7 +137,7 @@ fn on_the_way(url: &str, from: &'static str, to: &'static str) -> String {
             }
             let request = String::from_utf8(request).unwrap();
             let Some((head, _)) = request.split_once("\r\n\r\n") else { continue };
-            let head = head.replacen(&format!("GET {from} "), &format!("GET {to} "), 1);
+            let head = head.replacen(&from, &to, 1);
             let mut service = std::net::TcpStream::connect(&there).unwrap();
             write!(service, "{head}\r\nconnection: close\r\n\r\n").unwrap();
             let mut answer = Vec::new();

@@ -211,10 +211,11 @@ fn a_report_that_is_no_answer_decides_nothing() {
         ask(name, &changed, status, words);
     }
     // A register that shows nothing could have been anything before.
-    let (url, answering) = answering(ELSEWHERE, &report);
-    let question = format!("check model.bin --stage staging --json --server {url}");
-    expect(&assay(folder, &question), 2, "it shows no checkpoint of");
-    answering.join().unwrap();
+    for words in ["check", "promote"] {
+        let (url, _) = answering(ELSEWHERE, &report);
+        let question = format!("{words} model.bin --stage staging --json --server {url}");
+        expect(&assay(folder, &question), 2, "does not name the register `elsewhere`");
+    }
     report["findings"] = serde_json::json!([finding]);
     ask("a finding", &report, 2, "does not follow");
 }
@@ -277,8 +278,22 @@ fn a_promotion_that_is_none_promotes_nothing() {
     let (before, _) = text.split_once("verifiers:").unwrap();
     fs::write(&trust, format!("{before}verifiers: []\n")).unwrap();
     ask("no verifier", &answer, 2, "by no verifier that the trust file names");
-    fs::remove_file(&trust).unwrap();
-    ask("no trust file", &answer, 0, "the promotion is as it claims");
+    // Nor of the register: a URL alone teaches no trust.
+    let (before, rest) = text.split_once("logs:").unwrap();
+    let (_, verifiers) = rest.split_once("verifiers:").unwrap();
+    let unnamed = format!(
+        "{before}logs: []
+verifiers:{verifiers}"
+    );
+    for (text, words) in [(Some(&unnamed), "does not name the register"), (None, "no trust file")] {
+        match text {
+            Some(text) => fs::write(&trust, text).unwrap(),
+            None => fs::remove_file(&trust).unwrap(),
+        }
+        let (url, _) = answering(&note, &answer);
+        let question = format!("promote model.bin --stage staging --json --server {url}");
+        expect(&assay(folder, &question), 2, words);
+    }
 }
 
 #[test]
@@ -287,5 +302,5 @@ fn a_service_does_not_say_whom_to_believe() {
     fs::write(folder.path().join("model.bin"), "weights").unwrap();
     let words = "verify model.bin --server http://127.0.0.1:9";
     let said = expect(&assay(folder.path(), words), 2, "there is no trust file");
-    assert!(said.contains("hint: name one with `--trust FILE`"), "{said}");
+    assert!(said.contains("`assay trust join LINE`"), "{said}");
 }

@@ -101,6 +101,7 @@ class Lying(unittest.TestCase):
 
     def setUp(self):
         self.reader = self.enterContext(Reader(self.trust))
+        (self.reader.folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
 
     def asks(self, words, status, want, url=None):
         """Runs the command and holds what it says against what it should."""
@@ -118,6 +119,8 @@ class Lying(unittest.TestCase):
         self.asks("check model.bin --stage staging", 0, f"read all {SIZE} entries")
         self.asks("find --proofs --limit 5 --reverse", 0, f"complete to {SIZE} of")
         self.asks("verify model.bin", 0, f"complete to {SIZE} entries, as")
+        why = "why model.bin --stage staging --policy policy.yaml"
+        self.asks(why, 0, f"read all {SIZE} entries")
         self.assertEqual(self.reader.remembers(), SIZE)
 
     def test_the_monitor_follows_a_live_register_of_any_size(self):
@@ -155,6 +158,7 @@ class Lying(unittest.TestCase):
             ("monitor --once", 1),
             ("check model.bin --stage staging", 2),
             ("promote model.bin --stage staging", 2),
+            ("why model.bin --stage staging --policy policy.yaml", 2),
             ("find --proofs", 2),
             ("verify model.bin", 2),
             ("lineage model.bin", 2),
@@ -192,7 +196,7 @@ class Lying(unittest.TestCase):
         self.asks(ask, 2, "another tree", changed("root", root))
         self.asks(ask, 2, f"all of the {SIZE} entries", changed("kind", "claimed"))
         other = lambda status, body: (status, body.replace(b"assay.local/", b"other.local/"))
-        self.asks(ask, 2, "shows no checkpoint of", self.between("/checkpoint", other))
+        self.asks(ask, 2, "does not name the register `other", self.between("/checkpoint", other))
         self.asks(ask, 2, "refuses (404)", self.between("/checkpoint", withheld))
 
     def test_what_a_service_judges_by_cannot_be_seen_by_who_asks_it(self):

@@ -65,7 +65,7 @@ impl LintArgs {
             },
             cx,
         )?;
-        let lineage = grounds.lineage(cx.now, cx)?;
+        let lineage = grounds.lineage(cx.now)?;
         let specimen = Specimen {
             artifact: &grounds.artifact,
             stage: &self.stage,

@@ -334,7 +334,7 @@ impl Looking<'_> {
         direction: Direction,
         negatives: &Negatives,
     ) -> Result<Lineage, Error> {
-        gather::traced(artifact, direction, self.source, self.trust, negatives, self.cx)
+        gather::traced(artifact, direction, self.source, self.trust, negatives, self.cx.now)
     }
 
     /// Remembers what only the supposed revocation reaches, and what it is called.

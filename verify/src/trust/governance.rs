@@ -281,9 +281,22 @@ impl Governance {
         name: &str,
         stage: &StageName,
     ) -> bool {
-        let mut roles = self.duty(Duty::Policy);
-        roles
-            .any(|role| role.covers(name) && role.stages.has(stage.as_str()) && role.is_met(signed))
+        self.of_policy(name, stage).any(|role| role.is_met(signed))
+    }
+
+    /// The owners of the keys that may sign the next version.
+    pub fn trust_owners(&self) -> BTreeSet<&str> {
+        self.duty(Duty::Trust).flat_map(Role::every_owner).collect()
+    }
+
+    /// The owners of the keys that may sign that the policy `name` judges for `stage`.
+    pub fn policy_owners(&self, name: &str, stage: &StageName) -> BTreeSet<&str> {
+        self.of_policy(name, stage).flat_map(Role::every_owner).collect()
+    }
+
+    fn of_policy(&self, name: &str, stage: &StageName) -> impl Iterator<Item = &Role> {
+        let roles = self.duty(Duty::Policy);
+        roles.filter(move |role| role.covers(name) && role.stages.has(stage.as_str()))
     }
 
     /// Whether `key` is one of those that may register the policy `name`.
@@ -399,6 +412,10 @@ impl Role {
     /// Whether enough distinct owners are among `signed`.
     pub fn is_met(&self, signed: &BTreeSet<KeyId>) -> bool {
         self.owners(signed).len() >= self.threshold
+    }
+
+    fn every_owner(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.owner.as_str())
     }
 
     fn covers(&self, policy: &str) -> bool {

@@ -425,6 +425,22 @@ fn governed(section: &str) -> Result<Trust, String> {
 }
 
 #[test]
+fn the_owners_of_documents_are_those_of_the_roles_that_reach_them() {
+    let roles = "{role: trust, keys: [ana, ana2], threshold: 1}, {role: policy, keys: [ben], \
+                 threshold: 1, stages: [staging], policies: ['b*']}";
+    let section = format!("{{version: 1, expires: 2027-01-01T00:00:00Z, roles: [{roles}]}}");
+    let trust = governed(&section).unwrap();
+    let governance = trust.governance().unwrap();
+    assert_eq!(governance.trust_owners().into_iter().collect::<Vec<_>>(), ["ana"]);
+    let cases: [(&str, &str, &[&str]); 3] =
+        [("base", "staging", &["ben"]), ("other", "staging", &[]), ("base", "production", &[])];
+    for (name, stage, owners) in cases {
+        let found = governance.policy_owners(name, &stage.parse().unwrap());
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), owners, "{name} at {stage}");
+    }
+}
+
+#[test]
 fn what_a_document_says_of_itself_must_make_sense() {
     let trust = "{role: trust, keys: [ana, ben], threshold: 2}";
     let good = format!("{{version: 1, expires: 2027-01-01T00:00:00Z, roles: [{trust}]}}");

@@ -3,9 +3,10 @@
 //! What falls is listed before anybody is asked to confirm it: a revocation stands for ever.
 
 mod radius;
+mod unjudged;
 
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -31,6 +32,10 @@ pub struct RevokeArgs {
     #[command(flatten)]
     what: RevocationArgs,
 
+    /// Judge what was promoted by this policy; otherwise by that of the register
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
     /// Only list what would fall
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
@@ -42,7 +47,7 @@ pub struct RevokeArgs {
 
 pub fn revoke(args: &RevokeArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let statement = args.what.statement(cx)?;
-    let radius = Radius::of(&statement, cx)?;
+    let radius = Radius::of(&statement, args, cx)?;
     if args.dry_run {
         return Ok(Box::new(radius));
     }

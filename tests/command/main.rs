@@ -22,6 +22,7 @@ mod folder;
 mod judging;
 mod remedies;
 mod replaying;
+mod revoking;
 mod service;
 
 #[test]

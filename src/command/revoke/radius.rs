@@ -5,7 +5,6 @@
 //! here knows, and the answer says so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ::attest::carried::opened;
 use ::attest::hash::Progress as _;
@@ -18,6 +17,8 @@ use serde::Serialize;
 use server::register::{MAX_PAGE, Query, Search, Term};
 use server::wire::EntryView;
 
+use super::RevokeArgs;
+use super::unjudged::{self, Judges, Unjudged};
 use crate::context::Context;
 use crate::error::Error;
 use crate::following;
@@ -26,7 +27,6 @@ use crate::governed;
 use crate::page::{Page, Tone};
 use crate::progress::{Bar, Work};
 use crate::render::{Answer, to_json};
-use crate::rules;
 use crate::source::Source;
 
 /// How many entries of one kind are looked at.
@@ -53,6 +53,8 @@ pub struct Radius {
     promoted: usize,
     /// The promotions that would no longer pass, or that would again.
     flips: Vec<Flip>,
+    /// The promotions of which nobody here can say how they would be decided.
+    unjudged: Vec<Unjudged>,
     /// What was revoked of the same before, and whether it was taken back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     before: Vec<Before>,
@@ -73,10 +75,10 @@ struct Before {
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-struct Named {
-    artifact: ArtifactId,
+pub(super) struct Named {
+    pub(super) artifact: ArtifactId,
     #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
+    pub(super) name: String,
 }
 
 /// A decision that would be another.
@@ -93,6 +95,13 @@ struct Flip {
     codes: BTreeSet<String>,
 }
 
+/// What the revocation would change.
+struct Fallen {
+    reached: BTreeSet<ArtifactId>,
+    flips: Vec<Flip>,
+    unjudged: Vec<Unjudged>,
+}
+
 /// What is looked at to find out.
 struct Looking<'a> {
     source: &'a Source,
@@ -106,7 +115,11 @@ struct Looking<'a> {
 
 impl Radius {
     /// What would fall with the revocation that `statement` is.
-    pub(super) fn of(statement: &Statement, cx: &Context<'_>) -> Result<Self, Error> {
+    pub(super) fn of(
+        statement: &Statement,
+        args: &RevokeArgs,
+        cx: &Context<'_>,
+    ) -> Result<Self, Error> {
         let Predicate::Revocation(said) = &statement.predicate else {
             return Err(Error::NothingToAttest);
         };
@@ -147,30 +160,25 @@ impl Radius {
             Looking { source: &source, trust, real, supposed: &supposed, cx, names, cut: false };
         let (void, roots) = search.void(said, &subjects)?;
         let promoted = search.promoted()?;
-        let own = rules::beforehand(None, &begun, cx).unwrap_or_default();
+        let judges = Judges::of(args, &begun, &governing, cx)?;
         let bar = Bar::of(Work::Judging, cx.printer);
         bar.start((roots.len().min(MAX_ROOTS) + promoted.len()) as u64);
-        let fallen = search.fallen(&roots, &promoted, &bar, |stage| {
-            rules::for_stage(own.clone(), stage, &governing, cx).ok()
-        });
+        let fallen = search.fallen(&roots, &promoted, &bar, &judges);
         bar.finish();
-        let (mut reached, flips) = fallen?;
+        let Fallen { mut reached, flips, unjudged } = fallen?;
         for one in &subjects {
             reached.remove(&one.artifact);
         }
-        let named = |artifact: ArtifactId| {
-            let name = search.names.get(&artifact).cloned().unwrap_or_default();
-            Named { artifact, name }
-        };
         Ok(Self {
             version: "assay/radius/v1",
             kind: said.kind.clone(),
             descendants: supposed.revocations().last().is_some_and(|last| last.descendants),
             followed: followed.is_some(),
             void,
-            reached: reached.into_iter().map(named).collect(),
+            reached: reached.into_iter().map(|one| search.named(one)).collect(),
             promoted: promoted.len(),
             flips,
+            unjudged,
             before: before(real, &subjects),
             cut: search.cut,
             subjects,
@@ -238,23 +246,32 @@ impl Looking<'_> {
         Ok((void, roots))
     }
 
-    /// What the revocation would reach, and the promotions that would be decided otherwise. Where
-    /// nothing judges any more, nothing flips.
+    /// What the revocation would reach, and the promotions that would be decided otherwise.
     fn fallen(
         &mut self,
         roots: &BTreeSet<ArtifactId>,
         promoted: &BTreeSet<(ArtifactId, StageName)>,
         bar: &Bar,
-        judging: impl Fn(&StageName) -> Option<Arc<Policy>>,
-    ) -> Result<(BTreeSet<ArtifactId>, Vec<Flip>), Error> {
+        judges: &Judges<'_>,
+    ) -> Result<Fallen, Error> {
         let mut reached = self.reached(roots, bar)?;
-        let mut flips = Vec::new();
+        let (mut flips, mut unjudged) = (Vec::new(), Vec::new());
         for (artifact, stage) in promoted {
             bar.advance(1);
-            let Some(policy) = judging(stage) else { continue };
-            flips.extend(self.flip(*artifact, stage, &policy, &mut reached)?);
+            match judges.policy(stage) {
+                Ok(policy) => flips.extend(self.flip(*artifact, stage, &policy, &mut reached)?),
+                Err(why) => {
+                    let what = self.named(*artifact);
+                    unjudged.push(Unjudged { what, stage: stage.clone(), why });
+                }
+            }
         }
-        Ok((reached, flips))
+        Ok(Fallen { reached, flips, unjudged })
+    }
+
+    fn named(&self, artifact: ArtifactId) -> Named {
+        let name = self.names.get(&artifact).cloned().unwrap_or_default();
+        Named { artifact, name }
     }
 
     /// What the revocation would reach, downwards from `roots`.
@@ -312,9 +329,8 @@ impl Looking<'_> {
         if would.would_pass() == passes {
             return Ok(None);
         }
-        let name = self.names.get(&artifact).cloned().unwrap_or_default();
         Ok(Some(Flip {
-            what: Named { artifact, name },
+            what: self.named(artifact),
             stage: stage.clone(),
             policy: policy.digest(),
             passes,
@@ -369,6 +385,11 @@ impl Looking<'_> {
     }
 }
 
+/// So many of something, in words.
+pub(super) fn count(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
 impl Answer for Radius {
     fn draw(&self, page: &mut Page) {
         page.text("revoking ");
@@ -376,9 +397,6 @@ impl Answer for Radius {
             page.put(Tone::Strong, &one.name).text(" ").put(Tone::Faint, one.artifact).text(" ");
         }
         page.line(if self.descendants { "and what was made from it" } else { "alone" });
-        let count = |count: usize, one: &str, many: &str| {
-            if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-        };
         for one in &self.before {
             let Before { index, reason, by, taken_back } = one;
             page.text(format_args!("  revoked before, by entry {index} of {by}: {reason}"));
@@ -399,8 +417,11 @@ impl Answer for Radius {
             page.text("    ").put(Tone::Strong, &one.name).text(" ");
             page.put(Tone::Faint, one.artifact).end();
         }
-        let of = count(self.promoted, "promotion", "promotions");
-        page.line(format_args!("  {} of {of} would be decided otherwise", self.flips.len()));
+        let judged = self.promoted.saturating_sub(self.unjudged.len());
+        if judged > 0 || self.unjudged.is_empty() {
+            let of = count(judged, "promotion", "promotions");
+            page.line(format_args!("  {} of {of} would be decided otherwise", self.flips.len()));
+        }
         for flip in &self.flips {
             let tone = if flip.would_pass { Tone::Good } else { Tone::Bad };
             let word = if flip.would_pass { "allowed" } else { "denied" };
@@ -409,6 +430,7 @@ impl Answer for Radius {
             let codes: Vec<&str> = flip.codes.iter().map(String::as_str).collect();
             page.text("  ").line(codes.join(", "));
         }
+        unjudged::draw(&self.unjudged, page);
         if !self.followed {
             page.put(Tone::Warn, "  as far as the service shows: its entries were not all read")
                 .end();

@@ -3,6 +3,7 @@
 //! What falls is listed before anybody is asked to confirm it: a revocation stands for ever.
 
 mod radius;
+mod signer;
 mod unjudged;
 
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -43,15 +44,27 @@ pub struct RevokeArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+
+    /// Register it also where nobody would believe it
+    #[arg(long, conflicts_with = "dry_run")]
+    force: bool,
 }
 
 pub fn revoke(args: &RevokeArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let statement = args.what.statement(cx)?;
-    let radius = Radius::of(&statement, args, cx)?;
+    let signer = args.signer(cx)?;
+    let radius = Radius::of(&statement, args, signer.as_ref(), cx)?;
     if args.dry_run {
         return Ok(Box::new(radius));
     }
-    if !args.yes {
+    if let Some(why) = radius.unheard().filter(|_| !args.force) {
+        return Err(Error::NobodyBelieves(why.clone()));
+    }
+    if args.yes {
+        for doubt in radius.doubts() {
+            cx.printer.warn(&doubt);
+        }
+    } else {
         let mut page = Page::new(Glyphs::Ascii);
         radius.draw(&mut page);
         confirm(&page.into_text(), cx)?;

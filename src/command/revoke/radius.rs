@@ -12,8 +12,8 @@ use ::attest::predicate::{PROVENANCE, PROVENANCE_V0_2, VERIFICATION_SUMMARY};
 use ::attest::predicate::{Revocation, RevocationKind};
 use ::attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
 use ::policy::{Outcome, Policy};
-use ::verify::{Direction, Lineage, Negatives, Supposed, Trust};
-use serde::Serialize;
+use ::verify::{Direction, Lineage, Negatives, Supposed, Trust, Unheard};
+use serde::{Serialize, Serializer};
 use server::register::{MAX_PAGE, Query, Search, Term};
 use server::wire::EntryView;
 
@@ -43,6 +43,13 @@ pub struct Radius {
     kind: RevocationKind,
     subjects: Vec<Named>,
     descendants: bool,
+    /// Why nobody would believe it, signed with the key that is to sign. What would fall then falls once
+    /// somebody has signed it who may.
+    #[serde(serialize_with = "in_words", skip_serializing_if = "Option::is_none")]
+    unheard: Option<Unheard>,
+    /// Whether the register has an entry of what is revoked: of a key, a builder or an attestation one
+    /// that it made, of an artifact one that speaks of it.
+    known: bool,
     /// Whether every entry of the register was read.
     followed: bool,
     /// The entries that would be void.
@@ -102,6 +109,14 @@ struct Fallen {
     unjudged: Vec<Unjudged>,
 }
 
+/// What would be void, and from where the revocation would spread.
+struct Void {
+    entries: Vec<u64>,
+    roots: BTreeSet<ArtifactId>,
+    /// Whether there is any entry of what is revoked, void or not.
+    known: bool,
+}
+
 /// What is looked at to find out.
 struct Looking<'a> {
     source: &'a Source,
@@ -114,10 +129,11 @@ struct Looking<'a> {
 }
 
 impl Radius {
-    /// What would fall with the revocation that `statement` is.
+    /// What would fall with the revocation that `statement` is and `signer` is to sign.
     pub(super) fn of(
         statement: &Statement,
         args: &RevokeArgs,
+        signer: Option<&KeyId>,
         cx: &Context<'_>,
     ) -> Result<Self, Error> {
         let Predicate::Revocation(said) = &statement.predicate else {
@@ -155,10 +171,11 @@ impl Radius {
         let ids: Vec<ArtifactId> = subjects.iter().map(|one| one.artifact).collect();
         let trust = governing.trust();
         let supposed = real.supposing(trust, body, said, &ids).ok_or(Error::NobodyRevokes)?;
+        let unheard = signer.and_then(|key| real.hears(trust, key).err());
         let names = BTreeMap::new();
         let mut search =
             Looking { source: &source, trust, real, supposed: &supposed, cx, names, cut: false };
-        let (void, roots) = search.void(said, &subjects)?;
+        let Void { entries: void, roots, known } = search.void(said, &subjects)?;
         let promoted = search.promoted()?;
         let judges = Judges::of(args, &begun, &governing, cx)?;
         let bar = Bar::of(Work::Judging, cx.printer);
@@ -173,6 +190,8 @@ impl Radius {
             version: "assay/radius/v1",
             kind: said.kind.clone(),
             descendants: supposed.revocations().last().is_some_and(|last| last.descendants),
+            unheard,
+            known,
             followed: followed.is_some(),
             void,
             reached: reached.into_iter().map(|one| search.named(one)).collect(),
@@ -184,6 +203,30 @@ impl Radius {
             subjects,
         })
     }
+
+    /// Why nobody would believe it.
+    pub(super) const fn unheard(&self) -> Option<&Unheard> {
+        self.unheard.as_ref()
+    }
+
+    /// What speaks against registering it, in words.
+    pub(super) fn doubts(&self) -> Vec<String> {
+        let unheard = self.unheard.as_ref().map(|why| format!("nobody would believe it: {why}"));
+        let unknown = || {
+            let of = String::from(self.kind.clone());
+            if self.followed {
+                format!("no entry of the register is of this {of}")
+            } else {
+                format!("no entry that the service shows is of this {of}")
+            }
+        };
+        unheard.into_iter().chain((!self.known).then(unknown)).collect()
+    }
+}
+
+#[allow(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn in_words<S: Serializer>(why: &Option<Unheard>, serializer: S) -> Result<S::Ok, S::Error> {
+    why.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
 /// What was revoked before of the same subjects, in the order of the register.
@@ -203,16 +246,13 @@ fn before(real: &Negatives, subjects: &[Named]) -> Vec<Before> {
 
 impl Looking<'_> {
     /// The entries that would be void, and the artifacts from which a revocation would spread.
-    fn void(
-        &mut self,
-        said: &Revocation,
-        subjects: &[Named],
-    ) -> Result<(Vec<u64>, BTreeSet<ArtifactId>), Error> {
+    fn void(&mut self, said: &Revocation, subjects: &[Named]) -> Result<Void, Error> {
         let mut roots: BTreeSet<ArtifactId> = BTreeSet::new();
-        let mut void = Vec::new();
-        let known = said.kind != RevocationKind::Unknown;
-        if !known || said.kind == RevocationKind::Artifact {
+        let mut known = false;
+        if matches!(said.kind, RevocationKind::Artifact | RevocationKind::Unknown) {
             roots.extend(subjects.iter().map(|one| one.artifact));
+            let ids: Vec<ArtifactId> = roots.iter().copied().collect();
+            known = !self.source.known(&ids)?.is_empty();
         }
         let from = self.supposed.revocations().last().map_or(0, |last| last.from);
         let digests: Vec<Sha256> =
@@ -221,12 +261,12 @@ impl Looking<'_> {
         if said.kind == RevocationKind::Key {
             for digest in &digests {
                 let Ok(key) = digest.to_string().parse::<KeyId>() else { continue };
-                entries.extend(self.all(Term::Signer(key))?);
+                entries.extend(self.all(vec![Term::Signer(key)])?);
             }
         }
         if said.kind == RevocationKind::Builder {
             for of in [PROVENANCE, PROVENANCE_V0_2] {
-                for entry in self.all(Term::Type(of.into()))? {
+                for entry in self.all(vec![Term::Type(of.into())])? {
                     let bundle = self.source.entry(entry.index)?.bundle;
                     let Some(bundle) = bundle else { continue };
                     let envelope = opened(&bundle.0.envelope);
@@ -238,12 +278,21 @@ impl Looking<'_> {
                 }
             }
         }
-        for entry in entries.iter().filter(|entry| entry.index >= from) {
+        let mut void: Vec<u64> = Vec::new();
+        // A statement that is revoked is void wherever it stands.
+        let is_of_one = said.kind == RevocationKind::Attestation;
+        if is_of_one {
+            let is_it = |entry: &EntryView| entry.body.is_some_and(|body| digests.contains(&body));
+            entries.extend(self.all(Vec::new())?.into_iter().filter(is_it));
+        }
+        for entry in entries.iter().filter(|entry| is_of_one || entry.index >= from) {
             void.push(entry.index);
             roots.extend(entry.subjects.iter().map(|one| one.artifact));
         }
         void.sort_unstable();
-        Ok((void, roots))
+        // Where more is there than was looked at, nobody knows.
+        known |= !entries.is_empty() || self.cut;
+        Ok(Void { entries: void, roots, known })
     }
 
     /// What the revocation would reach, and the promotions that would be decided otherwise.
@@ -296,7 +345,7 @@ impl Looking<'_> {
 
     /// Every artifact that passed for a stage, as the register's verifiers say.
     fn promoted(&mut self) -> Result<BTreeSet<(ArtifactId, StageName)>, Error> {
-        let entries = self.all(Term::Type(VERIFICATION_SUMMARY.into()))?;
+        let entries = self.all(vec![Term::Type(VERIFICATION_SUMMARY.into())])?;
         let verifiers = self.trust.verifiers();
         // A verifier without a key has none here and there; whether its verdict counts is judged then.
         let known = |entry: &&EntryView| verifiers.iter().any(|one| one.key() == entry.signer);
@@ -365,9 +414,9 @@ impl Looking<'_> {
         }
     }
 
-    /// Every entry that a term finds.
-    fn all(&mut self, term: Term) -> Result<Vec<EntryView>, Error> {
-        let mut query = Query { terms: vec![term], limit: MAX_PAGE, ..Query::default() };
+    /// Every entry that the terms find together; without any, every entry.
+    fn all(&mut self, terms: Vec<Term>) -> Result<Vec<EntryView>, Error> {
+        let mut query = Query { terms, limit: MAX_PAGE, ..Query::default() };
         let mut all = Vec::new();
         loop {
             let page = self.source.find(&Search::from(query.clone()))?;
@@ -404,6 +453,12 @@ impl Answer for Radius {
                 Some(entry) => page.line(format_args!("; taken back by entry {entry}")),
                 None => page.end(),
             };
+        }
+        for doubt in self.doubts() {
+            page.put(Tone::Warn, format_args!("  {doubt}")).end();
+        }
+        if self.unheard.is_some() {
+            page.line("  what follows holds once somebody has signed it who may");
         }
         if !self.void.is_empty() {
             let entries: Vec<String> = self.void.iter().take(32).map(u64::to_string).collect();

@@ -255,6 +255,9 @@ fn waiver(waiver: &WaiverView, names: &Names, page: &mut Page) {
             if let Some(until) = until {
                 page.put(Tone::Warn, until.strftime("until %Y-%m-%d %H:%M:%SZ"));
             }
+            if waiver.soon {
+                page.put(Tone::Bad, ", which is soon");
+            }
             page.text(format_args!(": {} of {}: {}", waiver.finding, waiver.rule, waiver.reason));
             if let Some(ticket) = &waiver.ticket {
                 page.text(format_args!(" ({ticket})"));

@@ -27,7 +27,7 @@ const MAX_ANSWER: u64 = 64;
 #[command(after_help = "\
 Examples:
   assay revoke --subject data.csv --reason POISONED --descendants --dry-run
-  assay revoke --revoked-key trainer.pub --from-entry 120 --reason STOLEN --yes
+  assay revoke --revoked-key trainer --from-entry 120 --reason STOLEN --yes
   assay revoke --builder https://ci.example/runner@v3 --reason COMPROMISED --descendants")]
 pub struct RevokeArgs {
     #[command(flatten)]

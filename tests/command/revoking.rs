@@ -176,3 +176,22 @@ fn what_the_register_has_no_entry_of_was_mistyped_perhaps() {
         expect(&assay(here, &format!("{} --yes --key local", revoke(&typed))), 0, &doubt);
     }
 }
+
+#[test]
+fn a_key_is_revoked_by_its_name_its_identity_or_its_public_half() {
+    let folder = promoted();
+    let here = folder.path();
+    let listed = expect(&assay(here, "trust list --json"), 0, "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let id = listed["keys"][0]["id"].as_str().unwrap();
+    fs::rename(here.join(".assay/keys/local.pub"), here.join("local.pub")).unwrap();
+    // A name of the trust file needs no file.
+    for name in ["local", id, "local.pub"] {
+        let words = format!("revoke --revoked-key {name} --reason LOST --dry-run --json");
+        assert_eq!(json(here, &words)["subjects"][0]["artifact"], format!("file:{id}"), "{name}");
+    }
+    let said = expect(&assay(here, "revoke --revoked-key local --reason LOST --dry-run"), 0, "");
+    assert!(said.starts_with("revoking local "), "{said}");
+    let unknown = "revoke --revoked-key nobody --reason LOST --dry-run";
+    expect(&assay(here, unknown), 2, "no key `nobody`: neither in the trust file");
+}

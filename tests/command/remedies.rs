@@ -163,7 +163,8 @@ fn an_approval_that_a_denial_names_is_given_as_it_says() {
 /// What stands in a line of an answer after `words`.
 fn after(said: &str, words: &str) -> String {
     let line = said.lines().find_map(|line| line.trim_start().strip_prefix(words));
-    line.unwrap_or_else(|| panic!("no `{words}` in {said}")).to_owned()
+    assert!(line.is_some(), "no `{words}` in {said}");
+    line.unwrap().to_owned()
 }
 
 #[test]

@@ -90,8 +90,11 @@ impl TestArgs {
     }
 }
 
-/// The cases of a folder with their names and folders, by name; one that cannot be read is in it, too.
-fn cases(folder: &Path) -> Result<Vec<(String, PathBuf, Result<Case, Error>)>, Error> {
+/// A case with its name and its folder, or why it cannot be read.
+type Found = (String, PathBuf, Result<Case, Error>);
+
+/// The cases of a folder, by name; one that cannot be read is in it, too.
+fn cases(folder: &Path) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for name in names(folder)?.into_iter().take(MAX_CASES) {
         let (place, path) = (folder.join(&name), folder.join(&name).join("case.yaml"));

@@ -126,7 +126,7 @@ impl Remedy {
         }
     }
 
-    /// What comes after [`Remedy::argv`] of a run, with `…` for what only whoever runs it knows: the
+    /// What comes after [`argv`](field@Self::argv) of a run, with `…` for what only whoever runs it knows: the
     /// files that go in and come out, and the command of the step. Empty for everything else.
     pub fn rest(&self) -> &'static str {
         let words: Vec<&str> = self.argv.iter().map(String::as_str).collect();

@@ -122,6 +122,8 @@ impl Error {
             #[cfg(feature = "server")]
             Self::NobodyRevokes => "let a key sign `revocation` in the trust file: `may.predicates`".into(),
             #[cfg(feature = "server")]
+            Self::NobodyBelieves(_) => "sign it with a key that may sign `revocation` (`assay trust list` shows them): `--key NAME`; `--force` registers it all the same".into(),
+            #[cfg(feature = "server")]
             Self::NotARevocation(_) => "`assay find --type revocation` lists those that there are".into(),
             #[cfg(feature = "server")]
             Self::NothingToCosign(_) => "name the entry of the statement: `assay find` lists them".into(),

@@ -324,6 +324,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error("the trust file lets no key sign revocations")]
     NobodyRevokes,
+    /// A revocation that would be void.
+    #[cfg(feature = "server")]
+    #[error("nothing was revoked: nobody would believe it: {0}")]
+    NobodyBelieves(verify::Unheard),
     /// An entry that holds no statement that could be signed.
     #[cfg(feature = "server")]
     #[error("entry {0} holds no statement")]

@@ -17,11 +17,12 @@ use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use attest::{Algorithm, KeyError, PublicKey, SigningKey};
+use attest::{Algorithm, KeyError, KeyId, PublicKey, SigningKey};
 use zeroize::Zeroizing;
 
 pub use self::error::KeysError;
 use self::kept::Kept;
+use crate::context::Context;
 #[cfg(feature = "server")]
 use crate::error::Action;
 use crate::error::Error;
@@ -176,6 +177,33 @@ pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
     let pem = home::read_text(path)?;
     PublicKey::from_pem(&pem)
         .map_err(|source| Error::Keys(KeysError::Unusable { path: path.into(), source }))
+}
+
+/// The key that is meant: an identity, a name in the trust file, a key of the folder, a file with a
+/// public half. What one word names in several of these is what stands first.
+pub fn id_of(named: &str, cx: &Context<'_>) -> Result<KeyId, Error> {
+    if let Ok(id) = named.parse() {
+        return Ok(id);
+    }
+    let home = cx.found_home()?;
+    if home.as_ref().is_some_and(|home| home.trust().exists())
+        && let Some((key, _)) = cx.believed(None)?.named(named)
+    {
+        return Ok(key.id());
+    }
+    if let Some(home) = home
+        && let Ok(Some(file)) = KeyFile::find(&home, Some(named))
+    {
+        // A file that has the public half already is not opened as a key.
+        if let Ok(public) = read_public(file.path()) {
+            return Ok(public.id());
+        }
+        return Ok(file.public(cx.printer)?.id());
+    }
+    if !Path::new(named).is_file() {
+        return Err(Error::Keys(KeysError::NoSigner(named.into())));
+    }
+    Ok(read_public(named.as_ref())?.id())
 }
 
 /// Where the public half of the key at `path` goes.

@@ -186,8 +186,7 @@ fn finding(finding: &Finding, names: &Names, page: &mut Page) {
 pub fn remedy(remedy: &Remedy, page: &mut Page) {
     page.put(Tone::Faint, "         to satisfy it: ");
     let command = command_line(&remedy.argv);
-    let is_step = remedy.argv.get(1).is_some_and(|word| word == "run");
-    let rest = if is_step { " --material … --product … -- …" } else { "" };
+    let rest = remedy.rest();
     match (remedy.at, remedy.kind) {
         (Some(at), _) => page.text(at.strftime("wait until %Y-%m-%d %H:%M:%SZ")),
         _ if command.is_empty() => page.text(remedy.kind.words()),
@@ -206,6 +205,12 @@ pub fn remedy(remedy: &Remedy, page: &mut Page) {
     if !remedy.waiver.is_empty() {
         page.put(Tone::Faint, "         to be excepted from it: ");
         page.line(command_line(&remedy.waiver));
+        page.put(Tone::Faint, "           and by somebody else: ");
+        page.text(command_line(&remedy.approval));
+        if remedy.approvers.len() > 1 {
+            page.text(format_args!(", by one of {}", remedy.approvers.join(", ")));
+        }
+        page.end();
     }
 }
 
@@ -249,6 +254,9 @@ fn waiver(waiver: &WaiverView, names: &Names, page: &mut Page) {
             page.put(Tone::Warn, "  waived ");
             if let Some(until) = until {
                 page.put(Tone::Warn, until.strftime("until %Y-%m-%d %H:%M:%SZ"));
+            }
+            if waiver.soon {
+                page.put(Tone::Bad, ", which is soon");
             }
             page.text(format_args!(": {} of {}: {}", waiver.finding, waiver.rule, waiver.reason));
             if let Some(ticket) = &waiver.ticket {

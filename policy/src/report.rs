@@ -155,7 +155,16 @@ pub struct UnexploredReport {
 }
 
 impl Decision {
-    /// The decision as data. `advisory` is false; the door sets it.
+    /// The decision as data for whoever asks at `now`, at which it holds: the waivers that end soon
+    /// are marked. `advisory` is false; the door sets it.
+    pub fn report_at(&self, now: Timestamp) -> Report {
+        let mut report = self.report();
+        let waivers = report.waivers.into_iter();
+        report.waivers = waivers.map(|waiver| waiver.read_at(now)).collect();
+        report
+    }
+
+    /// The decision as data, whenever it is read. `advisory` is false; the door sets it.
     pub fn report(&self) -> Report {
         let rejected = self.rejected.iter().take(MAX_LISTED).map(|rejected| RejectedReport {
             artifact: rejected.artifact,

@@ -1,6 +1,6 @@
 //! Decisions: pure, true for as long as they say, and the same as data.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod support;
 
@@ -258,5 +258,25 @@ fn a_summary_says_what_was_decided() {
         // Only what passed is said, and nothing did where the decision did not.
         assert_eq!(found.properties.is_empty(), !passed, "{name}");
         assert_eq!(read.stage().is_some(), passed, "{name}");
+    }
+}
+
+#[test]
+fn a_waiver_that_ends_within_a_week_is_marked_for_whoever_reads_of_it() {
+    const WEEK: u64 = 7 * 24 * 60 * 60;
+    let before = |until: Timestamp, seconds| until - Duration::from_secs(seconds);
+    for (name, accepted) in
+        [("one asks and another approves", true), ("whoever asks signs alone", false)]
+    {
+        let decision = decide(&scene(name), Door::Registered).unwrap();
+        let report = decision.report();
+        let [waiver] = report.waivers.as_slice() else { panic!("{name}: {report:?}") };
+        let until = waiver.until.unwrap();
+        let soon = |time| decision.report_at(time).waivers.iter().any(|one| one.soon);
+        assert_eq!(waiver.accepted, accepted, "{name}");
+        let marks = [soon(before(until, WEEK + 1)), soon(before(until, WEEK))];
+        assert_eq!(marks, [false, accepted], "{name}");
+        // Nothing is marked for whoever does not say when they read it.
+        assert!(!waiver.soon, "{name}");
     }
 }

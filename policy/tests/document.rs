@@ -63,7 +63,18 @@ fn what_is_refused_and_where() {
             "unknown key `any_of`; did you mean `anyOf`?",
         ),
         ("unknown key at the top", "ages: {", "age: {", "unknown key `age`; did you mean `ages`?"),
-        ("unlike any key", "ages: {", "xylophones: {", "unknown key `xylophones`"),
+        (
+            "unlike any key",
+            "ages: {",
+            "xylophones: {",
+            "unknown key `xylophones`; known are `apiVersion`, `kind`, `metadata`",
+        ),
+        (
+            "unlike any key of trust",
+            "completeness: claimed",
+            "completeness: claimed\ntrust: {keys: {a: b}}",
+            "unknown key `keys`; known are `signers`, `verifiers`",
+        ),
         ("missing key", "{mode: warn}", "{}", "the key `mode` is missing"),
         ("missing coverage", ", coverage: any", "", "the key `coverage` is missing"),
         ("missing strength", ", strength: declared-files", "", "the key `strength` is missing"),
@@ -380,8 +391,9 @@ fn an_error_has_line_and_column() {
     let line = GOOD.lines().nth(7).unwrap();
     assert_eq!(place.line, 8);
     assert_eq!(place.column, line.find("anyOf").unwrap() as u64 + 1);
-    let key = "anyOff".to_owned();
-    assert_eq!(*error.problem(), Problem::UnknownKey { key, nearest: Some("anyOf".into()) });
+    let Problem::UnknownKey { key, nearest, known } = error.problem() else { panic!("{error}") };
+    assert_eq!((key.as_str(), nearest.as_deref()), ("anyOff", Some("anyOf")));
+    assert!(known.iter().any(|key| key == "threshold"), "{known:?}");
     assert!(error.to_string().starts_with("line 8 column "), "{error}");
 }
 

@@ -255,6 +255,33 @@ fn a_trust_document_of_one_person_is_for_somebody_to_own() {
     }
 }
 
+#[test]
+fn nobody_is_handed_the_numbers_of_another_to_sign() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = BTreeMap::new();
+    for case in fixtures::load(&here.join("tests/remedies")).unwrap() {
+        for (row, door) in doors(&case) {
+            let decision = decide(&row.scene(now).unwrap(), door).unwrap();
+            for finding in decision.findings() {
+                let skeleton = finding.remedy.as_ref().and_then(|one| one.skeleton.as_ref());
+                let Some(skeleton) = skeleton else { continue };
+                seen.insert(finding.code, skeleton.clone());
+            }
+        }
+    }
+    // To find out for oneself, and to sign what is right but for its signer.
+    let own = &seen[&Code::StepSameSigner];
+    let number = own.statement.pointer("/predicate/measurements/0/value").unwrap();
+    assert!(number.as_str().unwrap().starts_with(PLACEHOLDER), "{number}");
+    let blanks = own.placeholders.iter().filter(|one| one.at.ends_with("/value"));
+    assert_eq!(
+        blanks.count(),
+        own.statement["predicate"]["measurements"].as_array().unwrap().len()
+    );
+    assert!(seen[&Code::StepSigner].placeholders.is_empty());
+}
+
 /// Each row with each door that it is denied at.
 fn doors(case: &Case) -> impl Iterator<Item = (&fixtures::Row, Door)> {
     let rows = case.rows.iter();
@@ -279,6 +306,9 @@ fn well_formed(finding: &Finding, remedy: &Remedy, place: &str) {
         let nearest = finding.considered.first();
         assert!(nearest.is_some_and(|near| !near.why.is_empty()), "{place}: no nearest miss");
     }
+    // Whoever asks for a waiver does not approve it, and nobody is excepted without that.
+    assert_eq!(remedy.waiver.is_empty(), remedy.approval.is_empty(), "{place}");
+    assert_eq!(remedy.waiver.is_empty(), remedy.approvers.is_empty(), "{place}");
     let Some(skeleton) = &remedy.skeleton else { return };
     assert!(skeleton.file.ends_with(".json") && !skeleton.file.contains('/'), "{place}");
     for placeholder in &skeleton.placeholders {

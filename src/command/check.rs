@@ -108,7 +108,8 @@ impl CheckArgs {
         let bundles = gather::read_bundles(&self.bundles)?;
         let up = ::verify::Direction::Up;
         let lineage = gather::from_bundles(artifact, up, &bundles, &trust, cx.now);
-        let mut report = policy.evaluate(&artifact, &self.stage, &lineage, cx.now).report();
+        let mut report =
+            policy.evaluate(&artifact, &self.stage, &lineage, cx.now).report_at(cx.now);
         report.advisory = self.is_opinion();
         let mut names = Names::default();
         names.add_lineage(&lineage);
@@ -144,7 +145,7 @@ impl CheckArgs {
                 let register = folder.register();
                 let decision = server::judge::check(register, &artifact, &self.stage, &grounds);
                 let decision = folder.wait(decision).map_err(Error::judge)?;
-                let mut report = decision.report();
+                let mut report = decision.report_at(cx.now);
                 report.advisory = self.is_opinion();
                 report
             }

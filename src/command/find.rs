@@ -5,10 +5,9 @@
 //! before it is shown; that none is missing stays the register's word.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 
+use ::attest::Checkpoint;
 use ::attest::predicate::BuildKind;
-use ::attest::{Checkpoint, KeyId};
 use clap::Args;
 use serde::Serialize;
 use server::register::{MAX_PAGE, Measured, Order, Proofs, Query, Search, Term, words};
@@ -18,7 +17,7 @@ use super::log::{Head, known_trust, short_time, signer_name, to_signed};
 use super::proven;
 use crate::context::Context;
 use crate::error::Error;
-use crate::keys::{self, KeyFile, KeysError};
+use crate::keys;
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::predicate_name;
@@ -201,7 +200,7 @@ impl FindArgs {
             terms.push(Term::Material(cx.resolve(material)?));
         }
         if let Some(signer) = &self.signer {
-            terms.push(Term::Signer(key_id(signer, cx)?));
+            terms.push(Term::Signer(keys::id_of(signer, cx)?));
         }
         terms.extend(self.name.clone().map(Term::Name));
         if let Some(text) = &self.words {
@@ -238,27 +237,6 @@ impl FindArgs {
             limit: self.limit.get(),
         })
     }
-}
-
-/// The key that is meant: an identity, a name in the trust file, a key of the folder, a file.
-fn key_id(signer: &str, cx: &Context<'_>) -> Result<KeyId, Error> {
-    if let Ok(id) = signer.parse() {
-        return Ok(id);
-    }
-    if let Some(trust) = known_trust(cx)?
-        && let Some((key, _)) = trust.named(signer)
-    {
-        return Ok(key.id());
-    }
-    if let Some(home) = cx.found_home()?
-        && let Ok(Some(file)) = KeyFile::find(&home, Some(signer))
-    {
-        return Ok(file.public(cx.printer)?.id());
-    }
-    if !Path::new(signer).is_file() {
-        return Err(Error::Keys(KeysError::NoSigner(signer.into())));
-    }
-    Ok(keys::read_public(signer.as_ref())?.id())
 }
 
 /// A page of entries, with the names of their signers.

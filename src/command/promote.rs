@@ -81,7 +81,7 @@ pub fn promote(args: &PromoteArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, 
                 ))
                 .map_err(Error::judge)?;
             Promoted {
-                report: promotion.decision.report(),
+                report: promotion.decision.report_at(cx.now),
                 entry: promotion.registered.map(ReceiptDocument::from),
                 simple: promotion.simple.map(ReceiptDocument::from),
             }

@@ -3,9 +3,11 @@
 //! What falls is listed before anybody is asked to confirm it: a revocation stands for ever.
 
 mod radius;
+mod signer;
+mod unjudged;
 
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -25,11 +27,15 @@ const MAX_ANSWER: u64 = 64;
 #[command(after_help = "\
 Examples:
   assay revoke --subject data.csv --reason POISONED --descendants --dry-run
-  assay revoke --revoked-key trainer.pub --from-entry 120 --reason STOLEN --yes
+  assay revoke --revoked-key trainer --from-entry 120 --reason STOLEN --yes
   assay revoke --builder https://ci.example/runner@v3 --reason COMPROMISED --descendants")]
 pub struct RevokeArgs {
     #[command(flatten)]
     what: RevocationArgs,
+
+    /// Judge what was promoted by this policy; otherwise by that of the register
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 
     /// Only list what would fall
     #[arg(long, conflicts_with = "yes")]
@@ -38,15 +44,27 @@ pub struct RevokeArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+
+    /// Register it also where nobody would believe it
+    #[arg(long, conflicts_with = "dry_run")]
+    force: bool,
 }
 
 pub fn revoke(args: &RevokeArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     let statement = args.what.statement(cx)?;
-    let radius = Radius::of(&statement, cx)?;
+    let signer = args.signer(cx)?;
+    let radius = Radius::of(&statement, args, signer.as_ref(), cx)?;
     if args.dry_run {
         return Ok(Box::new(radius));
     }
-    if !args.yes {
+    if let Some(why) = radius.unheard().filter(|_| !args.force) {
+        return Err(Error::NobodyBelieves(why.clone()));
+    }
+    if args.yes {
+        for doubt in radius.doubts() {
+            cx.printer.warn(&doubt);
+        }
+    } else {
         let mut page = Page::new(Glyphs::Ascii);
         radius.draw(&mut page);
         confirm(&page.into_text(), cx)?;

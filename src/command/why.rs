@@ -79,7 +79,7 @@ pub fn why(args: &WhyArgs, cx: &Context<'_>) -> Result<Box<dyn Answer>, Error> {
     )?;
     let lineage = grounds.lineage(cx.now)?;
     let decision = grounds.policy.evaluate(&grounds.artifact, stage, &lineage, cx.now);
-    let mut report = decision.report();
+    let mut report = decision.report_at(cx.now);
     report.advisory = true;
     let mut names = Names::default();
     names.add_lineage(&lineage);

@@ -77,7 +77,6 @@ pub enum KeysError {
     #[error("this `assay` was built without PKCS#11")]
     NoTokens,
     /// A signer that nobody here knows.
-    #[cfg(feature = "server")]
     #[error("no key `{0}`: neither in the trust file, nor in the folder, nor as a file")]
     NoSigner(String),
 }
@@ -132,7 +131,6 @@ impl KeysError {
             Self::NoTokens => {
                 "build it with the feature `pkcs11`, which is on unless refused".into()
             }
-            #[cfg(feature = "server")]
             Self::NoSigner(_) => "`assay trust list` shows the keys and their identities".into(),
         })
     }

@@ -23,6 +23,7 @@ mod judging;
 mod remedies;
 mod replaying;
 mod served;
+mod revoking;
 mod service;
 
 #[test]

@@ -159,3 +159,91 @@ fn an_approval_that_a_denial_names_is_given_as_it_says() {
     expect(&assay(folder, "promote model.bin --stage staging --quiet"), 0, "");
     of_code(&findings(folder, "production"), "approval.missing");
 }
+
+/// What stands in a line of an answer after `words`.
+fn after(said: &str, words: &str) -> String {
+    let line = said.lines().find_map(|line| line.trim_start().strip_prefix(words));
+    assert!(line.is_some(), "no `{words}` in {said}");
+    line.unwrap().to_owned()
+}
+
+#[test]
+fn every_kind_of_step_runs_by_the_line_that_a_denial_shows() {
+    const CHECK: &str = "check model.bin --stage staging --policy policy.yaml";
+    let kinds = ["data-preparation", "training", "fine-tuning", "evaluation", "build", "packaging"];
+    for kind in kinds {
+        let temporary = super::folder();
+        let folder = temporary.path();
+        for file in ["raw.csv", "holdout.csv"] {
+            fs::write(folder.join(file), file).unwrap();
+        }
+        let numbers = r#"{"sampleSize": 50, "metrics": {"accuracy": 0.97}}"#;
+        fs::write(folder.join("measured.json"), numbers).unwrap();
+        let of = match kind {
+            "evaluation" => "predicates: [evaluation/v0.1]".to_owned(),
+            kind => format!("predicates: ['https://slsa.dev/provenance/v1'], kind: {kind}"),
+        };
+        let policy = format!(
+            "apiVersion: assay/v1\nkind: PromotionPolicy\nmetadata: {{name: one, version: 1}}\n\
+             stages: {{staging: {{mode: enforce}}}}\n\
+             steps: {{made: {{{of}, signers: {{anyOf: [local]}}}}}}\n"
+        );
+        fs::write(folder.join("policy.yaml"), policy).unwrap();
+        let said = expect(&assay(folder, CHECK), 1, "step.missing");
+        let line = after(&said, "to satisfy it: assay ");
+        assert!(line.starts_with(&format!("run --step made --kind {kind}")), "{line}");
+        // Each blank is filled in, and nothing else is added.
+        let (line, command) = line.rsplit_once('…').unwrap();
+        assert!(command.is_empty(), "{line}");
+        let command =
+            if kind == "evaluation" { "cp measured.json metrics.json" } else { "touch model.bin" };
+        let mut line = format!("{line}{command}");
+        for (blank, filled) in [
+            ("--metrics …", "--metrics metrics.json"),
+            ("model=…", "model=model.bin"),
+            ("holdout-dataset=…", "holdout-dataset=holdout.csv"),
+            ("--material …", "--material raw.csv"),
+            ("--product …", "--product model.bin"),
+        ] {
+            line = line.replace(blank, filled);
+        }
+        assert!(!line.contains('…'), "{line}");
+        expect(&assay(folder, &line), 0, "");
+        expect(&assay(folder, CHECK), 0, "allowed");
+    }
+}
+
+#[test]
+fn an_exception_is_had_by_the_two_commands_that_a_denial_names_and_not_by_the_first() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    line(folder);
+    expect(&assay(folder, "key generate ben"), 0, "");
+    let trust = "trust add ben --name ben --owner ben --predicate waiver --artifact *";
+    expect(&assay(folder, trust), 0, "trusting");
+    let path = folder.join(".assay/policy.yaml");
+    let stricter = fs::read_to_string(&path).unwrap().replace("\"0.95\"", "\"0.99\"");
+    fs::write(&path, stricter).unwrap();
+    also(folder, "waivers: {maxLife: 30d, approvers: [ben, cat]}");
+    let said = expect(&assay(folder, "check model.bin --stage staging"), 1, "metric.threshold");
+    let approval = after(&said, "and by somebody else: ");
+    let want =
+        "assay attest cosign '<fill in: the entry of the waiver>' --key ben, by one of ben, cat";
+    assert_eq!(approval, want);
+
+    let remedy = of_code(&findings(folder, "staging"), "metric.threshold").clone();
+    assert_eq!(remedy["approvers"], serde_json::json!(["ben", "cat"]));
+    let filled = |argv: &serde_json::Value, text: &str| {
+        let words = argv.as_array().unwrap().iter();
+        let fill = |word: &serde_json::Value| match word.as_str().unwrap() {
+            blank if blank.starts_with("<fill in: ") => text.into(),
+            _ => word.clone(),
+        };
+        serde_json::Value::Array(words.map(fill).collect())
+    };
+    let said = expect(&named(folder, &filled(&remedy["waiver"], "better data")), 0, "entry 3");
+    assert!(said.contains("waiver"), "{said}");
+    expect(&assay(folder, "check model.bin --stage staging"), 1, "waiver not accepted");
+    expect(&named(folder, &filled(&remedy["approval"], "3")), 0, "signed with ben");
+    expect(&assay(folder, "check model.bin --stage staging"), 0, "allowed");
+}

@@ -239,10 +239,39 @@ fn cases_are_tried_and_what_differs_is_said() {
     }
     let lone =
         format!("at: {now}\nstage: staging\nartifact: '{digest}'\nexpect: {{verdict: allowed}}\n");
-    fs::write(here.join("cases/late/case.yaml"), lone).unwrap();
+    fs::write(here.join("cases/late/case.yaml"), &lone).unwrap();
     expect(&assay(here, "policy test policy.yaml --cases cases"), 0, "1 of 1 cases");
     fs::remove_file(here.join("cases/late/train.json")).unwrap();
     expect(&assay(here, "policy test policy.yaml --cases cases"), 2, "holds no bundle");
+
+    // One that cannot be tried does not keep the others from it, and is no pass.
+    for (name, text) in [("broken", "at: never\n"), ("early", lone.as_str())] {
+        fs::create_dir_all(here.join("cases").join(name)).unwrap();
+        fs::write(here.join("cases").join(name).join("case.yaml"), text).unwrap();
+    }
+    for file in ["train.json", "trust.yaml"] {
+        fs::copy(here.join("evidence").join(file), here.join("cases/early").join(file)).unwrap();
+    }
+    let lost = good.replace("evidence: evidence", "evidence: nowhere").replace("good", "lost");
+    write(&[&lost, &good]);
+    let words = "policy test policy.yaml --cases cases";
+    let said = expect(&assay(here, words), 2, "2 of 5 cases come out as they should");
+    assert!(said.contains("; 3 could not be tried"), "{said}");
+    let tap = expect(&assay(here, &format!("{words} --format tap")), 2, "1..5");
+    for line in ["not ok 1 - lost", "ok 2 - good", "not ok 3 - broken", "ok 4 - early"] {
+        assert!(tap.lines().any(|one| one == line), "{line}: {tap}");
+    }
+    assert!(tap.contains("# not tried: cannot read"), "{tap}");
+    let junit = expect(&assay(here, &format!("{words} --format junit")), 2, "errors=\"3\"");
+    assert!(junit.contains("failures=\"0\"") && junit.contains("<error message"), "{junit}");
+    let json = command(here, &format!("{words} --json")).output().unwrap();
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["cases"][1]["verdict"], "allowed", "{json:#}");
+    assert_eq!((&json["cases"][0]["passed"], &json["passed"]), (&false.into(), &false.into()));
+    assert!(json["cases"][0]["untried"].as_str().unwrap().contains("nowhere"), "{json:#}");
+    // A denial beside it is still no answer about the one that was not tried.
+    write(&[&lost, &wrong]);
+    expect(&assay(here, "policy test policy.yaml"), 2, "0 of 2 cases");
 }
 
 /// Somebody whom an authority certifies for each signature anew, and a clock that says when.

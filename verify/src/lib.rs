@@ -45,7 +45,7 @@ pub use model::{
     Authority, Comparison, KeylessScope, ModelRejection, compare, verify_keyless_model,
     verify_model,
 };
-pub use negatives::{Negatives, Owed, Revocation};
+pub use negatives::{Negatives, Owed, Revocation, Unheard};
 pub use proof::verify_log_proof;
 pub use rewound::Rewound;
 pub use rotation::{Rotation, RotationError, verify_rotation};

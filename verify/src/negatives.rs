@@ -1,14 +1,19 @@
 //! What speaks against artifacts, keys, builders and attestations: facts that whoever enforces must know
 //! to be complete, and therefore takes from following every leaf of a log, never from a search.
 
+mod heard;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use attest::predicate::{REVOCATION, Revocation as Said, RevocationEffect, RevocationKind};
+use attest::predicate::{Revocation as Said, RevocationEffect, RevocationKind};
 use attest::{ArtifactId, Checkpoint, KeyId, Sha256};
 
 use crate::governing::{Activations, Reinstated};
-use crate::trust::{Trust, TrustedKey};
+use crate::trust::Trust;
 use crate::verified::Signer;
+
+pub use self::heard::Unheard;
+use self::heard::may_revoke;
 
 /// The negative facts of one log, up to a size.
 ///
@@ -201,10 +206,7 @@ impl Negatives {
         said: &Said,
         subjects: &[ArtifactId],
     ) -> Option<Self> {
-        let may = |key: &&TrustedKey| {
-            key.grants().iter().any(|grant| grant.may().predicates.has(REVOCATION))
-        };
-        let key = trust.keys().iter().find(may)?;
+        let key = trust.keys().iter().find(|key| may_revoke(key))?;
         let index = self.head.as_ref().map_or(u64::MAX, |head| head.size);
         let mut supposed = Self { supposed: true, ..self.clone() };
         supposed.take(index, body, Signer::of(key, key.name()), said, subjects);

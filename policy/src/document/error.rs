@@ -29,12 +29,14 @@ pub enum Problem {
     #[error("{0}")]
     Shape(String),
     /// A key that nothing reads.
-    #[error("unknown key `{key}`{}", suggestion(nearest.as_deref()))]
+    #[error("unknown key `{key}`{}", suggested(nearest.as_deref(), known))]
     UnknownKey {
         /// The key.
         key: String,
-        /// The known key that it most resembles.
+        /// The known key that it most resembles, if it resembles any.
         nearest: Option<String>,
+        /// The keys that are known there.
+        known: Vec<String>,
     },
     /// A key that must be there.
     #[error("the key `{0}` is missing")]
@@ -116,6 +118,17 @@ fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
 }
 
+/// The key that was meant, or where none is near those that there are.
+fn suggested(nearest: Option<&str>, known: &[String]) -> String {
+    match (nearest, known) {
+        (Some(_), _) | (None, []) => suggestion(nearest),
+        (None, known) => {
+            let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+            format!("; known are {}", known.join(", "))
+        }
+    }
+}
+
 impl PolicyError {
     /// Where, if that is known.
     pub const fn place(&self) -> Option<Place> {
@@ -138,6 +151,7 @@ impl PolicyError {
             Yaml::SerdeUnknownField { field, expected, .. } => Problem::UnknownKey {
                 key: field.clone(),
                 nearest: nearest(field, expected.iter().copied()).map(str::to_owned),
+                known: expected.iter().map(|known| (*known).to_owned()).collect(),
             },
             Yaml::SerdeMissingField { field, .. } => Problem::MissingKey((*field).into()),
             Yaml::DuplicateMappingKey { key, .. } => {

@@ -42,6 +42,7 @@ pub(crate) fn complete(question: Question<'_>, stage: &StageName, draft: &mut Dr
         }
         if finding.outcome == Outcome::Fail && finding.code.can_be_waived() {
             remedy.waiver = waiver(question, stage, finding);
+            approved(question, &mut remedy);
         }
         finding.remedy = Some(remedy);
     }
@@ -189,6 +190,17 @@ fn waiver(question: Question<'_>, stage: &StageName, finding: &Finding) -> Vec<S
         &why,
     ]));
     argv
+}
+
+/// Adds who approves the waiver that the remedy asks for, and how: whoever asked for it does not.
+fn approved(question: Question<'_>, remedy: &mut Remedy) {
+    let Some(waivers) = &question.model.waivers else { return };
+    remedy.approvers = waivers.approvers.names();
+    let entry = format!("{PLACEHOLDER}the entry of the waiver>");
+    remedy.approval = words(&["assay", "attest", "cosign", &entry]);
+    if let Some(name) = remedy.approvers.iter().find(|one| has_key(question, one)) {
+        remedy.approval.extend(["--key".to_owned(), name.clone()]);
+    }
 }
 
 /// Whether a signer has a key that stays: who is known by a certificate signs otherwise.

@@ -12,6 +12,7 @@ mod statement;
 mod step;
 
 use attest::Timestamp;
+use attest::predicate::BuildKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,9 +33,8 @@ pub(crate) use step::{Made, Measured};
 pub struct Remedy {
     /// By what kind of act.
     pub kind: Means,
-    /// The command and its arguments; of [`Means::Run`] the first, after which come what goes in
-    /// (`--material`), what is made (`--product`), `--` and the command of the step. Empty where no
-    /// command does it.
+    /// The command and its arguments; of a run the first, after which comes what [`Remedy::rest`]
+    /// says. Empty where no command does it.
     #[serde(default)]
     pub argv: Vec<String>,
     /// The names in the trust file of whoever may sign; empty for whoever it lets.
@@ -53,6 +53,12 @@ pub struct Remedy {
     /// waived.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiver: Vec<String>,
+    /// The command with which somebody else approves the waiver: without that nothing is excepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approval: Vec<String>,
+    /// The names in the trust file of whoever may approve the waiver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
 }
 
 /// By what kind of act a finding goes away.
@@ -116,6 +122,25 @@ impl Remedy {
             at: None,
             skeleton: None,
             waiver: Vec::new(),
+            approval: Vec::new(),
+            approvers: Vec::new(),
+        }
+    }
+
+    /// What comes after [`argv`](field@Self::argv) of a run, with `…` for what only whoever runs it knows: the
+    /// files that go in and come out, and the command of the step. Empty for everything else.
+    pub fn rest(&self) -> &'static str {
+        let words: Vec<&str> = self.argv.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["assay", "run", "--step", _, "--kind", kind, ..] => {
+                if *kind == BuildKind::Evaluation.as_str() {
+                    // `assay run` asks an evaluation for these, each once.
+                    " --metrics … --material model=… --material holdout-dataset=… -- …"
+                } else {
+                    " --material … --product … -- …"
+                }
+            }
+            _ => "",
         }
     }
 

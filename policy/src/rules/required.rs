@@ -128,10 +128,18 @@ fn mending(
             Remedy::new(Means::Command).argv(["assay", "log", "submit", &bundle])
         }
         // The same statement, by whoever may sign it.
-        Flaw::Signer | Flaw::SameSigner => {
+        Flaw::Signer => {
             let again = again(Means::Run).but_for(signed);
             match nearest.and_then(remedy::of_attestation) {
                 Some(statement) => again.with_whole(statement),
+                None => again,
+            }
+        }
+        // What somebody else finds on their own: the numbers of the one are not the other's.
+        Flaw::SameSigner => {
+            let again = again(Means::Run).but_for(signed);
+            match nearest.and_then(|one| remedy::repeated(question, one)) {
+                Some(statement) => again.with(statement),
                 None => again,
             }
         }

@@ -30,6 +30,8 @@ use crate::whom::Whom;
 
 /// How far the clock of whoever asks for a waiver may be ahead of ours.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+/// How long before its end a waiver ends soon: a week.
+const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Whose waivers a policy accepts.
 #[derive(Clone, Debug)]
@@ -63,6 +65,10 @@ pub struct WaiverView {
     /// The first moment at which it counts no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Whether it is accepted and ends within a week of the time for which the report is: whoever needs
+    /// it longer asks again now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub soon: bool,
     /// Why it was given, as it says.
     pub reason: String,
     /// Where it is followed up, as it says.
@@ -165,6 +171,20 @@ impl Waivers {
     }
 }
 
+impl WaiverView {
+    /// The same for whoever reads it at `now`.
+    pub(crate) fn read_at(mut self, now: Timestamp) -> Self {
+        let last = now.checked_add(SOON).unwrap_or(Timestamp::MAX);
+        self.soon = self.accepted && self.until.is_some_and(|until| until <= last);
+        self
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl Meant<'_> {
     fn view(&self, accepted: &Result<Timestamp, String>) -> WaiverView {
         let Self { attestation, waiver, rule, code } = self;
@@ -176,6 +196,8 @@ impl Meant<'_> {
             accepted: accepted.is_ok(),
             why: accepted.as_ref().err().cloned(),
             until: waiver.scope.expires_on,
+            // What a decision does not depend on is added for whoever reads of it.
+            soon: false,
             reason: printable(waiver.reason.clone()),
             ticket: waiver.ticket.clone().map(printable),
             signers: attestation.signers.iter().map(|signer| signer.name.clone()).collect(),

@@ -172,6 +172,12 @@ pub(super) fn excepted(row: &Row, door: Door, now: Timestamp, finding: &Finding)
         argv[at + 1].clone()
     };
     assert_eq!(argv[..3], ["assay", "attest", "waiver"]);
+    let Remedy { approval, approvers, .. } = found.remedy.as_ref().unwrap();
+    assert_eq!(approval[..3], ["assay", "attest", "cosign"]);
+    assert_eq!(
+        (&approval[4..], approvers.as_slice()),
+        (&["--key".into(), "approver".into()][..], &["approver".into()][..])
+    );
     assert_eq!(said("--subject"), scene.artifact.to_string());
     let digest = attest::Sha256::of(scene.policy.as_bytes()).to_string();
     assert_eq!(said("--policy"), digest);

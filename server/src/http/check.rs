@@ -55,7 +55,7 @@ pub(super) async fn check<S: Storage + 'static>(
         };
         let grounds = Grounds { trust: &in_force.trust, policy, followed: &followed, now };
         let decision = judge::check(app.register(), &artifact, &stage, &grounds).await?;
-        let mut report = decision.report();
+        let mut report = decision.report_at(now);
         report.advisory = opinion.is_some();
         Ok(Json(report))
     })

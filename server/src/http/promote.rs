@@ -51,7 +51,7 @@ pub(super) async fn promote<S: Storage + 'static>(
         app.require_witnesses(registered.as_mut_slice()).await?;
         app.require_witnesses(simple.as_mut_slice()).await?;
         Ok(Json(Promoted {
-            report: decision.report(),
+            report: decision.report_at(now),
             entry: registered.map(Into::into),
             simple: simple.map(Into::into),
         }))

@@ -48,7 +48,8 @@ impl CosignArgs {
             let (finding, rule, stage) = (or(&scope.finding), or(&scope.rule), or(&scope.stage));
             let reason = &waiver.reason;
             cx.printer.note(&format!(
-                "entry {} excepts {subject} from {finding} of {rule} at {stage} until {until}: {reason}",
+                "entry {} asks that {subject} is excepted from {finding} of {rule} at {stage} until \
+                 {until}: {reason}; it is once enough have signed it whom the policy lets approve",
                 self.entry
             ));
         }

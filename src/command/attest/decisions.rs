@@ -2,8 +2,6 @@
 //!
 //! Nothing here says who decides: the key that signs does.
 
-use std::path::PathBuf;
-
 use ::attest::predicate::{Approval, Revocation, RevocationEffect, RevocationKind, Scope, Waiver};
 use ::attest::{ArtifactId, Predicate, ResourceDescriptor, Sha256, StageName, Statement};
 use clap::Args;
@@ -178,8 +176,8 @@ struct Revoked {
     #[arg(long, value_name = "PATH|DIGEST")]
     subject: Option<Target>,
 
-    /// A key, from now on unless said: its public half or its identity
-    #[arg(long, value_name = "FILE|ID")]
+    /// A key, from now on unless said: its name, its identity or its public half
+    #[arg(long, value_name = "NAME|ID|FILE")]
     revoked_key: Option<String>,
 
     /// An attestation, by the digest that `assay verify` shows
@@ -196,7 +194,10 @@ impl RevocationArgs {
     pub fn statement(&self, cx: &Context<'_>) -> Result<Statement, Error> {
         let (kind, subject) = match &self.what {
             Revoked { revoked_key: Some(key), .. } => {
-                (RevocationKind::Key, self.named(key_digest(key)?))
+                let digest = keys::id_of(key, cx)?.digest();
+                // A name says more than a digest; a path says where somebody keeps a file.
+                let name = keys::is_name(key).then_some(key.as_str());
+                (RevocationKind::Key, self.named_or(digest, name))
             }
             Revoked { attestation: Some(body), .. } => {
                 (RevocationKind::Attestation, self.named(*body))
@@ -235,15 +236,13 @@ impl RevocationArgs {
     }
 
     fn named(&self, digest: Sha256) -> ResourceDescriptor {
-        let name = self.name.clone().unwrap_or_else(|| digest.to_string());
-        ResourceDescriptor::of(name, &ArtifactId::file(digest))
+        self.named_or(digest, None)
     }
-}
 
-fn key_digest(key: &str) -> Result<Sha256, Error> {
-    match key.parse() {
-        Ok(digest) => Ok(digest),
-        Err(_) => Ok(keys::read_public(&PathBuf::from(key))?.id().digest()),
+    /// What has this digest, under the name that was asked for, else under `name`.
+    fn named_or(&self, digest: Sha256, name: Option<&str>) -> ResourceDescriptor {
+        let name = self.name.as_deref().or(name).map_or_else(|| digest.to_string(), str::to_owned);
+        ResourceDescriptor::of(name, &ArtifactId::file(digest))
     }
 }
 

@@ -31,7 +31,7 @@ const MAX_FILES: usize = 10_000;
 /// Cases stand under `tests` in the policy, or each in a folder of its own with `case.yaml`: `at`,
 /// `stage`, `artifact` and `expect`. The bundles of a case stand in its folder, beside the
 /// `trust.yaml` by which they are believed, and are taken to be all there is. Ends with 0 if every
-/// case comes out as it should, 1 if one does not, and 2 if one cannot be tried.
+/// case comes out as it should, 1 if one does not, and 2 if one cannot be tried; the others are.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -69,10 +69,12 @@ impl TestArgs {
         let mut results = Vec::new();
         for case in policy.cases() {
             let evidence = folder.join(case.evidence.as_deref().unwrap_or_default());
-            results.push(attempt(&policy, case, &evidence)?);
+            results.push(Attempt::of(&case.name, attempt(&policy, case, &evidence)));
         }
-        for (case, folder) in self.cases.as_deref().map(cases).transpose()?.unwrap_or_default() {
-            results.push(attempt(&policy, &case, &folder)?);
+        let found = self.cases.as_deref().map(cases).transpose()?.unwrap_or_default();
+        for (name, folder, case) in found {
+            let tried = case.and_then(|case| attempt(&policy, &case, &folder));
+            results.push(Attempt::of(&name, tried));
         }
         if results.is_empty() {
             return Err(Error::NoCases(self.file.clone()));
@@ -88,21 +90,26 @@ impl TestArgs {
     }
 }
 
-/// The cases of a folder with their folders, by name.
-fn cases(folder: &Path) -> Result<Vec<(Case, PathBuf)>, Error> {
+/// A case with its name and its folder, or why it cannot be read.
+type Found = (String, PathBuf, Result<Case, Error>);
+
+/// The cases of a folder, by name; one that cannot be read is in it, too.
+fn cases(folder: &Path) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for name in names(folder)?.into_iter().take(MAX_CASES) {
         let (place, path) = (folder.join(&name), folder.join(&name).join("case.yaml"));
         if path.is_file() {
-            let case = Case::parse(&name, &home::read_text(&path)?)
-                .map_err(|source| Error::Case { path, source: Box::new(source) })?;
-            found.push((case, place));
+            let case = home::read_text(&path).and_then(|text| {
+                Case::parse(&name, &text)
+                    .map_err(|source| Error::Case { path, source: Box::new(source) })
+            });
+            found.push((name, place, case));
         }
     }
     Ok(found)
 }
 
-fn attempt(policy: &Policy, case: &Case, folder: &Path) -> Result<Attempt, Error> {
+fn attempt(policy: &Policy, case: &Case, folder: &Path) -> Result<Outcome, Error> {
     let path = folder.join("trust.yaml");
     let trust =
         Trust::parse(&home::read_text(&path)?).map_err(|source| Error::Trust { path, source })?;
@@ -119,7 +126,7 @@ fn attempt(policy: &Policy, case: &Case, folder: &Path) -> Result<Attempt, Error
     }
     let bundles = gather::read_bundles(&files)?;
     let lineage = gather::from_bundles(case.artifact, Direction::Up, &bundles, &trust, case.at);
-    Ok(Attempt::of(case, &policy.rehearse(case, &lineage)))
+    Ok(Outcome::of(case, &policy.rehearse(case, &lineage)))
 }
 
 /// The names in a folder, sorted.
@@ -148,10 +155,31 @@ pub(super) struct Tried {
 
 /// What came of one.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Attempt {
     name: String,
     passed: bool,
+    #[serde(flatten)]
+    came: Came,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Came {
+    Tried(Outcome),
+    Untried {
+        /// Why it was not tried.
+        untried: String,
+        /// What to do about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+}
+
+/// How a case came out that was tried.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
     expected: Expected,
     verdict: Verdict,
     codes: BTreeSet<Code>,
@@ -159,14 +187,46 @@ struct Attempt {
 }
 
 impl Attempt {
+    fn of(name: &str, tried: Result<Outcome, Error>) -> Self {
+        let came = match tried {
+            Ok(outcome) => Came::Tried(outcome),
+            Err(error) => Came::Untried { untried: error.message(), hint: error.hint() },
+        };
+        let passed = match &came {
+            Came::Tried(Outcome { expected, verdict, codes, .. }) => {
+                expected.is_met(*verdict, codes)
+            }
+            Came::Untried { .. } => false,
+        };
+        Self { name: name.into(), passed, came }
+    }
+
+    /// Why it was not tried.
+    fn untried(&self) -> Option<&str> {
+        match &self.came {
+            Came::Tried(_) => None,
+            Came::Untried { untried, .. } => Some(untried),
+        }
+    }
+
+    /// What differed, a line each; why it was not tried, and what to do about it.
+    fn differences(&self) -> Vec<String> {
+        match &self.came {
+            Came::Tried(outcome) => outcome.differences(),
+            Came::Untried { untried, hint, .. } => {
+                let hint = hint.iter().map(|hint| format!("hint: {hint}"));
+                std::iter::once(format!("not tried: {untried}")).chain(hint).collect()
+            }
+        }
+    }
+}
+
+impl Outcome {
     fn of(case: &Case, found: &Rehearsed) -> Self {
-        let codes = found.codes();
         Self {
-            name: case.name.clone(),
-            passed: case.expected.is_met(found.verdict(), &codes),
             expected: case.expected.clone(),
             verdict: found.verdict(),
-            codes,
+            codes: found.codes(),
             findings: found.findings().to_vec(),
         }
     }
@@ -193,7 +253,11 @@ impl Attempt {
 
 impl Answer for Tried {
     fn exit(&self) -> Exit {
-        if self.passed { Exit::Success } else { Exit::Denied }
+        match self.passed {
+            true => Exit::Success,
+            false if self.untried() > 0 => Exit::Undecided,
+            false => Exit::Denied,
+        }
     }
 
     fn draw(&self, page: &mut Page) {
@@ -214,11 +278,18 @@ impl Tried {
         self.cases.iter().filter(|one| !one.passed).count()
     }
 
+    fn untried(&self) -> usize {
+        self.cases.iter().filter(|one| one.untried().is_some()).count()
+    }
+
     fn text(&self, page: &mut Page) {
         for one in &self.cases {
             let (tone, word) = if one.passed { (Tone::Good, "ok") } else { (Tone::Bad, "not ok") };
             page.put(tone, format_args!("{word:<8}")).put(Tone::Strong, &one.name);
-            page.put(Tone::Faint, format_args!("  {}", one.verdict)).end();
+            if let Came::Tried(outcome) = &one.came {
+                page.put(Tone::Faint, format_args!("  {}", outcome.verdict));
+            }
+            page.end();
             if !one.passed {
                 for line in one.differences() {
                     page.text("        ").line(line);
@@ -228,7 +299,11 @@ impl Tried {
         let (all, failed) = (self.cases.len(), self.failed());
         let tone = if failed == 0 { Tone::Good } else { Tone::Bad };
         page.put(tone, format_args!("{} of {all} cases", all - failed));
-        page.line(format_args!(" come out as they should by policy {}", self.policy));
+        page.text(format_args!(" come out as they should by policy {}", self.policy));
+        if self.untried() > 0 {
+            page.put(Tone::Warn, format_args!("; {} could not be tried", self.untried()));
+        }
+        page.end();
     }
 
     /// Test Anything Protocol, version 13 (testanything.org).
@@ -249,9 +324,10 @@ impl Tried {
     /// The XML that JUnit's Ant task writes, as CI systems read it.
     fn junit(&self, page: &mut Page) {
         page.line(r#"<?xml version="1.0" encoding="UTF-8"?>"#);
-        let (name, all, failed) = (escaped(&self.policy), self.cases.len(), self.failed());
+        let (name, all, errors) = (escaped(&self.policy), self.cases.len(), self.untried());
+        let failed = self.failed() - errors;
         page.line(format_args!(
-            r#"<testsuite name="{name}" tests="{all}" failures="{failed}" errors="0">"#
+            r#"<testsuite name="{name}" tests="{all}" failures="{failed}" errors="{errors}">"#
         ));
         for one in &self.cases {
             let case = escaped(&one.name);
@@ -262,11 +338,12 @@ impl Tried {
             page.line(format_args!(r#"  <testcase classname="{name}" name="{case}">"#));
             let lines: Vec<String> = one.differences().iter().map(|line| escaped(line)).collect();
             let first = lines.first().map_or("", String::as_str);
-            page.line(format_args!(r#"    <failure message="{first}">"#));
+            let kind = if one.untried().is_some() { "error" } else { "failure" };
+            page.line(format_args!(r#"    <{kind} message="{first}">"#));
             for line in &lines {
                 page.line(line);
             }
-            page.line("    </failure>").line("  </testcase>");
+            page.line(format_args!("    </{kind}>")).line("  </testcase>");
         }
         page.line("</testsuite>");
     }

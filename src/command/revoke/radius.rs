@@ -5,7 +5,6 @@
 //! here knows, and the answer says so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ::attest::carried::opened;
 use ::attest::hash::Progress as _;
@@ -13,11 +12,13 @@ use ::attest::predicate::{PROVENANCE, PROVENANCE_V0_2, VERIFICATION_SUMMARY};
 use ::attest::predicate::{Revocation, RevocationKind};
 use ::attest::{ArtifactId, KeyId, Predicate, Sha256, StageName, Statement};
 use ::policy::{Outcome, Policy};
-use ::verify::{Direction, Lineage, Negatives, Supposed, Trust};
-use serde::Serialize;
+use ::verify::{Direction, Lineage, Negatives, Supposed, Trust, Unheard};
+use serde::{Serialize, Serializer};
 use server::register::{MAX_PAGE, Query, Search, Term};
 use server::wire::EntryView;
 
+use super::RevokeArgs;
+use super::unjudged::{self, Judges, Unjudged};
 use crate::context::Context;
 use crate::error::Error;
 use crate::following;
@@ -26,7 +27,6 @@ use crate::governed;
 use crate::page::{Page, Tone};
 use crate::progress::{Bar, Work};
 use crate::render::{Answer, to_json};
-use crate::rules;
 use crate::source::Source;
 
 /// How many entries of one kind are looked at.
@@ -43,6 +43,13 @@ pub struct Radius {
     kind: RevocationKind,
     subjects: Vec<Named>,
     descendants: bool,
+    /// Why nobody would believe it, signed with the key that is to sign. What would fall then falls once
+    /// somebody has signed it who may.
+    #[serde(serialize_with = "in_words", skip_serializing_if = "Option::is_none")]
+    unheard: Option<Unheard>,
+    /// Whether the register has an entry of what is revoked: of a key, a builder or an attestation one
+    /// that it made, of an artifact one that speaks of it.
+    known: bool,
     /// Whether every entry of the register was read.
     followed: bool,
     /// The entries that would be void.
@@ -53,6 +60,8 @@ pub struct Radius {
     promoted: usize,
     /// The promotions that would no longer pass, or that would again.
     flips: Vec<Flip>,
+    /// The promotions of which nobody here can say how they would be decided.
+    unjudged: Vec<Unjudged>,
     /// What was revoked of the same before, and whether it was taken back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     before: Vec<Before>,
@@ -73,10 +82,10 @@ struct Before {
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-struct Named {
-    artifact: ArtifactId,
+pub(super) struct Named {
+    pub(super) artifact: ArtifactId,
     #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
+    pub(super) name: String,
 }
 
 /// A decision that would be another.
@@ -93,6 +102,21 @@ struct Flip {
     codes: BTreeSet<String>,
 }
 
+/// What the revocation would change.
+struct Fallen {
+    reached: BTreeSet<ArtifactId>,
+    flips: Vec<Flip>,
+    unjudged: Vec<Unjudged>,
+}
+
+/// What would be void, and from where the revocation would spread.
+struct Void {
+    entries: Vec<u64>,
+    roots: BTreeSet<ArtifactId>,
+    /// Whether there is any entry of what is revoked, void or not.
+    known: bool,
+}
+
 /// What is looked at to find out.
 struct Looking<'a> {
     source: &'a Source,
@@ -105,8 +129,13 @@ struct Looking<'a> {
 }
 
 impl Radius {
-    /// What would fall with the revocation that `statement` is.
-    pub(super) fn of(statement: &Statement, cx: &Context<'_>) -> Result<Self, Error> {
+    /// What would fall with the revocation that `statement` is and `signer` is to sign.
+    pub(super) fn of(
+        statement: &Statement,
+        args: &RevokeArgs,
+        signer: Option<&KeyId>,
+        cx: &Context<'_>,
+    ) -> Result<Self, Error> {
         let Predicate::Revocation(said) = &statement.predicate else {
             return Err(Error::NothingToAttest);
         };
@@ -142,40 +171,62 @@ impl Radius {
         let ids: Vec<ArtifactId> = subjects.iter().map(|one| one.artifact).collect();
         let trust = governing.trust();
         let supposed = real.supposing(trust, body, said, &ids).ok_or(Error::NobodyRevokes)?;
+        let unheard = signer.and_then(|key| real.hears(trust, key).err());
         let names = BTreeMap::new();
         let mut search =
             Looking { source: &source, trust, real, supposed: &supposed, cx, names, cut: false };
-        let (void, roots) = search.void(said, &subjects)?;
+        let Void { entries: void, roots, known } = search.void(said, &subjects)?;
         let promoted = search.promoted()?;
-        let own = rules::beforehand(None, &begun, cx).unwrap_or_default();
+        let judges = Judges::of(args, &begun, &governing, cx)?;
         let bar = Bar::of(Work::Judging, cx.printer);
         bar.start((roots.len().min(MAX_ROOTS) + promoted.len()) as u64);
-        let fallen = search.fallen(&roots, &promoted, &bar, |stage| {
-            rules::for_stage(own.clone(), stage, &governing, cx).ok()
-        });
+        let fallen = search.fallen(&roots, &promoted, &bar, &judges);
         bar.finish();
-        let (mut reached, flips) = fallen?;
+        let Fallen { mut reached, flips, unjudged } = fallen?;
         for one in &subjects {
             reached.remove(&one.artifact);
         }
-        let named = |artifact: ArtifactId| {
-            let name = search.names.get(&artifact).cloned().unwrap_or_default();
-            Named { artifact, name }
-        };
         Ok(Self {
             version: "assay/radius/v1",
             kind: said.kind.clone(),
             descendants: supposed.revocations().last().is_some_and(|last| last.descendants),
+            unheard,
+            known,
             followed: followed.is_some(),
             void,
-            reached: reached.into_iter().map(named).collect(),
+            reached: reached.into_iter().map(|one| search.named(one)).collect(),
             promoted: promoted.len(),
             flips,
+            unjudged,
             before: before(real, &subjects),
             cut: search.cut,
             subjects,
         })
     }
+
+    /// Why nobody would believe it.
+    pub(super) const fn unheard(&self) -> Option<&Unheard> {
+        self.unheard.as_ref()
+    }
+
+    /// What speaks against registering it, in words.
+    pub(super) fn doubts(&self) -> Vec<String> {
+        let unheard = self.unheard.as_ref().map(|why| format!("nobody would believe it: {why}"));
+        let unknown = || {
+            let of = String::from(self.kind.clone());
+            if self.followed {
+                format!("no entry of the register is of this {of}")
+            } else {
+                format!("no entry that the service shows is of this {of}")
+            }
+        };
+        unheard.into_iter().chain((!self.known).then(unknown)).collect()
+    }
+}
+
+#[allow(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn in_words<S: Serializer>(why: &Option<Unheard>, serializer: S) -> Result<S::Ok, S::Error> {
+    why.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
 /// What was revoked before of the same subjects, in the order of the register.
@@ -195,16 +246,13 @@ fn before(real: &Negatives, subjects: &[Named]) -> Vec<Before> {
 
 impl Looking<'_> {
     /// The entries that would be void, and the artifacts from which a revocation would spread.
-    fn void(
-        &mut self,
-        said: &Revocation,
-        subjects: &[Named],
-    ) -> Result<(Vec<u64>, BTreeSet<ArtifactId>), Error> {
+    fn void(&mut self, said: &Revocation, subjects: &[Named]) -> Result<Void, Error> {
         let mut roots: BTreeSet<ArtifactId> = BTreeSet::new();
-        let mut void = Vec::new();
-        let known = said.kind != RevocationKind::Unknown;
-        if !known || said.kind == RevocationKind::Artifact {
+        let mut known = false;
+        if matches!(said.kind, RevocationKind::Artifact | RevocationKind::Unknown) {
             roots.extend(subjects.iter().map(|one| one.artifact));
+            let ids: Vec<ArtifactId> = roots.iter().copied().collect();
+            known = !self.source.known(&ids)?.is_empty();
         }
         let from = self.supposed.revocations().last().map_or(0, |last| last.from);
         let digests: Vec<Sha256> =
@@ -213,12 +261,12 @@ impl Looking<'_> {
         if said.kind == RevocationKind::Key {
             for digest in &digests {
                 let Ok(key) = digest.to_string().parse::<KeyId>() else { continue };
-                entries.extend(self.all(Term::Signer(key))?);
+                entries.extend(self.all(vec![Term::Signer(key)])?);
             }
         }
         if said.kind == RevocationKind::Builder {
             for of in [PROVENANCE, PROVENANCE_V0_2] {
-                for entry in self.all(Term::Type(of.into()))? {
+                for entry in self.all(vec![Term::Type(of.into())])? {
                     let bundle = self.source.entry(entry.index)?.bundle;
                     let Some(bundle) = bundle else { continue };
                     let envelope = opened(&bundle.0.envelope);
@@ -230,31 +278,49 @@ impl Looking<'_> {
                 }
             }
         }
-        for entry in entries.iter().filter(|entry| entry.index >= from) {
+        let mut void: Vec<u64> = Vec::new();
+        // A statement that is revoked is void wherever it stands.
+        let is_of_one = said.kind == RevocationKind::Attestation;
+        if is_of_one {
+            let is_it = |entry: &EntryView| entry.body.is_some_and(|body| digests.contains(&body));
+            entries.extend(self.all(Vec::new())?.into_iter().filter(is_it));
+        }
+        for entry in entries.iter().filter(|entry| is_of_one || entry.index >= from) {
             void.push(entry.index);
             roots.extend(entry.subjects.iter().map(|one| one.artifact));
         }
         void.sort_unstable();
-        Ok((void, roots))
+        // Where more is there than was looked at, nobody knows.
+        known |= !entries.is_empty() || self.cut;
+        Ok(Void { entries: void, roots, known })
     }
 
-    /// What the revocation would reach, and the promotions that would be decided otherwise. Where
-    /// nothing judges any more, nothing flips.
+    /// What the revocation would reach, and the promotions that would be decided otherwise.
     fn fallen(
         &mut self,
         roots: &BTreeSet<ArtifactId>,
         promoted: &BTreeSet<(ArtifactId, StageName)>,
         bar: &Bar,
-        judging: impl Fn(&StageName) -> Option<Arc<Policy>>,
-    ) -> Result<(BTreeSet<ArtifactId>, Vec<Flip>), Error> {
+        judges: &Judges<'_>,
+    ) -> Result<Fallen, Error> {
         let mut reached = self.reached(roots, bar)?;
-        let mut flips = Vec::new();
+        let (mut flips, mut unjudged) = (Vec::new(), Vec::new());
         for (artifact, stage) in promoted {
             bar.advance(1);
-            let Some(policy) = judging(stage) else { continue };
-            flips.extend(self.flip(*artifact, stage, &policy, &mut reached)?);
+            match judges.policy(stage) {
+                Ok(policy) => flips.extend(self.flip(*artifact, stage, &policy, &mut reached)?),
+                Err(why) => {
+                    let what = self.named(*artifact);
+                    unjudged.push(Unjudged { what, stage: stage.clone(), why });
+                }
+            }
         }
-        Ok((reached, flips))
+        Ok(Fallen { reached, flips, unjudged })
+    }
+
+    fn named(&self, artifact: ArtifactId) -> Named {
+        let name = self.names.get(&artifact).cloned().unwrap_or_default();
+        Named { artifact, name }
     }
 
     /// What the revocation would reach, downwards from `roots`.
@@ -279,7 +345,7 @@ impl Looking<'_> {
 
     /// Every artifact that passed for a stage, as the register's verifiers say.
     fn promoted(&mut self) -> Result<BTreeSet<(ArtifactId, StageName)>, Error> {
-        let entries = self.all(Term::Type(VERIFICATION_SUMMARY.into()))?;
+        let entries = self.all(vec![Term::Type(VERIFICATION_SUMMARY.into())])?;
         let verifiers = self.trust.verifiers();
         // A verifier without a key has none here and there; whether its verdict counts is judged then.
         let known = |entry: &&EntryView| verifiers.iter().any(|one| one.key() == entry.signer);
@@ -312,9 +378,8 @@ impl Looking<'_> {
         if would.would_pass() == passes {
             return Ok(None);
         }
-        let name = self.names.get(&artifact).cloned().unwrap_or_default();
         Ok(Some(Flip {
-            what: Named { artifact, name },
+            what: self.named(artifact),
             stage: stage.clone(),
             policy: policy.digest(),
             passes,
@@ -349,9 +414,9 @@ impl Looking<'_> {
         }
     }
 
-    /// Every entry that a term finds.
-    fn all(&mut self, term: Term) -> Result<Vec<EntryView>, Error> {
-        let mut query = Query { terms: vec![term], limit: MAX_PAGE, ..Query::default() };
+    /// Every entry that the terms find together; without any, every entry.
+    fn all(&mut self, terms: Vec<Term>) -> Result<Vec<EntryView>, Error> {
+        let mut query = Query { terms, limit: MAX_PAGE, ..Query::default() };
         let mut all = Vec::new();
         loop {
             let page = self.source.find(&Search::from(query.clone()))?;
@@ -369,6 +434,11 @@ impl Looking<'_> {
     }
 }
 
+/// So many of something, in words.
+pub(super) fn count(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
 impl Answer for Radius {
     fn draw(&self, page: &mut Page) {
         page.text("revoking ");
@@ -376,9 +446,6 @@ impl Answer for Radius {
             page.put(Tone::Strong, &one.name).text(" ").put(Tone::Faint, one.artifact).text(" ");
         }
         page.line(if self.descendants { "and what was made from it" } else { "alone" });
-        let count = |count: usize, one: &str, many: &str| {
-            if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-        };
         for one in &self.before {
             let Before { index, reason, by, taken_back } = one;
             page.text(format_args!("  revoked before, by entry {index} of {by}: {reason}"));
@@ -386,6 +453,12 @@ impl Answer for Radius {
                 Some(entry) => page.line(format_args!("; taken back by entry {entry}")),
                 None => page.end(),
             };
+        }
+        for doubt in self.doubts() {
+            page.put(Tone::Warn, format_args!("  {doubt}")).end();
+        }
+        if self.unheard.is_some() {
+            page.line("  what follows holds once somebody has signed it who may");
         }
         if !self.void.is_empty() {
             let entries: Vec<String> = self.void.iter().take(32).map(u64::to_string).collect();
@@ -399,8 +472,11 @@ impl Answer for Radius {
             page.text("    ").put(Tone::Strong, &one.name).text(" ");
             page.put(Tone::Faint, one.artifact).end();
         }
-        let of = count(self.promoted, "promotion", "promotions");
-        page.line(format_args!("  {} of {of} would be decided otherwise", self.flips.len()));
+        let judged = self.promoted.saturating_sub(self.unjudged.len());
+        if judged > 0 || self.unjudged.is_empty() {
+            let of = count(judged, "promotion", "promotions");
+            page.line(format_args!("  {} of {of} would be decided otherwise", self.flips.len()));
+        }
         for flip in &self.flips {
             let tone = if flip.would_pass { Tone::Good } else { Tone::Bad };
             let word = if flip.would_pass { "allowed" } else { "denied" };
@@ -409,6 +485,7 @@ impl Answer for Radius {
             let codes: Vec<&str> = flip.codes.iter().map(String::as_str).collect();
             page.text("  ").line(codes.join(", "));
         }
+        unjudged::draw(&self.unjudged, page);
         if !self.followed {
             page.put(Tone::Warn, "  as far as the service shows: its entries were not all read")
                 .end();

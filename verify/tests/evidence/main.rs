@@ -7,6 +7,7 @@ mod bundle;
 mod flips;
 mod follow;
 mod governing;
+mod heard;
 mod log_keys;
 mod mutations;
 mod retired;

@@ -114,6 +114,8 @@ pub enum WhyUntried {
     NoNumber,
     /// The rule asks nothing of this artifact at this stage.
     AsksNothing,
+    /// Another rule cannot hold, so that what makes this one fail cannot be told from that.
+    AnotherCannotHold,
     /// The rule is part of every policy, and nobody wrote it.
     OfEveryPolicy,
 }
@@ -188,6 +190,7 @@ impl WhyUntried {
             Self::TooManyMoments => "more moments than are looked at",
             Self::NoNumber => "a bound, and no number of the evidence to hold against it",
             Self::AsksNothing => "asks nothing of this artifact at this stage",
+            Self::AnotherCannotHold => "another rule cannot hold",
             Self::OfEveryPolicy => "part of every policy",
         }
     }

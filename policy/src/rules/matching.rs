@@ -33,6 +33,12 @@ impl Rule for Match {
         vec![Reads::Names]
     }
 
+    fn idle(&self) -> Option<&'static str> {
+        // It then says for which artifacts the policy is written, and asks it of none.
+        (self.on_no_match == OnNoMatch::Apply)
+            .then_some("the rules are applied to artifacts of any other name all the same")
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let artifact = view.question.artifact;
         let named: Vec<(&Attestation, &str)> = view

@@ -26,7 +26,14 @@ impl Rule for Match {
     }
 
     fn asks(&self, _: &Model) -> String {
-        format!("the artifact is called {}", self.words())
+        match self.on_no_match {
+            OnNoMatch::Deny => format!("the artifact is called {}", self.words()),
+            OnNoMatch::Apply => format!(
+                "nothing of what the artifact is called: the policy is written for {}, and its \
+                 rules are applied to others all the same",
+                self.words()
+            ),
+        }
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {

@@ -12,8 +12,8 @@ use regorus::Source;
 use regorus::unstable::{Expr, Module, Parser, Query, Ref, Rule, RuleAssign, RuleHead, Span};
 
 use super::kind::Kind;
-use super::look::{names, variables};
 use super::module::of_engine;
+use super::names::{declared, variables};
 use super::{ModuleError, PACKAGE};
 
 /// How many rounds are made: a name in each may lead to one that stands before it.
@@ -238,7 +238,7 @@ impl<'m> Reader<'m> {
     /// What a body declares: what it says that it does, and what nothing around it has.
     pub(super) fn declared(&self, query: &'m Query) -> BTreeSet<&'m str> {
         let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
-        names(query, &mut own, &mut others);
+        declared(query, &mut own, &mut others);
         let around = |name: &str| {
             matches!(name, "input" | "data")
                 || self.globals.contains_key(name)

@@ -33,6 +33,8 @@ mod meter;
 #[cfg(feature = "rego")]
 mod module;
 #[cfg(feature = "rego")]
+mod names;
+#[cfg(feature = "rego")]
 mod reads;
 #[cfg(feature = "rego")]
 mod schema;
@@ -113,7 +115,7 @@ pub(crate) enum ModuleError {
     #[error("`deny` reads nothing of `input`, so that no evidence could change its answer")]
     NoInput,
     /// It reads what is never there, whatever the evidence.
-    #[error("line {line}, column {column}: {why}")]
+    #[error("at line {line}, column {column} of the rule: {why}")]
     Never {
         /// Where, in the text of the rule.
         line: u32,

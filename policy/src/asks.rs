@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Coverage, Endpoint, LogRule, Model, Step};
+use crate::model::{Completeness, Coverage, Endpoint, LogRule, Model, Step};
 use crate::rego::RegoRule;
-use crate::rules::{Flow, Forbidden, Holdout, Metric};
+use crate::rules::history::COMPLETENESS;
+use crate::rules::{Flow, Forbidden, Holdout, Metric, Waivers};
 
 /// The rules that every policy has.
 const ALWAYS: [(&str, &str); 6] = [
-    ("completeness", "enough of the register was read"),
+    (COMPLETENESS, "enough of the register was read"),
     ("artifact.known", "somebody who is trusted speaks of the artifact"),
     ("history.explored", "no part of the history was left out"),
     ("history.consistent", "no two statements contradict each other"),
     ("revocation", "no revocation reaches it"),
     ("chain", "the steps form one chain that ends at the artifact"),
 ];
+
+/// The place of whose waivers are accepted.
+pub(crate) const WAIVERS: &str = "waivers";
+/// The place of whose summaries count.
+pub(crate) const VERIFIERS: &str = "trust.verifiers";
 
 /// What every rule of the policy asks, by its place.
 pub(crate) fn asks(model: &Model) -> BTreeMap<String, String> {
@@ -53,6 +59,20 @@ pub(crate) fn asks(model: &Model) -> BTreeMap<String, String> {
         let data = data.clone().unwrap_or_else(|| artifact.to_string());
         asks.insert(rule.clone(), format!("{data} is not among {}.materials", name(*step)));
     }
+    if let Some(Waivers { max_life, approvers, .. }) = &model.waivers {
+        let ask = format!(
+            "what was found is excepted by a waiver of two owners, one of them {}, that lives at \
+             most {max_life}",
+            approvers.words()
+        );
+        asks.insert(WAIVERS.into(), ask);
+    }
+    if let Some(pairs) = model.narrowed.as_ref().and_then(|narrowed| narrowed.verifiers.as_ref()) {
+        let pairs: Vec<String> =
+            pairs.iter().map(|pair| format!("`{}` as {}", pair.signer, pair.id)).collect();
+        let ask = format!("no summary counts but of {}", pairs.join(" or "));
+        asks.insert(VERIFIERS.into(), ask);
+    }
     for rule in &model.rules {
         asks.insert(rule.place().into(), rule.asks(model));
     }
@@ -60,6 +80,35 @@ pub(crate) fn asks(model: &Model) -> BTreeMap<String, String> {
         asks.insert(rule.rule.clone(), of_rego(rule));
     }
     asks
+}
+
+/// The rest of what the rule at `place` asks, which reports leave out for being long.
+pub(crate) fn details(model: &Model, place: &str) -> String {
+    if place == COMPLETENESS {
+        return match model.completeness {
+            Completeness::Followed => ": every entry of it",
+            Completeness::Claimed => ", or the register says that nothing of it was left out",
+            Completeness::Given => ": whatever was given",
+        }
+        .to_owned();
+    }
+    if let Some(step) = model.steps.iter().find(|step| step.rule == place) {
+        let kind = step.kind.map(|kind| format!(" of kind {}", kind.as_str()));
+        return format!(", as {}{}", step.predicates.join(" or "), kind.unwrap_or_default());
+    }
+    let metric = model.metrics.iter().find(|metric| metric.rule == place);
+    metric.map(of_parts).unwrap_or_default()
+}
+
+/// Over how much a number was measured, and what holds on parts of that.
+fn of_parts(metric: &Metric) -> String {
+    let mut ask = vec![format!(", over at least {} records", metric.min_samples)];
+    if let Some(slices) = &metric.slices {
+        ask.extend(slices.at_least.map(|least| format!("on each part at least {least}")));
+        ask.extend(slices.at_most.map(|most| format!("on each part at most {most}")));
+        ask.extend(slices.gap_at_most.map(|gap| format!("any two parts at most {gap} apart")));
+    }
+    ask.join("; ")
 }
 
 fn of_rego(rule: &RegoRule) -> String {
@@ -153,5 +202,101 @@ ages: {train: 90d}
             assert!(rules.contains(&want), "{want:?} is not in {rules:?}");
         }
         assert_eq!(rules.len(), wanted.len() + super::ALWAYS.len());
+    }
+
+    const WHOLE: &str = "apiVersion: assay/v1
+kind: PromotionPolicy
+metadata: {name: asks, version: 1}
+completeness: claimed
+stages: {production: {mode: enforce}}
+match: {names: [\"m*\"], onNoMatch: apply}
+trust: {signers: {a: {identity: {exact: a@b}}, b: {identity: {exact: b@b}}}, verifiers: [{signer: b, id: \"https://gate.example\"}]}
+steps:
+  train: {predicates: ['https://slsa.dev/provenance/v1'], kind: training, signers: {anyOf: [a]}}
+  evaluate: {predicates: [evaluation/v0.1], signers: {anyOf: [b]}}
+flow: [{from: train.products, to: evaluate.subject, coverage: all}]
+ml:
+  metrics:
+    - {step: evaluate, name: accuracy, dataset: {name: holdout, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000'}, atLeast: '0.9', minSamples: 10, slices: {atLeast: '0.8', gapAtMost: '0.1'}}
+waivers: {maxLife: 30d, approvers: [a, b]}
+";
+
+    #[test]
+    fn an_inventory_says_all_that_the_document_does() {
+        // What the document says, the smallest change of it, where, and what is said of either.
+        let cases = [
+            (
+                "completeness: claimed",
+                "completeness: given",
+                "completeness",
+                ", or the register says that nothing of it was left out",
+                ": whatever was given",
+            ),
+            (
+                "completeness: claimed",
+                "completeness: followed",
+                "completeness",
+                ", or the register says that",
+                ": every entry of it",
+            ),
+            (
+                "onNoMatch: apply",
+                "onNoMatch: deny",
+                "match",
+                "and its rules are applied to others all the same",
+                "the artifact is called `m*`",
+            ),
+            (
+                "https://gate.example",
+                "https://gate.test",
+                "trust.verifiers",
+                "no summary counts but of `b` as https://gate.example",
+                "`b` as https://gate.test",
+            ),
+            (
+                "kind: training",
+                "kind: fine-tuning",
+                "steps.train",
+                "as https://slsa.dev/provenance/v1 of kind training",
+                "of kind fine-tuning",
+            ),
+            (
+                "minSamples: 10",
+                "minSamples: 11",
+                "ml.metrics[0]",
+                "over at least 10 records",
+                "over at least 11 records",
+            ),
+            (
+                "slices: {atLeast: '0.8'",
+                "slices: {atLeast: '0.7'",
+                "ml.metrics[0]",
+                "; on each part at least 0.8; any two parts at most 0.1 apart",
+                "on each part at least 0.7;",
+            ),
+            (
+                "gapAtMost: '0.1'",
+                "atMost: '0.95'",
+                "ml.metrics[0]",
+                "any two parts at most 0.1 apart",
+                "on each part at least 0.8; on each part at most 0.95",
+            ),
+            (
+                "maxLife: 30d",
+                "maxLife: 31d",
+                "waivers",
+                "by a waiver of two owners, one of them `a` or `b`, that lives at most 30d",
+                "at most 31d",
+            ),
+            ("approvers: [a, b]", "approvers: [b]", "waivers", "`a` or `b`", "one of them `b`"),
+        ];
+        for (from, to, place, want, other) in cases {
+            assert!(WHOLE.contains(from), "{from}");
+            for (text, want) in [(WHOLE.to_owned(), want), (WHOLE.replacen(from, to, 1), other)] {
+                let inventory = Policy::parse(&text).unwrap().inventory();
+                let asks = inventory.into_iter().find(|rule| rule.rule == place).unwrap().asks;
+                assert!(asks.contains(want), "{place}: {asks}");
+            }
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Every rule of a policy with what it reads, for tools that look at the policy itself.
 
-use attest::predicate::{EVALUATION, REVOCATION, VERIFICATION_SUMMARY};
+use attest::predicate::{EVALUATION, REVOCATION, VERIFICATION_SUMMARY, WAIVER};
 
+use crate::asks::{VERIFIERS, WAIVERS, details};
 use crate::model::{Endpoint, Model, Step};
 use crate::rego::RegoRule;
 use crate::rules::rule::{Reads, RuleView};
@@ -14,7 +15,7 @@ pub(crate) fn inventory(model: &Model) -> Vec<RuleView> {
     };
     let all = model.asks.iter().map(|(place, asks)| RuleView {
         rule: place.clone(),
-        asks: asks.clone(),
+        asks: format!("{asks}{}", details(model, place)),
         reads: reads(place),
     });
     all.collect()
@@ -66,6 +67,17 @@ fn of_the_rest(model: &Model, place: &str) -> Vec<Reads> {
         return vec![Reads::Type(VERIFICATION_SUMMARY.into()), result, Reads::Order];
     }
     match place {
+        WAIVERS => {
+            let approvers = model.waivers.as_ref().map(|one| Reads::signers(&one.approvers));
+            let mut reads = vec![Reads::Type(WAIVER.into()), Reads::field("/predicate/*")];
+            reads.extend(approvers);
+            reads
+        }
+        VERIFIERS => {
+            let pairs = model.narrowed.as_ref().and_then(|one| one.verifiers.as_ref());
+            let names = pairs.into_iter().flatten().map(|pair| pair.signer.clone()).collect();
+            vec![Reads::Type(VERIFICATION_SUMMARY.into()), Reads::Signers(names)]
+        }
         "revocation" => vec![Reads::Type(REVOCATION.into()), Reads::Digests, Reads::Order],
         "chain" => vec![Reads::Digests],
         _ => Vec::new(),

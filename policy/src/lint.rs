@@ -114,6 +114,8 @@ pub enum WhyUntried {
     NoNumber,
     /// The rule asks nothing of this artifact at this stage.
     AsksNothing,
+    /// Another rule cannot hold, so that what makes this one fail cannot be told from that.
+    AnotherCannotHold,
     /// The rule is part of every policy, and nobody wrote it.
     OfEveryPolicy,
 }
@@ -188,6 +190,7 @@ impl WhyUntried {
             Self::TooManyMoments => "more moments than are looked at",
             Self::NoNumber => "a bound, and no number of the evidence to hold against it",
             Self::AsksNothing => "asks nothing of this artifact at this stage",
+            Self::AnotherCannotHold => "another rule cannot hold",
             Self::OfEveryPolicy => "part of every policy",
         }
     }
@@ -215,6 +218,11 @@ impl Policy {
         };
         try_out::rules(self, specimen, progress, &mut report)?;
         report.faults.sort_by(|one, other| (&one.rule, one.kind).cmp(&(&other.rule, other.kind)));
+        // What a rule shows by itself, trying to break it shows again.
+        report.faults.dedup_by(|one, other| {
+            let vacuous = one.kind == FaultKind::Vacuous && other.kind == FaultKind::Vacuous;
+            vacuous && one.rule == other.rule
+        });
         Ok(report)
     }
 

@@ -42,6 +42,7 @@ ml:
   metrics:
     - {step: evaluate, name: loss, dataset: {digest: 'sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f'}, atMost: '0.5', minSamples: 1}
     - {step: evaluate, name: loss, dataset: {digest: 'sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f'}, atLeast: '0.1', minSamples: 9}
+  hyperparameters: {train: {rate: {oneOf: [1, 5], atLeast: 1, atMost: '1.0'}}}
 ";
 
 /// What to replace, by what, where the error stands, and what it says; beside each the smallest
@@ -81,6 +82,9 @@ fn rules_that_cannot_hold_together_are_refused() {
             "demands this very flow",
         ),
         ("atLeast: '0.1'", "atLeast: '0.51'", "line 19", "no number is within these bounds"),
+        ("oneOf: [1, 5]", "oneOf: [5]", "line 20", "no value of `oneOf` is within"),
+        ("oneOf: [1, 5]", "oneOf: [one]", "line 20", "no value of `oneOf` is within"),
+        ("atLeast: 1,", "atLeast: 2,", "line 20", "no value is both"),
         ("anyOf: [c], notSameAs", "anyOf: [b], notSameAs", "line 11", "one and the same signer"),
     ];
     for (from, to, place, want) in rows {
@@ -94,6 +98,7 @@ fn rules_that_cannot_hold_together_are_refused() {
             "select: train.csv, to: train.materials, coverage: any",
         ),
         ("atLeast: '0.1'", "atLeast: '0.5'"),
+        ("oneOf: [1, 5]", "oneOf: ['1e0', 5]"),
         ("anyOf: [c], notSameAs", "anyOf: [b, c], notSameAs"),
     ];
     for (from, to) in rows {

@@ -160,7 +160,7 @@ fn what_is_refused_and_where() {
         (
             "a step that is not there",
             inline(&TEXT.replace("train", "trian")),
-            "no `input.chain.trian`; known are `train`",
+            "no `input.chain.trian`; did you mean `train`? known are `train`",
         ),
     ];
     for (name, text, want) in cases {

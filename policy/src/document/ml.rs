@@ -234,7 +234,7 @@ fn hyperparameter(
         let problem = "a parameter needs `atLeast`, `atMost`, `oneOf` or `required: true`";
         return Err(wrong(fields, Problem::Contradiction(problem)));
     }
-    Ok(rules::Hyperparameter {
+    let rule = rules::Hyperparameter {
         rule: format!("ml.hyperparameters.{}.{}", step.value, name.value),
         step: index,
         name: name.value.clone(),
@@ -242,7 +242,12 @@ fn hyperparameter(
         at_most,
         one_of,
         required,
-    })
+    };
+    if !rule.admits_any() {
+        let problem = "no value of `oneOf` is within `atLeast` and `atMost`";
+        return Err(wrong(fields, Problem::Contradiction(problem)));
+    }
+    Ok(rule)
 }
 
 fn weights(model: &mut Model, fields: &Spanned<Weights>, names: &[&str]) -> Compiled<()> {

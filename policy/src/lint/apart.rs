@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::predicate::{EVALUATION, VERIFICATION_SUMMARY};
-use verify::{CertifiedSigner, May, Pattern, PatternKind, Trust, TrustedSigner};
+use verify::{CertifiedSigner, May, Names, Pattern, PatternKind, Trust, TrustedSigner};
 
 use super::{Fault, FaultKind};
 use crate::model::{Model, Stage, Step};
@@ -59,7 +59,26 @@ pub(super) fn faults(model: &Model, trust: &Trust) -> Vec<Fault> {
 
 /// The owners who may sign the step, by the trust file and by the policy.
 pub(super) fn owners<'t>(step: &Step, trust: &'t Trust) -> Owners<'t> {
-    signers(&step.signers.whom, trust, |may| {
+    of_step_by(&step.signers.whom, step, trust)
+}
+
+/// The owners of `whom` who may sign a statement of one of `types`.
+pub(super) fn signing<'t>(whom: &Whom, types: &[&str], trust: &'t Trust) -> Owners<'t> {
+    signers(whom, trust, |may| types.iter().any(|one| may_sign(&may.predicates, one)))
+}
+
+/// Some types end in a version, which a rule leaves open.
+fn may_sign(predicates: &Names, of: &str) -> bool {
+    let version = |one: &String| one.strip_prefix(of).is_some_and(|rest| rest.starts_with('/'));
+    match predicates {
+        Names::Any => true,
+        Names::These(all) => all.contains(of) || all.iter().any(version),
+    }
+}
+
+/// The owners of `whom` who may sign the step, by the trust file.
+pub(super) fn of_step_by<'t>(whom: &Whom, step: &Step, trust: &'t Trust) -> Owners<'t> {
+    signers(whom, trust, |may| {
         // What cannot name its step is nobody's by its step.
         let in_steps = |one: &str| {
             !names_steps(one) || !step.build_types.is_empty() || may.steps.has(step.name.as_str())

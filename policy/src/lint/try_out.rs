@@ -55,10 +55,9 @@ pub(super) fn rules(
         let findings = base.findings().to_vec();
         return Err(LintError::DoesNotPass { stage: stage.clone(), findings });
     }
+    let held_up = !base.findings().is_empty();
     let outcome =
         |place: &str| base.rules().iter().find(|rule| rule.rule == place).map(|rule| rule.outcome);
-    let mut known: BTreeMap<String, Known> = BTreeMap::new();
-    report.untried.extend(by_time(policy, specimen, &supposed, &mut known, &mut report.tried));
     // Rules that every policy has are not written by anybody, and are tested where they stand.
     let written = |rule: &RuleView| {
         !rule.reads.is_empty() && !matches!(rule.rule.as_str(), "chain" | "revocation")
@@ -66,13 +65,23 @@ pub(super) fn rules(
     let (rules, others): (Vec<RuleView>, _) = policy.inventory().into_iter().partition(written);
     let of_every = others.iter().map(|one| Untried::whole(&one.rule, WhyUntried::OfEveryPolicy));
     report.untried.extend(of_every);
+    if held_up {
+        // Where one rule cannot hold, no chain is whole, and another that fails only follows.
+        let explained: BTreeSet<&str> =
+            base.findings().iter().map(|finding| finding.rule.as_str()).collect();
+        let rest = rules.iter().filter(|rule| !explained.contains(rule.rule.as_str()));
+        let why = WhyUntried::AnotherCannotHold;
+        report.untried.extend(rest.map(|rule| Untried::whole(&rule.rule, why)));
+        progress(rules.len(), rules.len());
+        return Ok(());
+    }
+    let mut known: BTreeMap<String, Known> = BTreeMap::new();
+    report.untried.extend(by_time(policy, specimen, &supposed, &mut known, &mut report.tried));
     let signers = change::signers(specimen.trust, supposed.history());
     for (done, rule) in rules.iter().enumerate() {
         progress(done, rules.len());
         if outcome(&rule.rule) != Some(Outcome::Pass) {
-            if outcome(&rule.rule) != Some(Outcome::Fail) {
-                report.untried.push(Untried::whole(&rule.rule, WhyUntried::AsksNothing));
-            }
+            report.untried.push(Untried::whole(&rule.rule, WhyUntried::AsksNothing));
             continue;
         }
         let evidence = base.rules().iter().find(|one| one.rule == rule.rule);
@@ -159,7 +168,7 @@ fn attempt(
 }
 
 /// Supposes it to be later, at each moment at which something changes, and just before each
-/// moment from which on something is as it is.
+/// moment from which on something is as it is; and, for a rule that names a moment, before that.
 fn by_time(
     policy: &Policy,
     specimen: &Specimen<'_>,
@@ -195,6 +204,22 @@ fn by_time(
     for _ in 0..MAX_EDGES {
         let Some(until) = holds.until.filter(|until| *until <= last) else { break };
         holds = at(until);
+    }
+    let named = policy.inventory().into_iter().flat_map(|rule| {
+        let moments = rule.reads.into_iter().filter_map(|reads| match reads {
+            Reads::Moment(moment) => moment.checked_sub(second).ok(),
+            _ => None,
+        });
+        moments.map(move |moment| (rule.rule.clone(), moment)).collect::<Vec<_>>()
+    });
+    for (rule, moment) in named {
+        *tried += 1;
+        // So long ago much may not have been yet: only the rule that names the moment is asked.
+        if breaks(&policy.simulate(artifact, stage, &lasting, moment), &rule) {
+            let known = known.entry(rule).or_default();
+            known.by_time = true;
+            known.by.get_or_insert_with(|| format!("asked at {moment}"));
+        }
     }
     // Of all moments that follow, nobody knows how many there are.
     let more = holds.until.is_some_and(|until| until <= last);

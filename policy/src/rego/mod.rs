@@ -19,7 +19,13 @@ mod builtins;
 #[cfg(feature = "rego")]
 mod fence;
 #[cfg(feature = "rego")]
+mod fields;
+#[cfg(feature = "rego")]
 mod input;
+#[cfg(feature = "rego")]
+mod kind;
+#[cfg(feature = "rego")]
+mod look;
 #[cfg(feature = "rego")]
 mod measure;
 #[cfg(feature = "rego")]
@@ -27,7 +33,11 @@ mod meter;
 #[cfg(feature = "rego")]
 mod module;
 #[cfg(feature = "rego")]
+mod names;
+#[cfg(feature = "rego")]
 mod reads;
+#[cfg(feature = "rego")]
+mod schema;
 #[cfg(feature = "rego")]
 mod sound;
 #[cfg(all(test, feature = "rego"))]
@@ -104,13 +114,15 @@ pub(crate) enum ModuleError {
     /// It reads nothing.
     #[error("`deny` reads nothing of `input`, so that no evidence could change its answer")]
     NoInput,
-    /// It reads what is not there.
-    #[error("the input has no `{path}`; known are {known}")]
-    Unknown {
-        /// What it reads.
-        path: String,
-        /// What it could read instead.
-        known: String,
+    /// It reads what is never there, whatever the evidence.
+    #[error("at line {line}, column {column} of the rule: {why}")]
+    Never {
+        /// Where, in the text of the rule.
+        line: u32,
+        /// Likewise.
+        column: u32,
+        /// What it is, and what could be read instead.
+        why: String,
     },
     /// It calls what is not there.
     #[error(

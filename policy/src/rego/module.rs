@@ -15,7 +15,7 @@ use regorus::{Engine, Value};
 use super::fence::behind;
 use super::meter::MAX_MADE;
 use super::{Answer, MAX_REGO_BYTES, ModuleError, PACKAGE, RegoRule, RunError};
-use super::{answer, builtins, input, meter, reads, sound};
+use super::{answer, builtins, fields, input, meter, reads, sound};
 use crate::rules::Question;
 use crate::rules::chain::Chain;
 use crate::rules::rule::Reads;
@@ -61,7 +61,7 @@ impl Module {
 }
 
 fn compile(id: &str, text: &str, steps: &[&str]) -> Result<Module, ModuleError> {
-    let (reads_time, compared) = reads::check(id, text, steps)?;
+    let (reads_time, compared) = reads::check(id, text)?;
     let mut engine = Engine::new();
     engine.add_policy(id.into(), text.into()).map_err(|error| of_engine(&error))?;
     let packages = engine.get_policy_package_components().map_err(|error| of_engine(&error))?;
@@ -73,6 +73,7 @@ fn compile(id: &str, text: &str, steps: &[&str]) -> Result<Module, ModuleError> 
     if !engine.has_declared_rule_rooted_at(id, "deny").map_err(|error| of_engine(&error))? {
         return Err(ModuleError::NoDeny);
     }
+    fields::check(id, text, steps)?;
     let rules = engine.compile_with_entrypoint(&ENTRY.into()).map_err(|error| of_engine(&error))?;
     let program = Compiler::compile_from_policy(&rules, &[ENTRY]);
     let mut program = Arc::unwrap_or_clone(program.map_err(|error| of_engine(&error))?);

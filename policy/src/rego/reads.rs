@@ -1,5 +1,5 @@
-//! What the text of a rule reads: a rule that asks for what can never be there would pass for
-//! ever, and one that reads the time cannot hold for long.
+//! Whether the text of a rule reads the time, so that its answer cannot hold for long, and what it
+//! compares with.
 //!
 //! The input can only be reached by its name, so the words of the text show every way to it.
 
@@ -13,14 +13,10 @@ use crate::number::exact;
 use crate::rules::bound::{Bound, Side};
 use crate::rules::rule::Reads;
 
-/// The fields of the input document.
-const FIELDS: [&str; 6] = ["artifact", "chain", "now", "stage", "statements", "version"];
 /// The name of the input document.
 const INPUT: &str = "input";
 /// The field that holds the time.
 const NOW: &str = "now";
-/// The field that has a key for each step.
-const CHAIN: &str = "chain";
 /// How many of its numbers and words a rule says that it compares with, at most.
 const MAX_COMPARED: usize = 32;
 /// The most words of a text.
@@ -41,13 +37,8 @@ struct Word {
 /// [`MAX_COMPARED`] numbers and words of it.
 ///
 /// # Errors
-/// [`ModuleError::Unknown`] for a field, or a step, that no input has; [`ModuleError::Number`]
-/// before anything makes the number.
-pub(super) fn check(
-    id: &str,
-    text: &str,
-    steps: &[&str],
-) -> Result<(bool, Vec<Reads>), ModuleError> {
+/// [`ModuleError::Number`] before anything makes the number; [`ModuleError::TooLong`].
+pub(super) fn check(id: &str, text: &str) -> Result<(bool, Vec<Reads>), ModuleError> {
     let words = words(id, text)?;
     let (mut reads_time, mut compared) = (false, Vec::new());
     for (at, word) in words.iter().enumerate() {
@@ -61,7 +52,7 @@ pub(super) fn check(
                 if before.is_some_and(|before| before.text == ".") {
                     continue;
                 }
-                reads_time |= path(words.get(at + 1..).unwrap_or(&[]), steps)?;
+                reads_time |= leads_to_time(words.get(at + 1..).unwrap_or(&[]));
             }
             _ => {}
         }
@@ -114,32 +105,20 @@ fn words(id: &str, text: &str) -> Result<Vec<Word>, ModuleError> {
 }
 
 /// Whether the path after the name of the input leads to the time; what cannot be seen may.
-fn path(words: &[Word], steps: &[&str]) -> Result<bool, ModuleError> {
-    let Some((name, words)) = part(words) else { return Ok(true) };
-    if !FIELDS.contains(&name) {
-        let (path, known) = (format!("input.{name}"), list(&FIELDS));
-        return Err(ModuleError::Unknown { path, known });
-    }
-    if name == CHAIN
-        && let Some((step, _)) = part(words)
-        && !steps.contains(&step)
-    {
-        let (path, known) = (format!("input.chain.{step}"), list(steps));
-        return Err(ModuleError::Unknown { path, known });
-    }
-    Ok(name == NOW)
+fn leads_to_time(words: &[Word]) -> bool {
+    part(words).is_none_or(|name| name == NOW)
 }
 
-/// The next part of a path: `.name` or `["name"]`, and what follows it.
-fn part(words: &[Word]) -> Option<(&str, &[Word])> {
+/// The next part of a path: `.name` or `["name"]`.
+fn part(words: &[Word]) -> Option<&str> {
     match words {
-        [dot, name, rest @ ..] if dot.text == "." && matches!(name.kind, TokenKind::Ident) => {
-            Some((name.text.as_str(), rest))
+        [dot, name, ..] if dot.text == "." && matches!(name.kind, TokenKind::Ident) => {
+            Some(name.text.as_str())
         }
-        [open, name, close, rest @ ..]
+        [open, name, close, ..]
             if open.text == "[" && close.text == "]" && matches!(name.kind, TokenKind::String) =>
         {
-            Some((name.text.trim_matches('"'), rest))
+            Some(name.text.trim_matches('"'))
         }
         _ => None,
     }
@@ -151,8 +130,4 @@ fn number(text: &str) -> Result<(), ModuleError> {
         return Ok(());
     }
     Err(ModuleError::Number(text.chars().take(40).collect()))
-}
-
-fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -23,7 +23,7 @@ const STEPS: [&str; 2] = ["prepare", "train"];
 const NOW: &str = "2026-11-20T12:00:00Z";
 const INPUT: &str = r#"{
     "version": "assay/rego-input/v1", "artifact": "oci-manifest:sha256:00", "stage": "production",
-    "now": "2026-11-20T12:00:00Z", "statements": [{"n": 1}, {"n": 2}], "chain": {"prepare": [], "train": []}
+    "now": "2026-11-20T12:00:00Z", "statements": [{"index": 1}, {"index": 2}], "chain": {"prepare": [], "train": []}
 }"#;
 const SUBJECT: &str =
     "file:sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -76,12 +76,12 @@ fn a_denial_is_read_and_silence_is_none() {
         (
             "helpers",
             format!(
-                "{}\nhas(s, n) if s.n == n\nlarge contains s if {{ some s in input.statements; has(s, 2) }}\n",
+                "{}\nhas(s, n) if s.index == n\nlarge contains s if {{ some s in input.statements; has(s, 2) }}\n",
                 rule("count(large) == 1")
             ),
             vec![denial.clone()],
         ),
-        ("every", rule("every s in input.statements { s.n > 0 }"), vec![denial]),
+        ("every", rule("every s in input.statements { s.index > 0 }"), vec![denial]),
     ];
     for (name, text, want) in cases {
         assert_eq!(answer(&text), Ok(want), "{name}");
@@ -129,7 +129,7 @@ fn what_is_no_rule_is_refused() {
         (
             "the same in brackets",
             rule("count(input.chain[\"evaluate\"]) == 0"),
-            "no `input.chain.evaluate`",
+            "no `input.chain[\"evaluate\"]`",
         ),
         (
             "the network",

@@ -11,7 +11,7 @@ use attest::predicate::Approval;
 use attest::{ArtifactId, Predicate, Sha256, Timestamp};
 use verify::Attestation;
 
-use super::rule::{Reads, View, older};
+use super::rule::{Asked, Reads, View, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem};
@@ -57,6 +57,12 @@ impl Approvals {
         ];
         reads.extend(self.max_age.map(Reads::age));
         reads
+    }
+
+    /// Who is asked.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        let types = [attest::predicate::APPROVAL];
+        Asked { owners: self.threshold, ..Asked::one("approve", &self.whom, &types) }
     }
 
     /// The approvals of an artifact that is known as any of `about`, without those of the owners

@@ -4,11 +4,12 @@
 //! file that the rule names. Somebody whom the rule names must have registered a statement about
 //! them that stands before the evaluation. Order is the position in the register; no date is read.
 
+use attest::predicate::{APPROVAL, POLICY, POLICY_ACTIVATION};
 use attest::{ArtifactId, NAMESPACE, Predicate};
 use verify::Attestation;
 
 use super::approval::approval;
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
@@ -46,6 +47,11 @@ impl Rule for Criteria {
             let name = blank("the name of the criteria", "criteria");
             made.materials.push(descriptor(name, &criteria));
         }
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        let types = [APPROVAL, POLICY, POLICY_ACTIVATION];
+        vec![Asked::one("register the criteria", &self.whom, &types)]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

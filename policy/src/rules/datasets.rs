@@ -12,7 +12,7 @@ use attest::predicate::bom::{Bom, BomError};
 use verify::{Attestation, Named};
 
 use super::approval::Approvals;
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::licence::Licences;
@@ -134,6 +134,10 @@ impl Rule for DataLicences {
         reads
     }
 
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        vec![Asked::one("list licences of data", &self.whom, &[attest::predicate::CYCLONEDX])]
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let Some((found, mut problems)) = self.data.find(self.place(), view, draft) else { return };
         let mut evidence = Vec::new();
@@ -218,6 +222,10 @@ impl Rule for DataApproval {
         let mut reads = self.data.reads(model);
         reads.extend(self.approvals.reads());
         reads
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        vec![self.approvals.asked()]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -106,6 +106,11 @@ impl Rule for Hyperparameter {
 }
 
 impl Hyperparameter {
+    /// Whether its bounds let one of its values through.
+    pub(crate) fn admits_any(&self) -> bool {
+        self.one_of.as_ref().is_none_or(|known| known.iter().any(|one| self.admits(one)))
+    }
+
     fn admits(&self, text: &str) -> bool {
         let number = exact(text);
         let within = self.at_least.is_none_or(|least| number.is_some_and(|one| one >= least))

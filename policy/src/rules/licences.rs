@@ -6,7 +6,7 @@
 use attest::predicate::bom::{Bom, BomError, Component};
 use verify::Attestation;
 
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::licence::Licences;
@@ -45,6 +45,10 @@ impl Rule for ComponentLicences {
         ];
         reads.extend(self.licences.denied().iter().cloned().map(Reads::Word));
         reads
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        vec![Asked::one("list components", &self.whom, &[attest::predicate::CYCLONEDX])]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -26,11 +26,24 @@ impl Rule for Match {
     }
 
     fn asks(&self, _: &Model) -> String {
-        format!("the artifact is called {}", self.words())
+        match self.on_no_match {
+            OnNoMatch::Deny => format!("the artifact is called {}", self.words()),
+            OnNoMatch::Apply => format!(
+                "nothing of what the artifact is called: the policy is written for {}, and its \
+                 rules are applied to others all the same",
+                self.words()
+            ),
+        }
     }
 
     fn reads(&self, _: &Model) -> Vec<Reads> {
         vec![Reads::Names]
+    }
+
+    fn idle(&self) -> Option<&'static str> {
+        // It then says for which artifacts the policy is written, and asks it of none.
+        (self.on_no_match == OnNoMatch::Apply)
+            .then_some("the rules are applied to artifacts of any other name all the same")
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use verify::Attestation;
 
 use super::bound::Bound;
-use super::rule::{Reads, Rule, View, older};
+use super::rule::{Asked, Reads, Rule, View, Without, older};
 use super::vulnerabilities::too_old;
 use crate::age::MaxAge;
 use crate::code::Code;
@@ -81,6 +81,15 @@ impl Rule for Monitoring {
             reads.extend(bounds.map(|bound| Reads::Bound(of(bound))));
         }
         reads
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        let without = match self.on_missing {
+            OnMissing::Accept => Without::AsksNothing,
+            OnMissing::Deny => Without::CannotHold,
+        };
+        let look = Asked::one("look at it", &self.whom, &[attest::predicate::MONITORING]);
+        vec![Asked { without, ..look }]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

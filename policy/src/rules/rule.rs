@@ -39,12 +39,56 @@ pub(crate) trait Rule: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whose statements it asks for, beside those of steps.
+    fn asked(&self, _model: &Model) -> Vec<Asked<'_>> {
+        Vec::new()
+    }
+
+    /// Why no evidence could make it fail, where its own words show that.
+    fn idle(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Puts what it wants in a new statement of the step at `step` among the rest of it.
     fn wants(&self, _model: &Model, _step: usize, _made: &mut Made) {}
 
     /// Whether it is about the policy itself, and so to be judged of whatever is asked.
     fn is_of_the_policy(&self) -> bool {
         false
+    }
+}
+
+/// Owners of whom a rule asks for statements.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked<'r> {
+    /// Of these; `None` for verifiers.
+    pub(crate) whom: Option<&'r Whom>,
+    /// The types of which one will do; of a step, those that count for it.
+    pub(crate) types: Vec<&'r str>,
+    /// The step that the statements are of.
+    pub(crate) step: Option<usize>,
+    /// How many of them.
+    pub(crate) owners: usize,
+    /// What they are to do, in words.
+    pub(crate) to: &'static str,
+    /// What comes of it where there are fewer.
+    pub(crate) without: Without,
+}
+
+/// What comes of a rule for which nobody can sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Without {
+    /// It cannot hold.
+    CannotHold,
+    /// It asks nothing.
+    AsksNothing,
+}
+
+impl<'r> Asked<'r> {
+    /// One owner, to do this by a statement of one of these types.
+    pub(crate) fn one(to: &'static str, whom: &'r Whom, types: &[&'r str]) -> Self {
+        let (types, without) = (types.to_vec(), Without::CannotHold);
+        Self { whom: Some(whom), types, step: None, owners: 1, to, without }
     }
 }
 

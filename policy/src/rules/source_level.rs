@@ -11,7 +11,7 @@ use attest::predicate::{VerificationResult, VerificationSummary};
 use attest::{ArtifactId, Predicate, Sha256};
 use verify::Attestation;
 
-use super::rule::{Reads, Rule, View, older};
+use super::rule::{Asked, Reads, Rule, View, Without, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -56,6 +56,12 @@ impl Rule for SourceLevel {
             Reads::Word(format!("{TRACK}{}", self.level.saturating_sub(1))),
         ]);
         reads
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        let (types, without) = (vec![attest::predicate::VERIFICATION_SUMMARY], Without::CannotHold);
+        let to = "say which level a commit has";
+        vec![Asked { whom: None, types, step: None, owners: 1, to, without }]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

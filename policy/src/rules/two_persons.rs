@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::approval::Approvals;
-use super::rule::{Apart, Reads, Rule, View};
+use super::rule::{Apart, Asked, Reads, Rule, View};
 use super::steps;
 use crate::draft::{Draft, bodies};
 use crate::model::Model;
@@ -33,6 +33,10 @@ impl Rule for TwoPersons {
         let mut reads = self.approvals.reads();
         reads.extend(self.not_same_as.and_then(|step| Reads::step(model, step)));
         reads
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        vec![self.approvals.asked()]
     }
 
     fn apart(&self) -> Option<Apart<'_>> {

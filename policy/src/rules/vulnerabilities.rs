@@ -12,7 +12,7 @@ use attest::predicate::vulnerabilities::{FormatError, Scan, Severity, Status, st
 use attest::{ArtifactId, Timestamp};
 use verify::{Attestation, History};
 
-use super::rule::{Reads, Rule, View, older};
+use super::rule::{Asked, Reads, Rule, View, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -83,6 +83,13 @@ impl Rule for Vulnerabilities {
             reads.push(Reads::signers(whom));
         }
         reads
+    }
+
+    fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
+        let exempt = [attest::predicate::OPENVEX, attest::predicate::CYCLONEDX];
+        let scan = Asked::one("scan", &self.whom, &[attest::predicate::VULNERABILITIES]);
+        let exempt = self.exempt.as_ref().map(|whom| Asked::one("exempt from it", whom, &exempt));
+        [scan].into_iter().chain(exempt).collect()
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -13,13 +13,16 @@ use std::sync::Arc;
 
 use attest::hash::Progress;
 use attest::tile::{FULL_WIDTH, Held, MAX_LEVEL};
-use attest::{Checkpoint, CheckpointError, NoteSigner, Sha256, SigningKey, TilePath, Timestamp};
+use attest::{
+    ArtifactId, Checkpoint, CheckpointError, NoteSigner, Sha256, SigningKey, TilePath, Timestamp,
+};
 use verify::merkle::{Frontier, leaf_hash};
 
+use super::buried::{self, Zeroed};
 use super::disk::{Disk, FolderDisk};
 use super::folder::{CHECKPOINT, FolderError, make_folder, read_key};
 use super::journal::JournalError;
-use super::published::Tip;
+use super::published::{Position, Tip};
 use super::record::Record;
 use super::segment::Segments;
 use super::storage::{CommitError, Damaged, StorageError};
@@ -62,6 +65,9 @@ pub enum ExportError {
         /// How many.
         size: u64,
     },
+    /// The tombstone of a body that is gone comes after the checkpoint.
+    #[error("a statement was erased from the register after its checkpoint was kept: try again")]
+    Erasing,
     /// A commit failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -97,14 +103,14 @@ pub struct Exported {
 /// [`ExportError`]; what stands in `to` is no log then.
 pub fn export(from: &Path, to: &Path, progress: &dyn Progress) -> Result<Exported, ExportError> {
     let disk: Arc<dyn Disk> = Arc::new(FolderDisk::new(from));
-    let segments = Segments::open(disk)?.ok_or(JournalError::NotFound)?;
+    let segments = Segments::open(Arc::clone(&disk))?.ok_or(JournalError::NotFound)?;
     let key = read_key(from)?;
     let (note, checkpoint) =
         read_checkpoint(&from.join(CHECKPOINT), &segments.identity().origin, key)?;
     make_empty(to)?;
     progress.start(checkpoint.size);
     let written =
-        Export::start(to, checkpoint).and_then(|export| export.write(&segments, progress));
+        Export::start(to, checkpoint).and_then(|export| export.write(&disk, &segments, progress));
     progress.finish();
     let exported = written?;
     write_whole(&to.join(CHECKPOINT), note.as_bytes())?;
@@ -183,6 +189,7 @@ struct Export {
     tiles: Vec<(u64, Vec<u8>)>,
     bodies: u64,
     erased: u64,
+    zeroed: Zeroed,
 }
 
 impl Export {
@@ -198,41 +205,55 @@ impl Export {
             tiles: vec![(0, Vec::new()); usize::from(MAX_LEVEL) / 8 + 1],
             bodies: 0,
             erased: 0,
+            zeroed: Zeroed::default(),
         })
     }
 
     fn write(
         mut self,
+        disk: &Arc<dyn Disk>,
         segments: &Segments,
         progress: &dyn Progress,
     ) -> Result<Exported, ExportError> {
         let size = self.checkpoint.size;
         let mut walk = Walk::after(segments, &Tip::empty())?;
         while self.frontier.size() < size {
-            let Step::Record(bytes, _) = walk.step()? else {
+            let Step::Record(bytes, tip) = walk.step()? else {
                 return Err(JournalError::Corrupt { position: walk.next() }.into());
             };
             let (record, _) =
                 Record::parse(&bytes, segments.identity().id).map_err(JournalError::from)?;
-            self.record(&record, &bytes)?;
+            self.record(&record, &bytes, tip.position)?;
             progress.advance(record.leaves.len() as u64);
         }
         if (self.frontier.size(), self.frontier.root()) != (size, self.checkpoint.root) {
             return Err(ExportError::Root { size });
         }
+        if let Some((lost, _)) = self.zeroed.lost().next() {
+            let buried = buried::all(disk)?;
+            return Err(if buried.contains_key(&ArtifactId::file(lost)) {
+                ExportError::Erasing
+            } else {
+                StorageError::Damaged(Damaged::Body(lost)).into()
+            });
+        }
         self.finish()
     }
 
-    fn record(&mut self, record: &Record<'_>, bytes: &[u8]) -> Result<(), ExportError> {
-        for (body, offset) in record.bodies.iter().zip(record.body_offsets()) {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let found = bytes.get(start..start.saturating_add(body.length as usize));
-            let found = found.unwrap_or_default();
+    fn record(
+        &mut self,
+        record: &Record<'_>,
+        bytes: &[u8],
+        position: Position,
+    ) -> Result<(), ExportError> {
+        for (body, found) in record.bodies_in(bytes) {
             if Sha256::of(found) == body.hash {
                 write_whole(&body_path(&self.folder, &body.hash), found)?;
+                self.zeroed.statement(found);
                 self.bodies += 1;
             } else if found.iter().all(|byte| *byte == 0) {
                 self.erased += 1;
+                self.zeroed.body(body.hash, position);
             } else {
                 return Err(StorageError::Damaged(Damaged::Body(body.hash)).into());
             }

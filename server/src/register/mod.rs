@@ -10,6 +10,7 @@ mod answer;
 mod archive;
 mod backup;
 mod batch;
+mod buried;
 #[cfg(test)]
 mod contract;
 mod disk;

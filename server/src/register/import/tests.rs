@@ -1,6 +1,8 @@
+use attest::envelope::IN_TOTO;
 use attest::hash::Silent;
 use attest::{Algorithm, Envelope, SigningKey};
 
+use super::super::buried::tests::tombstone;
 use super::super::contract::wait;
 use super::super::fsck::{Depth, fsck};
 use super::super::{EntryBody, PATIENCE, Register, create, export, open};
@@ -18,16 +20,22 @@ impl Rig {
         let rig = Self { folder, trees: count };
         let register = wait(create(&rig.at("register"), &Holder::command(), PATIENCE)).unwrap();
         let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
-        let mut bodies = Vec::new();
-        for number in 0..count {
+        let mut envelopes = Vec::new();
+        // The last entry is the tombstone.
+        let statements = if count > 1 { count - 1 } else { count };
+        for number in 0..statements {
             let payload = format!("payload {number}").into_bytes();
             let envelope = Envelope::sign("text/plain", payload, &[&key]).unwrap();
-            bodies.push(envelope.body());
             let now = Timestamp::from_second(number as i64).unwrap();
             wait(register.submit(&envelope, &[key.public().clone()], now)).unwrap();
+            envelopes.push(envelope);
         }
-        if let Some(body) = bodies.get(1) {
-            register.storage().erase_body(body).unwrap();
+        if let Some(erased) = envelopes.get(1) {
+            let stone = tombstone(&erased.pae(), "text/plain");
+            let stone = Envelope::sign(IN_TOTO, stone, &[&key]).unwrap();
+            let now = Timestamp::from_second(count as i64).unwrap();
+            wait(register.submit(&stone, &[key.public().clone()], now)).unwrap();
+            register.storage().erase_body(&erased.body()).unwrap();
         }
         // Exported while it is held, as a service holds it.
         let exported = export(&rig.at("register"), &rig.at("export"), &Silent).unwrap();

@@ -25,6 +25,7 @@ use super::published::{Published, Tip};
 use super::rotation::NEXT_KEY;
 use super::segment::{FOLDER, HEADER_BYTES, Segments, path_of};
 use super::storage::StorageError;
+use super::walk::Walk;
 
 /// Where a copy stands before it was read.
 const NEW: &str = "backup.new";
@@ -67,6 +68,18 @@ pub enum BackupError {
         backup: u64,
         /// Size of the register.
         size: u64,
+    },
+    /// The folder has a backup with another history.
+    #[error(
+        "the backup in `{folder}` has {backup} entries and ends in record {sequence}, which the register does not have: it went another way, or lost that record; keep both as evidence and name another folder; nothing was copied"
+    )]
+    Fork {
+        /// The folder.
+        folder: PathBuf,
+        /// Size of the backup.
+        backup: u64,
+        /// Its last record.
+        sequence: u64,
     },
     /// What was copied is not a sound register.
     #[error(
@@ -144,11 +157,8 @@ pub fn backup(
             let (found, origin) = (found.clone(), origin.clone());
             return Err(BackupError::Other { folder: to.into(), found, origin });
         }
-        if let Some(earlier) = Published::open(target.as_ref(), Some(id))?
-            && earlier.tip().tree.size > tip.tree.size
-        {
-            let (backup, size) = (earlier.tip().tree.size, tip.tree.size);
-            return Err(BackupError::Ahead { folder: to.into(), backup, size });
+        if let Some(earlier) = Published::open(target.as_ref(), Some(id))? {
+            require_same(&segments, &tip, earlier.tip(), to)?;
         }
     }
     let beside = to.join(NEW);
@@ -178,6 +188,27 @@ pub fn backup(
     }
     target.sync_folder("").map_err(JournalError::io("sync", ""))?;
     Ok(made)
+}
+
+/// Makes sure that the register has all that the backup in `to` has, which ends in `earlier`: its
+/// checksum is over every record before it.
+fn require_same(
+    segments: &Segments,
+    tip: &Tip,
+    earlier: &Tip,
+    to: &Path,
+) -> Result<(), BackupError> {
+    let (backup, size) = (earlier.tree.size, tip.tree.size);
+    if backup > size {
+        return Err(BackupError::Ahead { folder: to.into(), backup, size });
+    }
+    match Walk::after(segments, earlier) {
+        Ok(_) => Ok(()),
+        Err(JournalError::Missing { sequence, .. }) => {
+            Err(BackupError::Fork { folder: to.into(), backup, sequence })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Copies the journal up to `tip` to the folder `beside`, but for what `to` has of it, and reads
@@ -326,7 +357,7 @@ fn end_of(segments: &Segments, first: u64, tip: &Tip) -> Result<u64, JournalErro
     if tip.sequence == 0 || tip.position.segment != first {
         return Ok(HEADER_BYTES);
     }
-    let walk = super::walk::Walk::after(segments, tip)?;
+    let walk = Walk::after(segments, tip)?;
     Ok(walk.next().offset)
 }
 
@@ -458,6 +489,42 @@ mod tests {
             BackupError::Ahead { backup: 2, size: 1, .. }
         ));
         assert_eq!(size(&at("backup")), 2);
+    }
+
+    #[test]
+    fn a_register_that_went_another_way_does_not_take_its_backup_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let key = SigningKey::generate(Algorithm::P256).unwrap();
+        let go_on = |name: &str, texts: &[&str]| {
+            let register = wait(open(&at(name), &Holder::command(), PATIENCE)).unwrap();
+            for text in texts {
+                submit(&register, &key, text);
+            }
+        };
+        drop(wait(create(&at("register"), &Holder::command(), PATIENCE)).unwrap());
+        go_on("register", &["one"]);
+        for fork in ["same size", "longer"] {
+            back_up(&at("register"), &at(fork), WithKey::Yes).unwrap();
+        }
+        go_on("register", &["two", "three"]);
+        go_on("same size", &["two", "other"]);
+        go_on("longer", &["other", "two", "three"]);
+        back_up(&at("register"), &at("backup"), WithKey::No).unwrap();
+        let bytes = || {
+            [path_of(1), "published".into()].map(|path| fs::read(at("backup").join(path)).unwrap())
+        };
+        let before = bytes();
+        for fork in ["same size", "longer"] {
+            let refused = back_up(&at(fork), &at("backup"), WithKey::No);
+            let is_fork = matches!(refused, Err(BackupError::Fork { backup: 3, sequence: 3, .. }));
+            assert!(is_fork, "{fork}: {refused:?}");
+            assert!(bytes() == before, "{fork}");
+        }
+        // The smallest change that passes: the register itself, with more.
+        go_on("register", &["four"]);
+        let made = back_up(&at("register"), &at("backup"), WithKey::No).unwrap();
+        assert_eq!(made.checked.tree.size, 4);
     }
 
     #[test]

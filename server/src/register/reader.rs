@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ use super::tree::edge;
 use super::walk::{Step, Walk};
 
 const INDEX_ASIDE: &str = "index-aside";
+/// Where an index stands before it is whole.
+const INDEX_NEW: &str = "index-new";
 /// How many entries are added to the index in one step while it is brought up.
 const ENTRIES_A_STEP: usize = 4096;
 /// After how many bytes of bodies a step ends at the latest.
@@ -383,7 +386,8 @@ pub(super) fn open_index(
     make_index(segments, tip, folder, cache_bytes, why, &Silent)
 }
 
-/// Makes the index anew; the one that is there is kept aside. The progress counts entries.
+/// Makes the index anew, beside the one that is there; that is kept aside once the new one is
+/// whole, and stays when there is none. The progress counts entries.
 pub(super) fn make_index(
     segments: Arc<Segments>,
     tip: &Tip,
@@ -392,13 +396,45 @@ pub(super) fn make_index(
     why: &'static str,
     progress: &dyn Progress,
 ) -> Result<(Reader, Rebuilt), StorageError> {
+    let beside = folder.with_file_name(INDEX_NEW);
+    let failed = JournalError::io("move", INDEX_NEW);
+    // What a start left that was cut off.
+    remove(&beside).map_err(&failed)?;
+    let made = make_beside(&segments, tip, &beside, cache_bytes, progress);
+    if made.is_err() {
+        // It is of no use to anybody; that it cannot be removed is no worse.
+        let _ = remove(&beside);
+    }
+    let commits = made?;
     move_aside(folder)?;
+    fs::rename(&beside, folder).map_err(&failed)?;
     let index = Index::open(folder, cache_bytes, segments.identity().id)?;
     let reader = Reader::new(segments, index);
+    // As much as was written when it was closed: mostly all of it.
+    let from = usable(&reader, tip).map_err(|_| IndexError::Row('m'))?;
+    reader.catch_up(&from, tip, &Silent)?;
+    Ok((reader, Rebuilt { why: Some(why), commits }))
+}
+
+/// Makes an index in a folder, and closes it.
+fn make_beside(
+    segments: &Arc<Segments>,
+    tip: &Tip,
+    folder: &Path,
+    cache_bytes: u64,
+    progress: &dyn Progress,
+) -> Result<u64, StorageError> {
+    let id = segments.identity().id;
+    let reader = Reader::new(Arc::clone(segments), Index::open(folder, cache_bytes, id)?);
     progress.start(tip.tree.size);
     let commits = reader.catch_up(&Tip::empty(), tip, progress);
     progress.finish();
-    Ok((reader, Rebuilt { why: Some(why), commits: commits? }))
+    drop(reader);
+    if commits.is_ok() {
+        // Nobody may still be closing it when it gets its name.
+        drop(Index::open(folder, cache_bytes, id)?);
+    }
+    commits
 }
 
 /// The tip that the index is complete to, if it belongs to the journal.
@@ -417,20 +453,24 @@ fn usable(reader: &Reader, tip: &Tip) -> Result<Tip, &'static str> {
     }
 }
 
-/// Keeps an index that is of no use for inspection, in place of the one that was kept before.
+/// Keeps an index that another one follows for inspection, in place of the one that was kept
+/// before.
 fn move_aside(folder: &Path) -> Result<(), StorageError> {
     let aside = folder.with_file_name(INDEX_ASIDE);
-    let move_it = || -> std::io::Result<()> {
-        if aside.is_dir() {
-            fs::remove_dir_all(&aside)?;
-        } else if aside.exists() {
-            fs::remove_file(&aside)?;
-        }
-        match fs::rename(folder, &aside) {
-            // There was none.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
-    };
-    move_it().map_err(JournalError::io("move aside", "index")).map_err(StorageError::from)
+    let moved = remove(&aside).and_then(|()| match fs::rename(folder, &aside) {
+        // There was none.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    });
+    moved.map_err(JournalError::io("move aside", "index")).map_err(StorageError::from)
+}
+
+/// Removes whatever is there, and no more than a link where that is one.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }

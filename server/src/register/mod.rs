@@ -57,6 +57,7 @@ mod submit;
 mod tests;
 mod tile;
 mod tree;
+mod vouched;
 mod walk;
 mod words;
 

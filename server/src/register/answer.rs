@@ -6,7 +6,7 @@ use attest::{ArtifactId, Bundle, Checkpoint, Envelope, Leaf};
 use verify::merkle::inclusion_proof;
 
 use super::entry::{Bundles, Entry, EntryBody, Found, Signed};
-use super::facts::Term;
+use super::facts::{Term, terms};
 use super::log::{ReadError, Register};
 use super::storage::{Blob, Damaged, Key, MAX_PAGE, Query, Storage, StorageError, Stored};
 use super::tree::Tree;
@@ -88,7 +88,10 @@ impl<S: Storage> Register<S> {
         let page = self.storage.find(query).await?;
         let mut entries = Vec::with_capacity(page.indices.len());
         for index in page.indices {
-            entries.push(self.entry_below(index, page.complete_to.size).await?);
+            let entry = self.entry_below(index, page.complete_to.size).await?;
+            if is_found_by(&entry, query) {
+                entries.push(entry);
+            }
         }
         let Tree { size, root } = page.complete_to;
         let complete_to = Checkpoint { origin: self.origin().into(), size, root };
@@ -152,6 +155,16 @@ impl<S: Storage> Register<S> {
         let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
         entry.bundle(self.verifier(), signed, hashes).ok_or(ReadError::NoBody(index))
     }
+}
+
+/// Whether a query finds an entry that the index names. One whose statement was erased is found by
+/// what its leaf says, and by nothing that the index may still know of the statement.
+pub(super) fn is_found_by(entry: &Entry, query: &Query) -> bool {
+    if !matches!(entry.body, EntryBody::Erased(_)) {
+        return true;
+    }
+    let own = terms(entry.leaf.bytes(), None);
+    query.terms.iter().all(|term| own.contains(term))
 }
 
 /// Every entry up to a checkpoint.

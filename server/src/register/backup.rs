@@ -1,10 +1,11 @@
 //! Copying a register's folder while somebody may be writing to it.
 //!
 //! A journal only grows: up to a published head its files do not change, but for bodies that are
-//! erased. So the head is read first, then everything up to it is copied, and the copy is read as
-//! [`super::fsck`] reads a register before it counts as one. Files of the journal that a copy has
-//! already, unchanged, are not copied again. What comes out is a register's folder without its
-//! index, which the first start makes, and without the key, unless it is asked for.
+//! erased. So the head is read first, then everything up to it is copied, beside what an earlier
+//! backup has, and the copy is read as [`super::fsck`] reads a register before any of it takes the
+//! place of that: what the register lost is not lost from its backup. Files of the journal that a
+//! copy has already, unchanged, are not copied again. What comes out is a register's folder without
+//! its index, which the first start makes, and without the key, unless it is asked for.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use attest::hash::Progress;
 
-use super::disk::{Disk, FolderDisk};
+use super::disk::{Disk, DiskFile, FolderDisk};
 use super::folder::{CHECKPOINT, FolderError, KEY, make_folder};
 use super::fsck::{Checked, Depth, Fault, check};
 use super::journal::JournalError;
@@ -24,7 +25,10 @@ use super::published::{Published, Tip};
 use super::rotation::NEXT_KEY;
 use super::segment::{FOLDER, HEADER_BYTES, Segments, path_of};
 use super::storage::StorageError;
+use super::walk::Walk;
 
+/// Where a copy stands before it was read.
+const NEW: &str = "backup.new";
 /// How much is copied at once, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -65,9 +69,21 @@ pub enum BackupError {
         /// Size of the register.
         size: u64,
     },
+    /// The folder has a backup with another history.
+    #[error(
+        "the backup in `{folder}` has {backup} entries and ends in record {sequence}, which the register does not have: it went another way, or lost that record; keep both as evidence and name another folder; nothing was copied"
+    )]
+    Fork {
+        /// The folder.
+        folder: PathBuf,
+        /// Size of the backup.
+        backup: u64,
+        /// Its last record.
+        sequence: u64,
+    },
     /// What was copied is not a sound register.
     #[error(
-        "the copy is not sound, so that it is no backup: {0}; run `assay log fsck` on the register"
+        "the copy is not sound, so that it is no backup: {0}; run `assay log fsck` on the register; what was backed up before is unchanged"
     )]
     Unsound(Fault),
 }
@@ -102,7 +118,7 @@ pub struct BackedUp {
 /// bytes of the copy that were read again.
 ///
 /// # Errors
-/// [`BackupError`]; what stands in `to` is no backup then, unless nothing was copied.
+/// [`BackupError`]; what was backed up before is unchanged then, unless it cannot be written over.
 pub fn backup(
     from: &Path,
     to: &Path,
@@ -126,7 +142,11 @@ pub fn backup(
     }
     let is_backup = to.join("published").exists() || to.join(FOLDER).exists();
     if !is_backup
-        && target.names("").map_err(FolderError::io(to))?.iter().any(|name| name != "lock")
+        && target
+            .names("")
+            .map_err(FolderError::io(to))?
+            .iter()
+            .any(|name| name != "lock" && name != NEW)
     {
         return Err(BackupError::Occupied(to.into()));
     }
@@ -137,15 +157,21 @@ pub fn backup(
             let (found, origin) = (found.clone(), origin.clone());
             return Err(BackupError::Other { folder: to.into(), found, origin });
         }
-        if let Some(earlier) = Published::open(target.as_ref(), Some(id))?
-            && earlier.tip().tree.size > tip.tree.size
-        {
-            let (backup, size) = (earlier.tip().tree.size, tip.tree.size);
-            return Err(BackupError::Ahead { folder: to.into(), backup, size });
+        if let Some(earlier) = Published::open(target.as_ref(), Some(id))? {
+            require_same(&segments, &tip, earlier.tip(), to)?;
         }
     }
-    let (copied, kept) = copy_journal(&segments, &tip, from, to, target.as_ref())?;
-    Published::create(target.as_ref(), id, tip)?;
+    let beside = to.join(NEW);
+    // What a run left that was cut off.
+    remove_folder(&beside)?;
+    make_folder(&beside)?;
+    let made = make(&segments, &tip, from, to, &beside, progress);
+    let made = made.and_then(|made| install(&beside, to).map(|()| made));
+    if made.is_err() {
+        // It is of no use to anybody; that it cannot be removed is no worse.
+        let _ = fs::remove_dir_all(&beside);
+    }
+    let made = made?;
     let mut files = vec![(CHECKPOINT, 0o644)];
     if key == WithKey::Yes {
         // The next one first: finished meanwhile, the rotation has put it into the place of the other.
@@ -161,24 +187,130 @@ pub fn backup(
         remove(&next).map_err(FolderError::io(&next))?;
     }
     target.sync_folder("").map_err(JournalError::io("sync", ""))?;
-
-    let copy = Segments::open(Arc::clone(&target))?.ok_or(JournalError::NotFound)?;
-    let checked =
-        check(target, copy, None, &[], Depth::Sample, progress).map_err(FolderError::from)?;
-    if let Some(fault) = checked.faults.first() {
-        return Err(BackupError::Unsound(fault.clone()));
-    }
-    Ok(BackedUp { checked, copied, kept })
+    Ok(made)
 }
 
-/// Copies the segments up to `tip`: those that are followed by another one whole, if they are not
-/// there unchanged, and of the last one what `tip` has of it.
+/// Makes sure that the register has all that the backup in `to` has, which ends in `earlier`: its
+/// checksum is over every record before it.
+fn require_same(
+    segments: &Segments,
+    tip: &Tip,
+    earlier: &Tip,
+    to: &Path,
+) -> Result<(), BackupError> {
+    let (backup, size) = (earlier.tree.size, tip.tree.size);
+    if backup > size {
+        return Err(BackupError::Ahead { folder: to.into(), backup, size });
+    }
+    match Walk::after(segments, earlier) {
+        Ok(_) => Ok(()),
+        Err(JournalError::Missing { sequence, .. }) => {
+            Err(BackupError::Fork { folder: to.into(), backup, sequence })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies the journal up to `tip` to the folder `beside`, but for what `to` has of it, and reads
+/// both together.
+fn make(
+    segments: &Segments,
+    tip: &Tip,
+    from: &Path,
+    to: &Path,
+    beside: &Path,
+    progress: &dyn Progress,
+) -> Result<BackedUp, BackupError> {
+    let both = Both { new: FolderDisk::new(beside), old: FolderDisk::new(to) };
+    let (copied, kept) = copy_journal(segments, tip, from, to, beside, &both)?;
+    Published::create(&both, segments.identity().id, *tip)?;
+    let both: Arc<dyn Disk> = Arc::new(both);
+    let copy = Segments::open(Arc::clone(&both))?.ok_or(JournalError::NotFound)?;
+    let checked =
+        check(both, copy, None, &[], Depth::Sample, progress).map_err(FolderError::from)?;
+    match checked.faults.first() {
+        Some(fault) => Err(BackupError::Unsound(fault.clone())),
+        None => Ok(BackedUp { checked, copied, kept }),
+    }
+}
+
+/// Puts what was copied to the folder `beside` into its place in `to`. Cut off in the middle, the
+/// files are those of two backups, and the next run goes on.
+fn install(beside: &Path, to: &Path) -> Result<(), BackupError> {
+    let (new, target) = (FolderDisk::new(beside), FolderDisk::new(to));
+    target.make_folder(FOLDER).map_err(JournalError::io("make", FOLDER))?;
+    let mut names = new.names(FOLDER).map_err(JournalError::io("list", FOLDER))?;
+    // As the journal grew.
+    names.sort();
+    let put = |path: &str| {
+        let old = beside.join(path);
+        fs::rename(&old, to.join(path)).map_err(FolderError::io(&old))
+    };
+    for name in names {
+        put(&format!("{FOLDER}/{name}"))?;
+    }
+    target.sync_folder(FOLDER).map_err(JournalError::io("sync", FOLDER))?;
+    // The head last: what it names is there then.
+    put("published")?;
+    remove_folder(beside)
+}
+
+/// Removes a folder, if it is there.
+fn remove_folder(folder: &Path) -> Result<(), BackupError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FolderError::io(folder)(error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The files of a backup, and in their place those that are to follow them.
+struct Both {
+    new: FolderDisk,
+    old: FolderDisk,
+}
+
+impl Disk for Both {
+    fn names(&self, folder: &str) -> io::Result<Vec<String>> {
+        let mut names = self.new.names(folder)?;
+        names.extend(self.old.names(folder)?);
+        Ok(names)
+    }
+
+    fn make_folder(&self, folder: &str) -> io::Result<()> {
+        self.new.make_folder(folder)
+    }
+
+    fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.new.create(path)
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
+        match self.new.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.old.open(path),
+            found => found,
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.new.rename(from, to)
+    }
+
+    fn sync_folder(&self, folder: &str) -> io::Result<()> {
+        self.new.sync_folder(folder)
+    }
+}
+
+/// Copies the segments up to `tip` to the folder `beside`: those that are followed by another one
+/// whole, if they are not in `to` unchanged, and of the last one what `tip` has of it.
 fn copy_journal(
     segments: &Segments,
     tip: &Tip,
     from: &Path,
     to: &Path,
-    target: &dyn Disk,
+    beside: &Path,
+    target: &Both,
 ) -> Result<(u64, u64), BackupError> {
     target.make_folder(FOLDER).map_err(JournalError::io("make", FOLDER))?;
     let (mut copied, mut kept) = (0, 0);
@@ -211,7 +343,7 @@ fn copy_journal(
         // An erased body changes a segment, and with it its time: it is copied again then.
         File::options()
             .write(true)
-            .open(to.join(&path))
+            .open(beside.join(&path))
             .and_then(|file| file.set_modified(changed))
             .map_err(failed)?;
         copied += 1;
@@ -225,7 +357,7 @@ fn end_of(segments: &Segments, first: u64, tip: &Tip) -> Result<u64, JournalErro
     if tip.sequence == 0 || tip.position.segment != first {
         return Ok(HEADER_BYTES);
     }
-    let walk = super::walk::Walk::after(segments, tip)?;
+    let walk = Walk::after(segments, tip)?;
     Ok(walk.next().offset)
 }
 
@@ -266,9 +398,11 @@ fn copy_small(from: &Path, to: &Path, mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use attest::envelope::IN_TOTO;
     use attest::hash::Silent;
     use attest::{Algorithm, Envelope, SigningKey, Timestamp};
 
+    use super::super::buried::tests::tombstone;
     use super::super::contract::wait;
     use super::super::embedded::Embedded;
     use super::super::{PATIENCE, Register, create, fsck, open};
@@ -308,7 +442,9 @@ mod tests {
         let secret = submit(&register, &key, &format!("secret {large}"));
         let made = back_up(&from, &to, WithKey::No).unwrap();
         assert_eq!((made.checked.tree.size, made.copied, made.kept), (5, 2, 0));
-        submit(&register, &key, "more");
+        let stone = tombstone(&secret.pae(), "text/plain");
+        let stone = Envelope::sign(IN_TOTO, stone, &[&key]).unwrap();
+        wait(register.submit(&stone, &[key.public().clone()], Timestamp::UNIX_EPOCH)).unwrap();
         let made = back_up(&from, &to, WithKey::No).unwrap();
         assert_eq!((made.checked.tree.size, made.copied, made.kept), (6, 1, 1));
         assert!(!to.join("key.pem").exists());
@@ -356,6 +492,42 @@ mod tests {
     }
 
     #[test]
+    fn a_register_that_went_another_way_does_not_take_its_backup_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let key = SigningKey::generate(Algorithm::P256).unwrap();
+        let go_on = |name: &str, texts: &[&str]| {
+            let register = wait(open(&at(name), &Holder::command(), PATIENCE)).unwrap();
+            for text in texts {
+                submit(&register, &key, text);
+            }
+        };
+        drop(wait(create(&at("register"), &Holder::command(), PATIENCE)).unwrap());
+        go_on("register", &["one"]);
+        for fork in ["same size", "longer"] {
+            back_up(&at("register"), &at(fork), WithKey::Yes).unwrap();
+        }
+        go_on("register", &["two", "three"]);
+        go_on("same size", &["two", "other"]);
+        go_on("longer", &["other", "two", "three"]);
+        back_up(&at("register"), &at("backup"), WithKey::No).unwrap();
+        let bytes = || {
+            [path_of(1), "published".into()].map(|path| fs::read(at("backup").join(path)).unwrap())
+        };
+        let before = bytes();
+        for fork in ["same size", "longer"] {
+            let refused = back_up(&at(fork), &at("backup"), WithKey::No);
+            let is_fork = matches!(refused, Err(BackupError::Fork { backup: 3, sequence: 3, .. }));
+            assert!(is_fork, "{fork}: {refused:?}");
+            assert!(bytes() == before, "{fork}");
+        }
+        // The smallest change that passes: the register itself, with more.
+        go_on("register", &["four"]);
+        let made = back_up(&at("register"), &at("backup"), WithKey::No).unwrap();
+        assert_eq!(made.checked.tree.size, 4);
+    }
+
+    #[test]
     fn a_damaged_register_makes_no_backup() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("register"), folder.path().join("backup"));
@@ -369,5 +541,34 @@ mod tests {
         bytes[512 + 180] ^= 1;
         fs::write(&path, &bytes).unwrap();
         assert!(matches!(back_up(&from, &to, WithKey::No), Err(BackupError::Unsound(_))));
+    }
+
+    #[test]
+    fn what_a_register_lost_is_not_lost_from_its_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("register"), folder.path().join("backup"));
+        let key = SigningKey::generate(Algorithm::P256).unwrap();
+        let register = wait(create(&from, &Holder::command(), PATIENCE)).unwrap();
+        let lost = submit(&register, &key, "one").pae();
+        submit(&register, &key, "two");
+        drop(register);
+        back_up(&from, &to, WithKey::No).unwrap();
+        let path = from.join(path_of(1));
+        let whole = fs::read(&path).unwrap();
+        let mut zeroed = whole.clone();
+        let start = whole.windows(lost.len()).position(|part| part == lost).unwrap();
+        zeroed[start..start + lost.len()].fill(0);
+        fs::write(&path, &zeroed).unwrap();
+        let refused = back_up(&from, &to, WithKey::No);
+        let is_body = |fault: &Fault| matches!(fault, Fault::Body { .. });
+        assert!(matches!(refused, Err(BackupError::Unsound(fault)) if is_body(&fault)));
+        assert!(!to.join(NEW).exists());
+        let kept = fs::read(to.join(path_of(1))).unwrap();
+        assert!(kept.windows(lost.len()).any(|part| part == lost));
+        // The smallest change that passes: the body itself, after a run that was cut off.
+        fs::write(&path, &whole).unwrap();
+        fs::create_dir_all(to.join(NEW).join(FOLDER)).unwrap();
+        fs::write(to.join(NEW).join(path_of(1)), "half").unwrap();
+        assert!(back_up(&from, &to, WithKey::No).unwrap().checked.is_sound());
     }
 }

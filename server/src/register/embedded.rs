@@ -2,7 +2,7 @@
 //!
 //! A commit is one record, synced; then the head is published, synced; then the index is brought
 //! up. The index may fall behind, get lost or break: opening brings it up from the journal, or
-//! moves it aside and makes it anew. Whatever is read from the journal is checked against its
+//! makes it anew and moves it aside. Whatever is read from the journal is checked against its
 //! hash, so that an index that points elsewhere gives an error and never a wrong answer.
 //!
 //! Nothing here waits for anything but the disk: the futures are ready when they are made.
@@ -101,7 +101,7 @@ impl Embedded {
     /// journal; the index that was there is kept aside. The progress counts entries.
     ///
     /// # Errors
-    /// As [`Embedded::open`].
+    /// As [`Embedded::open`]; the index that was there stays then.
     pub fn open_with_new_index(
         lock: Lock,
         settings: Settings,

@@ -12,10 +12,11 @@ use attest::{
     ArtifactId, Envelope, KeyId, Predicate, PublicKey, Sha256, Statement, StatementError, Timestamp,
 };
 
+use super::buried::buries;
 use super::embedded::Embedded;
 use super::facts::Term;
 use super::log::{ReadError, Register};
-use super::storage::{Blob, Damaged, Key, Query, Storage, StorageError};
+use super::storage::{Blob, Damaged, Key, MAX_PAGE, Query, Storage, StorageError};
 use super::submit::SubmitError;
 
 /// Why a body is not erased.
@@ -106,8 +107,22 @@ impl<S: Storage> Register<S> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn tombstone(&self, body: &Sha256, key: KeyId) -> Result<Option<u64>, ReadError> {
-        self.first(vec![Term::Subject(ArtifactId::file(*body)), tombstones(), Term::Signer(key)])
-            .await
+        let terms = vec![Term::Subject(ArtifactId::file(*body)), tombstones(), Term::Signer(key)];
+        let mut query = Query { terms, limit: MAX_PAGE, ..Query::default() };
+        // Every page starts after the one before it.
+        loop {
+            let page = self.storage.find(&query).await?;
+            for index in page.indices {
+                let entry = self.entry_below(index, page.complete_to.size).await?;
+                if entry.pae().is_some_and(|pae| buries(&pae, body)) {
+                    return Ok(Some(index));
+                }
+            }
+            match page.next {
+                Some(next) => query.start = Some(next),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// The position of the first entry that has all of these terms.

@@ -140,6 +140,7 @@ mod tests {
     use verify::merkle::Frontier;
 
     use super::super::batch::{Batch, Body, Covered, NewEntry};
+    use super::super::buried::tests::tombstone_of;
     use super::super::contract::wait;
     use super::super::disk::Disk as _;
     use super::super::embedded::{Embedded, Settings};
@@ -157,6 +158,13 @@ mod tests {
         (Batch::new(frontier, Timestamp::UNIX_EPOCH, vec![Arc::new(entry)]).unwrap(), hash)
     }
 
+    /// The commit of a tombstone of the body with this text.
+    fn burying(frontier: &Frontier, text: &str) -> Batch {
+        let body = Arc::new(Body::new(tombstone_of(text.repeat(300).as_bytes(), "text/plain")));
+        let entry = NewEntry::new(b"tombstone".to_vec(), Covered::Body(body));
+        Batch::new(frontier, Timestamp::UNIX_EPOCH, vec![Arc::new(entry)]).unwrap()
+    }
+
     #[test]
     fn a_power_cut_leaves_a_body_or_none_and_never_a_part() {
         for operation in 1..=16 {
@@ -171,9 +179,13 @@ mod tests {
                         .unwrap();
                 let (one, hash) = batch(&Frontier::new(), "secret");
                 let (two, other) = batch(one.frontier(), "another");
-                let head = one.head();
-                wait(storage.commit(None, one)).unwrap();
-                wait(storage.commit(Some(&head), two)).unwrap();
+                let three = burying(two.frontier(), "secret");
+                let mut head = None;
+                for batch in [one, two, three] {
+                    let next = batch.head();
+                    wait(storage.commit(head.as_ref(), batch)).unwrap();
+                    head = Some(next);
+                }
                 let before = disk.operations();
                 disk.fail(operation, true);
                 let erased = storage.erase_body(&hash).is_ok();

@@ -3,32 +3,42 @@
 //! An export is a static log as C2SP tlog-tiles has it (`checkpoint`, `tile/…`, `tile/entries/…`),
 //! so that every client of such logs can read it from any web server. Beside it stand the bodies,
 //! `body/` and the hash, and `entries`: for each entry a line with its time (microseconds since
-//! 1970), a space, and the hash of its body or `-`. The checkpoint is written last: without it
-//! there is no log. [`super::import`] makes a register of it again.
+//! 1970), a space, and the hash of its body or `-`. The tree does not have these, so that
+//! `entries.note` vouches for them: the checkpoint once more, with the line
+//! `assay-export/v1 ` and the SHA-256 of `entries`, signed by the register's key. The checkpoint is
+//! written last: without it there is no log. [`super::import`] makes a register of it again.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use attest::digest::Hasher;
 use attest::hash::Progress;
 use attest::tile::{FULL_WIDTH, Held, MAX_LEVEL};
-use attest::{Checkpoint, CheckpointError, NoteSigner, Sha256, SigningKey, TilePath, Timestamp};
+use attest::{
+    ArtifactId, Checkpoint, CheckpointError, NoteSigner, Sha256, SigningKey, TilePath, Timestamp,
+};
 use verify::merkle::{Frontier, leaf_hash};
 
+use super::buried::{self, Zeroed};
 use super::disk::{Disk, FolderDisk};
 use super::folder::{CHECKPOINT, FolderError, make_folder, read_key};
 use super::journal::JournalError;
-use super::published::Tip;
+use super::published::{Position, Tip};
 use super::record::Record;
 use super::segment::Segments;
 use super::storage::{CommitError, Damaged, StorageError};
+use super::tree::Tree;
+use super::vouched;
 use super::walk::{Step, Walk};
 
 pub(super) const ENTRIES: &str = "entries";
+pub(super) const NOTE: &str = "entries.note";
+pub(super) const EXTENSION: &str = "assay-export/v1 ";
 const BODIES: &str = "body";
 /// Longest checkpoint that is read, in bytes.
-const MAX_NOTE: u64 = 1 << 16;
+pub(super) const MAX_NOTE: u64 = 1 << 16;
 
 /// Why there is no export, or no import.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +66,35 @@ pub enum ExportError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Nothing vouches for what the tree does not have.
+    #[error(
+        "`{0}` is missing, so that nobody vouches for times and bodies: it was lost, or an older assay made the export; export the register again"
+    )]
+    Unvouched(PathBuf),
+    /// A body is missing that was not erased.
+    #[error(
+        "`{0}` is missing, and no tombstone says that it was erased: put it back, or export the register again"
+    )]
+    NoBody(PathBuf),
+    /// An entry is of a time that has not come.
+    #[error("entry {index} was committed at {time}, but it is {now}: set the clock")]
+    Future {
+        /// Position of the entry.
+        index: u64,
+        /// When it was committed.
+        time: Timestamp,
+        /// The caller's time.
+        now: Timestamp,
+    },
     /// The entries do not lead to the root that was signed.
     #[error("the {size} entries do not lead to the root that was signed: nothing was made of them")]
     Root {
         /// How many.
         size: u64,
     },
+    /// The tombstone of a body that is gone comes after the checkpoint.
+    #[error("a statement was erased from the register after its checkpoint was kept: try again")]
+    Erasing,
     /// A commit failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -97,16 +130,21 @@ pub struct Exported {
 /// [`ExportError`]; what stands in `to` is no log then.
 pub fn export(from: &Path, to: &Path, progress: &dyn Progress) -> Result<Exported, ExportError> {
     let disk: Arc<dyn Disk> = Arc::new(FolderDisk::new(from));
-    let segments = Segments::open(disk)?.ok_or(JournalError::NotFound)?;
+    let segments = Segments::open(Arc::clone(&disk))?.ok_or(JournalError::NotFound)?;
     let key = read_key(from)?;
     let (note, checkpoint) =
         read_checkpoint(&from.join(CHECKPOINT), &segments.identity().origin, key)?;
     make_empty(to)?;
     progress.start(checkpoint.size);
     let written =
-        Export::start(to, checkpoint).and_then(|export| export.write(&segments, progress));
+        Export::start(to, checkpoint).and_then(|export| export.write(&disk, &segments, progress));
     progress.finish();
-    let exported = written?;
+    let (exported, digest) = written?;
+    let Checkpoint { size, root, .. } = exported.checkpoint;
+    let signer = NoteSigner::new(&segments.identity().origin, read_key(from)?);
+    let signer = signer.map_err(FolderError::from)?;
+    let vouching = vouched::sign(&signer, Tree { size, root }, EXTENSION, &digest);
+    write_whole(&to.join(NOTE), vouching.map_err(FolderError::from)?.as_bytes())?;
     write_whole(&to.join(CHECKPOINT), note.as_bytes())?;
     Ok(exported)
 }
@@ -176,6 +214,8 @@ struct Export {
     folder: PathBuf,
     checkpoint: Checkpoint,
     entries: BufWriter<File>,
+    /// Over what was written to that.
+    hasher: Hasher,
     frontier: Frontier,
     /// Entries of the tile that is not full yet.
     bundle: Vec<u8>,
@@ -183,6 +223,7 @@ struct Export {
     tiles: Vec<(u64, Vec<u8>)>,
     bodies: u64,
     erased: u64,
+    zeroed: Zeroed,
 }
 
 impl Export {
@@ -193,52 +234,68 @@ impl Export {
             folder: folder.into(),
             checkpoint,
             entries,
+            hasher: Hasher::default(),
             frontier: Frontier::new(),
             bundle: Vec::new(),
             tiles: vec![(0, Vec::new()); usize::from(MAX_LEVEL) / 8 + 1],
             bodies: 0,
             erased: 0,
+            zeroed: Zeroed::default(),
         })
     }
 
     fn write(
         mut self,
+        disk: &Arc<dyn Disk>,
         segments: &Segments,
         progress: &dyn Progress,
-    ) -> Result<Exported, ExportError> {
+    ) -> Result<(Exported, Sha256), ExportError> {
         let size = self.checkpoint.size;
         let mut walk = Walk::after(segments, &Tip::empty())?;
         while self.frontier.size() < size {
-            let Step::Record(bytes, _) = walk.step()? else {
+            let Step::Record(bytes, tip) = walk.step()? else {
                 return Err(JournalError::Corrupt { position: walk.next() }.into());
             };
             let (record, _) =
                 Record::parse(&bytes, segments.identity().id).map_err(JournalError::from)?;
-            self.record(&record, &bytes)?;
+            self.record(&record, &bytes, tip.position)?;
             progress.advance(record.leaves.len() as u64);
         }
         if (self.frontier.size(), self.frontier.root()) != (size, self.checkpoint.root) {
             return Err(ExportError::Root { size });
         }
+        if let Some((lost, _)) = self.zeroed.lost().next() {
+            let buried = buried::all(disk)?;
+            return Err(if buried.contains_key(&ArtifactId::file(lost)) {
+                ExportError::Erasing
+            } else {
+                StorageError::Damaged(Damaged::Body(lost)).into()
+            });
+        }
         self.finish()
     }
 
-    fn record(&mut self, record: &Record<'_>, bytes: &[u8]) -> Result<(), ExportError> {
-        for (body, offset) in record.bodies.iter().zip(record.body_offsets()) {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let found = bytes.get(start..start.saturating_add(body.length as usize));
-            let found = found.unwrap_or_default();
+    fn record(
+        &mut self,
+        record: &Record<'_>,
+        bytes: &[u8],
+        position: Position,
+    ) -> Result<(), ExportError> {
+        for (body, found) in record.bodies_in(bytes) {
             if Sha256::of(found) == body.hash {
                 write_whole(&body_path(&self.folder, &body.hash), found)?;
+                self.zeroed.statement(found);
                 self.bodies += 1;
             } else if found.iter().all(|byte| *byte == 0) {
                 self.erased += 1;
+                self.zeroed.body(body.hash, position);
             } else {
                 return Err(StorageError::Damaged(Damaged::Body(body.hash)).into());
             }
         }
         for leaf in &record.leaves {
             let line = line(record.time, leaf.body);
+            self.hasher.update(line.as_bytes());
             let written = self.entries.write_all(line.as_bytes());
             written.map_err(io(&self.folder.join(ENTRIES)))?;
             self.leaf(leaf.bytes)?;
@@ -283,7 +340,8 @@ impl Export {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Exported, ExportError> {
+    /// What was written, and the digest of `entries`.
+    fn finish(mut self) -> Result<(Exported, Sha256), ExportError> {
         let width = |hashes: &[u8]| u16::try_from(hashes.len() / 32).unwrap_or(FULL_WIDTH);
         let widths: Vec<u16> = self.tiles.iter().map(|(_, hashes)| width(hashes)).collect();
         for (level, width) in (0..).zip(widths).filter(|(_, width)| *width > 0) {
@@ -292,8 +350,8 @@ impl Export {
         let path = self.folder.join(ENTRIES);
         let synced = self.entries.flush().and_then(|()| self.entries.get_ref().sync_all());
         synced.map_err(io(&path))?;
-        let Self { checkpoint, bodies, erased, .. } = self;
-        Ok(Exported { checkpoint, bodies, erased })
+        let Self { checkpoint, hasher, bodies, erased, .. } = self;
+        Ok((Exported { checkpoint, bodies, erased }, hasher.finish()))
     }
 }
 

@@ -10,6 +10,7 @@ mod answer;
 mod archive;
 mod backup;
 mod batch;
+mod buried;
 #[cfg(test)]
 mod contract;
 mod disk;
@@ -56,6 +57,7 @@ mod submit;
 mod tests;
 mod tile;
 mod tree;
+mod vouched;
 mod walk;
 mod words;
 

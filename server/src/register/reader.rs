@@ -5,26 +5,33 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use attest::Sha256;
 use attest::hash::{Progress, Silent};
+use attest::{ArtifactId, Sha256};
 use verify::merkle::Frontier;
 
 use super::batch::{Batch, Body, Covered, NewEntry};
+use super::buried::{Zeroed, buries};
+use super::erase::tombstones;
+use super::facts::Term;
 use super::fields::Fields;
 use super::headers::Headers;
 use super::index::{Addition, BodyPlace, Index, IndexError, Place, State, within};
 use super::journal::JournalError;
-use super::published::Tip;
+use super::published::{Position, Tip};
 use super::record::{LEAF_HEADER_BYTES, MAX_BODY_BYTES, Record};
 use super::segment::Segments;
-use super::storage::{Blob, Damaged, Key, StorageError, Stored};
+use super::select::select;
+use super::storage::{Blob, Damaged, Key, MAX_PAGE, Query, StorageError, Stored};
 use super::tree::edge;
 use super::walk::{Step, Walk};
 
 const INDEX_ASIDE: &str = "index-aside";
+/// Where an index stands before it is whole.
+const INDEX_NEW: &str = "index-new";
 /// How many entries are added to the index in one step while it is brought up.
 const ENTRIES_A_STEP: usize = 4096;
 /// After how many bytes of bodies a step ends at the latest.
@@ -85,8 +92,10 @@ impl Reader {
     pub(super) fn look(&self, key: &Key) -> Result<Option<Blob>, StorageError> {
         Ok(match key {
             Key::Entry(index) => self.entry(*index)?.map(|stored| Blob::Bytes(stored.encode())),
-            Key::Body(hash) => self.body(hash)?,
-            Key::BodyOf { entry, hash } => self.body_of(*entry, hash)?,
+            Key::Body(hash) => self.here_or_erased(hash, self.body(hash)?)?,
+            Key::BodyOf { entry, hash } => {
+                self.here_or_erased(hash, self.body_of(*entry, hash)?)?
+            }
             Key::Node(node) => {
                 self.index.node(*node)?.map(|hash| Blob::Bytes(hash.as_bytes().to_vec()))
             }
@@ -143,6 +152,53 @@ impl Reader {
         Ok(self.body_place(hash)?.is_some())
     }
 
+    /// What was read of a body, if that is to be believed: zeros are those of a body that was
+    /// erased only when a tombstone of it is registered. Of any other body nothing more is read.
+    fn here_or_erased(
+        &self,
+        hash: &Sha256,
+        found: Option<Blob>,
+    ) -> Result<Option<Blob>, StorageError> {
+        match found {
+            Some(Blob::Tombstone) if !self.is_buried(hash)? => {
+                Err(StorageError::Damaged(Damaged::Body(*hash)))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Whether an entry is a tombstone of the body.
+    fn is_buried(&self, body: &Sha256) -> Result<bool, StorageError> {
+        let terms = vec![Term::Subject(ArtifactId::file(*body)), tombstones()];
+        let mut query = Query { terms, limit: MAX_PAGE, ..Query::default() };
+        // Every page starts after the one before it.
+        loop {
+            let (indices, next) = select(&query, 0, self.index.size(), |term, from| {
+                Ok(self.index.stretch(term, from)?.next(from).flatten())
+            })?;
+            for index in indices {
+                if self.is_tombstone_of(index, body)? {
+                    return Ok(true);
+                }
+            }
+            match next {
+                Some(next) => query.start = Some(next),
+                None => return Ok(false),
+            }
+        }
+    }
+
+    fn is_tombstone_of(&self, index: u64, body: &Sha256) -> Result<bool, StorageError> {
+        let Some(Stored { body: Some(hash), .. }) = self.entry(index)? else { return Ok(false) };
+        match self.body_of(index, &hash) {
+            Ok(Some(Blob::Bytes(bytes))) => Ok(buries(&bytes, body)),
+            // A tombstone that was lost itself says nothing any more.
+            Ok(_) | Err(StorageError::Damaged(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A body as it is: nobody has asked yet whether zeros are those of one that was erased.
     fn body(&self, hash: &Sha256) -> Result<Option<Blob>, StorageError> {
         match self.body_place(hash)? {
             Some((place, start, length)) => self.body_in(&place, start, length, hash),
@@ -208,12 +264,14 @@ impl Reader {
         let mut commits = 0;
         let mut addition = Addition::after(id, *from);
         let mut bodies = Bodies::default();
+        let mut zeroed = Zeroed::default();
         while walk.tip().sequence < to.sequence {
             let Step::Record(bytes, tip) = walk.step()? else {
                 return Err(JournalError::Corrupt { position: walk.next() }.into());
             };
             let (record, _) = Record::parse(&bytes, id).map_err(JournalError::from)?;
-            let entries = self.entries_of(&record, &bytes, &mut bodies)?;
+            let entries =
+                self.entries_of(&record, &bytes, tip.position, &mut bodies, &mut zeroed)?;
             // A journal only has records within the limits.
             let batch =
                 Batch::new(&frontier, record.time, entries).map_err(|_| damaged(record.to.size))?;
@@ -230,25 +288,40 @@ impl Reader {
             commits += 1;
             progress.advance(batch.entries().len() as u64);
         }
+        for (lost, _) in zeroed.lost() {
+            // A tombstone may also stand before the statement that it is of.
+            if !self.is_buried(&lost)? {
+                // What is in the index by now must not make the next start pass over this.
+                self.index.condemn();
+                return Err(StorageError::Damaged(Damaged::Body(lost)));
+            }
+        }
         self.index.apply(addition)?;
         self.index.settle()?;
         Ok(commits)
     }
 
     /// The entries of a record that was read from the journal, with their bodies. `bodies` are
-    /// those of the records before it that are not in the index yet.
+    /// those of the records before it that are not in the index yet. What is all zeros, and every
+    /// tombstone, is noted in `zeroed`.
     fn entries_of(
         &self,
         record: &Record<'_>,
         bytes: &[u8],
+        position: Position,
         bodies: &mut Bodies,
+        zeroed: &mut Zeroed,
     ) -> Result<Vec<Arc<NewEntry>>, StorageError> {
         for (body, offset) in record.bodies.iter().zip(record.body_offsets()) {
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
             let found = bytes.get(start..start.saturating_add(body.length as usize));
             let found = found.ok_or(StorageError::Damaged(Damaged::Body(body.hash)))?;
             bodies.bytes += found.len();
-            bodies.covered.insert(body.hash, self.covered(body.hash, Some(found.to_vec()))?);
+            let covered = self.covered(body.hash, Some(found.to_vec()))?;
+            if matches!(covered, Covered::Erased(_)) {
+                zeroed.body(body.hash, position);
+            }
+            bodies.covered.insert(body.hash, covered);
         }
         record
             .leaves
@@ -265,7 +338,9 @@ impl Reader {
                         },
                     },
                 };
-                Ok(Arc::new(NewEntry::new(leaf.bytes.to_vec(), covered)))
+                let entry = NewEntry::new(leaf.bytes.to_vec(), covered);
+                zeroed.entry(&entry);
+                Ok(Arc::new(entry))
             })
             .collect()
     }
@@ -311,7 +386,8 @@ pub(super) fn open_index(
     make_index(segments, tip, folder, cache_bytes, why, &Silent)
 }
 
-/// Makes the index anew; the one that is there is kept aside. The progress counts entries.
+/// Makes the index anew, beside the one that is there; that is kept aside once the new one is
+/// whole, and stays when there is none. The progress counts entries.
 pub(super) fn make_index(
     segments: Arc<Segments>,
     tip: &Tip,
@@ -320,13 +396,45 @@ pub(super) fn make_index(
     why: &'static str,
     progress: &dyn Progress,
 ) -> Result<(Reader, Rebuilt), StorageError> {
+    let beside = folder.with_file_name(INDEX_NEW);
+    let failed = JournalError::io("move", INDEX_NEW);
+    // What a start left that was cut off.
+    remove(&beside).map_err(&failed)?;
+    let made = make_beside(&segments, tip, &beside, cache_bytes, progress);
+    if made.is_err() {
+        // It is of no use to anybody; that it cannot be removed is no worse.
+        let _ = remove(&beside);
+    }
+    let commits = made?;
     move_aside(folder)?;
+    fs::rename(&beside, folder).map_err(&failed)?;
     let index = Index::open(folder, cache_bytes, segments.identity().id)?;
     let reader = Reader::new(segments, index);
+    // As much as was written when it was closed: mostly all of it.
+    let from = usable(&reader, tip).map_err(|_| IndexError::Row('m'))?;
+    reader.catch_up(&from, tip, &Silent)?;
+    Ok((reader, Rebuilt { why: Some(why), commits }))
+}
+
+/// Makes an index in a folder, and closes it.
+fn make_beside(
+    segments: &Arc<Segments>,
+    tip: &Tip,
+    folder: &Path,
+    cache_bytes: u64,
+    progress: &dyn Progress,
+) -> Result<u64, StorageError> {
+    let id = segments.identity().id;
+    let reader = Reader::new(Arc::clone(segments), Index::open(folder, cache_bytes, id)?);
     progress.start(tip.tree.size);
     let commits = reader.catch_up(&Tip::empty(), tip, progress);
     progress.finish();
-    Ok((reader, Rebuilt { why: Some(why), commits: commits? }))
+    drop(reader);
+    if commits.is_ok() {
+        // Nobody may still be closing it when it gets its name.
+        drop(Index::open(folder, cache_bytes, id)?);
+    }
+    commits
 }
 
 /// The tip that the index is complete to, if it belongs to the journal.
@@ -345,20 +453,24 @@ fn usable(reader: &Reader, tip: &Tip) -> Result<Tip, &'static str> {
     }
 }
 
-/// Keeps an index that is of no use for inspection, in place of the one that was kept before.
+/// Keeps an index that another one follows for inspection, in place of the one that was kept
+/// before.
 fn move_aside(folder: &Path) -> Result<(), StorageError> {
     let aside = folder.with_file_name(INDEX_ASIDE);
-    let move_it = || -> std::io::Result<()> {
-        if aside.is_dir() {
-            fs::remove_dir_all(&aside)?;
-        } else if aside.exists() {
-            fs::remove_file(&aside)?;
-        }
-        match fs::rename(folder, &aside) {
-            // There was none.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
-    };
-    move_it().map_err(JournalError::io("move aside", "index")).map_err(StorageError::from)
+    let moved = remove(&aside).and_then(|()| match fs::rename(folder, &aside) {
+        // There was none.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    });
+    moved.map_err(JournalError::io("move aside", "index")).map_err(StorageError::from)
+}
+
+/// Removes whatever is there, and no more than a link where that is one.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -33,7 +33,8 @@
 //! | … | … | zeros to a multiple of 512 |
 //!
 //! A leaf may name a body that an earlier record brought, or none. An erased body is overwritten
-//! with zeros; bytes that neither hash to the body's hash nor are all zero are damage. Only a body
+//! with zeros, once its tombstone is registered; bytes that do not hash to the body's hash are
+//! damage otherwise, zeros without a tombstone too ([`super::buried`]). Only a body
 //! whose record both slots of `published` are at or past may be erased: recovery takes a body that
 //! is not whole in a record after the published one for a torn write.
 
@@ -371,6 +372,19 @@ impl<'a> Record<'a> {
             let start = *end;
             *end += u64::from(body.length);
             Some(start)
+        })
+    }
+
+    /// Each body that this record brings with its bytes, as `bytes`, the whole record, have them;
+    /// none of those that `bytes` end before.
+    pub(super) fn bodies_in<'b>(
+        &self,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = (RecordBody, &'b [u8])> {
+        self.bodies.iter().zip(self.body_offsets()).map(move |(body, offset)| {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let found = bytes.get(start..start.saturating_add(body.length as usize));
+            (*body, found.unwrap_or_default())
         })
     }
 }

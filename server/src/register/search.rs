@@ -10,6 +10,7 @@ use std::sync::Arc;
 use attest::{Bundle, Checkpoint, Leaf, LogProof, Statement};
 use verify::merkle::inclusion_proof;
 
+use super::answer::is_found_by;
 use super::entry::{Entry, EntryBody, Found, Signed};
 use super::log::{ReadError, Register};
 use super::measured::Measured;
@@ -150,6 +151,9 @@ impl<S: Storage> Register<S> {
                 if !search.holds(&statement) {
                     continue;
                 }
+            }
+            if !is_found_by(&entry, &query) {
+                continue;
             }
             if let Some(signed) = &signed {
                 bytes = bytes.saturating_add(length(&entry));

@@ -27,7 +27,7 @@ use super::group::{Group, Grown};
 use super::log::{Edge, ReadError, Register};
 use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Stand, Ticket, Waiting};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
-use super::storage::{Blob, CommitError, Head, Key, Storage, StorageError};
+use super::storage::{Blob, CommitError, Damaged, Head, Key, Storage, StorageError};
 
 /// How far `now` may be before the last commit, in microseconds (five minutes): clocks of two
 /// machines differ.
@@ -396,9 +396,18 @@ impl<S: Storage> Register<S> {
                 answers.push(Err(SubmitError::ClockBehind { now, last }));
                 continue;
             }
-            if let Some(erased) = self.erased_of(&waiting.entries).await? {
-                answers.push(Err(SubmitError::Erased(erased)));
-                continue;
+            match self.erased_of(&waiting.entries).await {
+                Ok(None) => {}
+                Ok(Some(erased)) => {
+                    answers.push(Err(SubmitError::Erased(erased)));
+                    continue;
+                }
+                // Those who submit something else at the same time do not fail for it.
+                Err(error @ StorageError::Damaged(Damaged::Body(_))) => {
+                    answers.push(Err(error.into()));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
             }
             time = time.max(Some(now));
             let mut stand = Vec::with_capacity(waiting.entries.len());

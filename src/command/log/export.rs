@@ -16,8 +16,8 @@ use crate::render::{Answer, to_json};
 
 /// Write the folder's register as files that anybody can audit (C2SP tlog-tiles), also while it is served
 ///
-/// Any web server can serve the folder. It has the statements too, in `body`: leave that folder
-/// out where they are not for everybody.
+/// Any web server can serve the folder. It has the statements too, in `body`: serve it without that
+/// folder where they are not for everybody. `log import` needs all of it.
 #[derive(Args, Debug)]
 pub(super) struct ExportArgs {
     /// Where to: an empty folder, or one that is not there yet
@@ -27,8 +27,9 @@ pub(super) struct ExportArgs {
 
 /// Make the folder's register anew from an export and the register's key
 ///
-/// Every entry is held against the checkpoint, which has to be signed by the key. There must be no
-/// register in the folder yet.
+/// Every entry is held against the checkpoint, which has to be signed by the key, and so do times
+/// and statements: one that is missing has to have its tombstone. There must be no register in the
+/// folder yet.
 #[derive(Args, Debug)]
 pub(super) struct ImportArgs {
     /// The export
@@ -59,8 +60,15 @@ impl ImportArgs {
         let bar = Bar::of(Work::Copying, cx.printer);
         let runtime = Builder::new_current_thread().build().map_err(Error::Runtime)?;
         let holder = Holder::command();
-        let made =
-            runtime.block_on(import(&self.folder, &self.key, &path, &holder, PATIENCE, &bar));
+        let made = runtime.block_on(import(
+            &self.folder,
+            &self.key,
+            &path,
+            &holder,
+            PATIENCE,
+            cx.now,
+            &bar,
+        ));
         match made {
             Ok(made) => Ok(Copied::of("assay/imported/v1", "imported", &path, &made)),
             Err(source) => Err(Error::Copy(Box::new(source))),

@@ -6,10 +6,11 @@
 
 use std::fmt::Write as _;
 
-use attest::{Checkpoint, CheckpointError, Note, NoteError, NoteSigner, Sha256, VerifierKey};
+use attest::{Checkpoint, CheckpointError, NoteError, NoteSigner, Sha256, VerifierKey};
 
 use super::super::record::{MAX_BODIES_BYTES, MAX_CHECKED_BYTES};
 use super::super::tree::Tree;
+use super::super::vouched;
 
 /// Most segments of an archive.
 pub(super) const MAX_SEGMENTS: usize = 300_000;
@@ -98,9 +99,7 @@ fn parse_line(line: &str) -> Option<Part> {
 
 /// Signs the checkpoint of the tree that a list leads to.
 pub(super) fn sign(signer: &NoteSigner, tree: Tree, list: &Sha256) -> Result<String, NoteError> {
-    let origin = signer.verifier().name().to_owned();
-    let checkpoint = Checkpoint { origin, size: tree.size, root: tree.root };
-    Ok(signer.sign(&format!("{checkpoint}{EXTENSION}{}\n", list.hex()))?.to_string())
+    vouched::sign(signer, tree, EXTENSION, list)
 }
 
 /// The checkpoint in a note that `verifier` signed, and the digest of its list.
@@ -108,15 +107,7 @@ pub(super) fn open(
     note: &str,
     verifier: &VerifierKey,
 ) -> Result<(Checkpoint, Sha256), CheckpointError> {
-    let checkpoint = Checkpoint::open(note, verifier)?;
-    let note: Note = note.parse()?;
-    let mut extensions = note.open(verifier)?.lines().skip(3);
-    let list = extensions.next().and_then(|line| line.strip_prefix(EXTENSION));
-    let list = list.and_then(|hex| Sha256::from_hex(hex).ok());
-    match (list, extensions.next()) {
-        (Some(list), None) => Ok((checkpoint, list)),
-        _ => Err(CheckpointError::Malformed),
-    }
+    vouched::open(note, EXTENSION, verifier)
 }
 
 #[cfg(test)]

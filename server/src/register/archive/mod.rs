@@ -4,13 +4,14 @@
 //! erased body still changes it. An archive has what counts of each closed segment, and a
 //! checkpoint of the tree that they lead to, signed by the register's key. The segments stay where
 //! they are: the register is read from them. What the open segment has is not in the archive; a
-//! backup has it.
+//! backup has it. But where a body was erased from a closed segment and its tombstone stands in
+//! the open one, that is archived as far as the tombstone, and whole once it is closed.
 //!
 //! # What stands in an archive, version 1
 //!
 //! | object | what it is |
 //! | --- | --- |
-//! | `segments/` first sequence (20 digits) `-` SHA-256 (hex) | header and records of a closed segment, without the room behind them |
+//! | `segments/` first sequence (20 digits) `-` SHA-256 (hex) | header and records of a segment, without the room behind them |
 //! | `lists/` SHA-256 (hex) | the segments, a line each ([`list`]) |
 //! | `checkpoints/` number (10 digits, from 1 without a gap) | a signed checkpoint with one extension line: `assay-archive/v1` and the list's SHA-256 |
 //!

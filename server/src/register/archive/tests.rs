@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use attest::envelope::IN_TOTO;
 use attest::hash::Silent;
 use attest::{Algorithm, Envelope, NoteSigner, Sha256, SigningKey, Timestamp};
 
+use super::super::buried::tests::tombstone;
 use super::super::embedded::{Embedded, Settings};
 use super::super::folder::{keep_key, make_folder};
 use super::super::lock::{Holder, Lock};
@@ -57,6 +59,15 @@ impl Rig {
         let now = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
         register.submit(&envelope, &[self.key.public().clone()], now).await.unwrap();
         envelope.body()
+    }
+
+    /// Registers a tombstone of what was submitted as `number`.
+    async fn bury(&self, register: &Register<Embedded>, number: u64) {
+        let text = format!("{number} {}", "x".repeat(1500));
+        let pae = attest::envelope::pae("text/plain", text.as_bytes());
+        let stone = Envelope::sign(IN_TOTO, tombstone(&pae, "text/plain"), &[&self.key]).unwrap();
+        let now = Timestamp::from_second(22).unwrap();
+        register.submit(&stone, &[self.key.public().clone()], now).await.unwrap();
     }
 
     async fn archive(&self, from: &str) -> Result<Archived, ArchiveError> {
@@ -151,9 +162,13 @@ async fn what_is_erased_leaves_the_archive() {
     };
     rig.archive("register").await.unwrap();
     let [(old, bytes)] = holders(&rig).try_into().unwrap();
+    let closed = rig.archive("register").await.unwrap();
+    rig.bury(&register, 9).await;
     register.storage().erase_body(&secret).unwrap();
     let made = rig.archive("register").await.unwrap();
-    assert_eq!((made.sent, made.removed), (1, 1));
+    // The open segment goes along as far as the tombstone, and no further.
+    assert_eq!((made.sent, made.removed, made.segments), (2, 1, closed.segments + 1));
+    assert_eq!(made.checkpoint.size, 14);
     assert!(holders(&rig).is_empty());
     // Also when a run was cut off before it did so.
     fs::write(&old, bytes).unwrap();
@@ -165,6 +180,52 @@ async fn what_is_erased_leaves_the_archive() {
     let again = rig.open("again").await;
     assert!(matches!(again.entry(0).await.unwrap().body, EntryBody::Erased(_)));
     assert!(matches!(again.entry(1).await.unwrap().body, EntryBody::Here { .. }));
+    drop(again);
+
+    // What was open is sent again once it is closed, and only then.
+    rig.submit(&register, 23).await;
+    let same = rig.archive("register").await.unwrap();
+    assert_eq!((same.sent, same.removed, same.checkpoint.size), (0, 0, 14));
+    for number in 24..30 {
+        rig.submit(&register, number).await;
+    }
+    let more = rig.archive("register").await.unwrap();
+    assert!(more.checkpoint.size > 14 && more.removed == 1, "{more:?}");
+    rig.restore("register", "once more").await.unwrap();
+    // A register that went another way from within that segment is another one.
+    let again = rig.open("again").await;
+    for number in 30..40 {
+        rig.submit(&again, number).await;
+    }
+    drop(again);
+    assert!(matches!(rig.archive("again").await, Err(ArchiveError::Fork { .. })));
+}
+
+#[tokio::test]
+async fn what_is_lost_stays_in_the_archive() {
+    let rig = Rig::new();
+    let register = rig.create("register", "assay.local/0").await;
+    for number in 0..16 {
+        rig.submit(&register, number).await;
+    }
+    rig.archive("register").await.unwrap();
+    let objects = rig.objects();
+    let segment = rig.at("register").join("journal/00000000000000000001.seg");
+    let whole = fs::read(&segment).unwrap();
+    let start = whole.windows(8).position(|part| part == b"DSSEv1 1").unwrap();
+    let end = start + whole[start..].windows(2).position(|part| part == [b'x', 0]).unwrap() + 1;
+    let mut zeroed = whole.clone();
+    zeroed[start..end].fill(0);
+    fs::write(&segment, &zeroed).unwrap();
+    let lost = rig.archive("register").await.unwrap_err();
+    assert!(lost.to_string().contains("damaged"), "{lost}");
+    assert_eq!(rig.objects(), objects);
+    // A tombstone of something else does not make up for it, and its own does.
+    rig.bury(&register, 1).await;
+    assert!(rig.archive("register").await.is_err());
+    assert_eq!(rig.objects(), objects);
+    rig.bury(&register, 0).await;
+    assert_eq!(rig.archive("register").await.unwrap().removed, 1);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::super::contract::wait;
 use super::super::fsck::{Depth, fsck};
 use super::super::lock::Holder;
 use super::super::{EntryBody, PATIENCE, RegisterFollowError, create, open};
+use super::super::{Found, Proofs, Search};
 use super::*;
 
 const REVIEW: &str = "https://example.com/review/v1";
@@ -181,6 +182,52 @@ fn a_crash_between_tombstone_and_erasing_is_finished_by_asking_again() {
         let erased = wait(register.finish_erasing(&body, key.public().id())).unwrap();
         assert_eq!(erased, Some(Erased { body, tombstone }));
         assert!(!is_on_disk(folder.path(), "secret-of-review"));
+    }
+}
+
+#[test]
+fn an_erased_statement_is_found_by_its_leaf_and_not_by_what_it_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut register = wait(create(folder.path(), &Holder::command(), PATIENCE)).unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let (secret, other) = (
+        signed(about(REVIEW, json!({"said": "secret"})), &key),
+        signed(about(REVIEW, json!({"said": "nothing"})), &key),
+    );
+    for envelope in [&secret, &other] {
+        submit(&register, envelope, &key);
+    }
+    let found = |register: &Register<Embedded>, terms: &[Term]| {
+        let mut pages = Vec::new();
+        for proofs in [Proofs::Without, Proofs::With] {
+            let query = Query { terms: terms.to_vec(), limit: 9, ..Query::default() };
+            let plain = wait(register.find(&query)).unwrap();
+            let search = Search { query, proofs, ..Search::default() };
+            let searched = wait(register.search(&search)).unwrap();
+            let evidence = searched.proven.map(|proven| proven.evidence.len());
+            assert!(evidence.is_none_or(|count| count == searched.found.entries.len()));
+            pages.extend([plain, searched.found]);
+        }
+        let indices =
+            |found: &Found| -> Vec<u64> { found.entries.iter().map(|entry| entry.index).collect() };
+        let first = indices(&pages[0]);
+        assert!(pages.iter().all(|page| indices(page) == first));
+        first
+    };
+    let (review, signer) = (Term::Type(REVIEW.into()), Term::Signer(key.public().id()));
+    let both = [review.clone(), signer.clone()];
+    assert_eq!(found(&register, &both), [0, 1]);
+    let stone = tombstone(&secret.pae(), REVIEW, &key);
+    wait(register.erase(&secret.body(), &stone, &[key.public().clone()], at(20))).unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(&register, std::slice::from_ref(&review)), [1]);
+        assert_eq!(found(&register, &both), [1]);
+        assert_eq!(found(&register, std::slice::from_ref(&signer)), [0, 1, 2]);
+        assert_eq!(found(&register, &[]), [0, 1, 2]);
+        // An index that was made anew says the same.
+        drop(register);
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        register = reopened(folder.path());
     }
 }
 

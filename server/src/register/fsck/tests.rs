@@ -4,6 +4,7 @@ use attest::hash::Silent;
 use verify::merkle::Frontier;
 
 use super::super::batch::{Batch, Body, Covered, NewEntry};
+use super::super::buried::tests::tombstone_of;
 use super::super::contract::wait;
 use super::super::embedded::Embedded;
 use super::super::facts::Term;
@@ -30,6 +31,30 @@ struct Rig {
 impl Rig {
     /// So many commits of two entries that have one body.
     fn of(commits: u64) -> Self {
+        Self::made(&(0..commits).map(Self::body).collect::<Vec<_>>())
+    }
+
+    /// The same, and after them a tombstone of one of the bodies.
+    fn with_tombstone(commits: u64, of: u64) -> Self {
+        let stone = tombstone_of(&Self::body(of), "text/plain");
+        Self::made(&(0..commits).map(Self::body).chain([stone]).collect::<Vec<_>>())
+    }
+
+    fn body(number: u64) -> Vec<u8> {
+        let payload_type = ["text/plain", "text/html"][number as usize / 2 % 2];
+        attest::envelope::pae(payload_type, format!("payload {number}").as_bytes())
+    }
+
+    /// Overwrites a body.
+    fn zero(&self, number: u64) {
+        let body = Self::body(number);
+        self.disk.tamper(&path_of(1), |bytes| {
+            let at = bytes.windows(body.len()).position(|part| part == body).unwrap();
+            bytes[at..at + body.len()].fill(0);
+        });
+    }
+
+    fn made(bodies: &[Vec<u8>]) -> Self {
         let disk = SimulatedDisk::default();
         let folder = tempfile::tempdir().unwrap();
         let shared = Arc::new(disk.clone());
@@ -43,11 +68,8 @@ impl Rig {
         );
         let storage = storage.unwrap();
         let (mut frontier, mut head, mut trees) = (Frontier::new(), None, vec![Tree::empty()]);
-        for number in 0..commits {
-            let payload = format!("payload {number}");
-            let payload_type = ["text/plain", "text/html"][number as usize / 2 % 2];
-            let pae = attest::envelope::pae(payload_type, payload.as_bytes());
-            let body = Arc::new(Body::new(pae));
+        for (number, body) in bodies.iter().enumerate() {
+            let body = Arc::new(Body::new(body.clone()));
             let entries = (0..2).map(|side| {
                 let leaf = format!("leaf {number} {side}").into_bytes();
                 Arc::new(NewEntry::new(leaf, Covered::Body(Arc::clone(&body))))
@@ -155,27 +177,29 @@ fn any_flipped_bit_of_a_record_is_named() {
 }
 
 #[test]
-fn an_erased_body_is_counted_and_a_changed_one_is_a_fault() {
-    let rig = Rig::of(2);
-    let path = path_of(1);
-    let body = b"DSSEv1 10 text/plain 9 payload 1";
-    let change = |to: &dyn Fn(&mut [u8])| {
-        rig.disk.tamper(&path, |bytes| {
-            let at = bytes.windows(body.len()).position(|part| part == body).unwrap();
-            to(&mut bytes[at..at + body.len()]);
-        });
-    };
-    change(&|part| part.fill(0));
+fn an_erased_body_is_counted_and_a_lost_or_changed_one_is_a_fault() {
+    let rig = Rig::with_tombstone(2, 1);
+    rig.zero(1);
     let checked = rig.check(&[]);
     assert_eq!((checked.faults, checked.erased), (vec![], 1));
 
+    // The same zeros without a tombstone, and under one of another body.
+    for rig in [Rig::of(2), Rig::with_tombstone(2, 0)] {
+        rig.zero(1);
+        let checked = rig.check(&[]);
+        let want = Sha256::of(&Rig::body(1));
+        assert!(matches!(&checked.faults[..], [Fault::Body { body, .. }] if *body == want));
+        assert_eq!(checked.erased, 0);
+    }
+
     let rig = Rig::of(2);
-    rig.disk.tamper(&path, |bytes| {
+    let body = Rig::body(1);
+    rig.disk.tamper(&path_of(1), |bytes| {
         let at = bytes.windows(body.len()).position(|part| part == body).unwrap();
         bytes[at] ^= 1;
     });
     let checked = rig.check(&[]);
-    let want = Sha256::of(body);
+    let want = Sha256::of(&body);
     assert!(matches!(&checked.faults[..], [Fault::Body { body, .. }] if *body == want));
 }
 
@@ -238,12 +262,9 @@ fn entries_are_found_by_what_they_say_and_by_nothing_else() {
     assert_eq!(faults[0], Fault::Row { index: 16, what: missing });
     assert!(faults.contains(&Fault::Row { index: 16, what }), "{faults:?}");
     // An erased statement may have said so.
+    let rig = Rig::with_tombstone(40, 4);
     let first = rig.trees[5];
-    rig.disk.tamper(&path_of(1), |bytes| {
-        let body = bytes.windows(9).position(|part| part == b"payload 4").unwrap();
-        let start = bytes[..body].windows(6).rposition(|part| part == b"DSSEv1").unwrap();
-        bytes[start..body + 9].fill(0);
-    });
+    rig.zero(4);
     rig.index_with(|index, mut terms| {
         terms.extend((index == first.size - 1).then(html));
         terms

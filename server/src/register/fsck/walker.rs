@@ -8,6 +8,7 @@ use attest::{Leaf, Sha256};
 use verify::merkle::Frontier;
 
 use super::super::batch::{Batch, Body, Covered, NewEntry};
+use super::super::buried::Zeroed;
 use super::super::index::{Addition, Difference, IndexError, Sample};
 use super::super::journal::JournalError;
 use super::super::published::{Position, Tip};
@@ -33,6 +34,7 @@ pub(super) struct Walker<'c> {
     depth: Depth,
     /// Hashes of the bodies that were brought so far.
     brought: HashSet<Sha256>,
+    zeroed: Zeroed,
     sample: Sample,
     /// Sequence of the last record that is in the sample.
     sampled_to: u64,
@@ -59,6 +61,7 @@ impl<'c> Walker<'c> {
             published,
             depth,
             brought,
+            zeroed: Zeroed::default(),
             sample,
             sampled_to: 0,
             frontier,
@@ -72,7 +75,12 @@ impl<'c> Walker<'c> {
         checked: &mut Checked,
         progress: &dyn Progress,
     ) -> Result<(), StorageError> {
-        self.walk_journal(checked, progress)?;
+        if self.walk_journal(checked, progress)? {
+            for (body, position) in self.zeroed.lost() {
+                checked.erased = checked.erased.saturating_sub(1);
+                checked.fault(Fault::Body { body, position });
+            }
+        }
         let Some(reader) = self.reader else { return Ok(()) };
         // Of a journal that was not read to its end, it is not known what the rest says.
         if self.sampled_to != self.indexed_to {
@@ -83,11 +91,13 @@ impl<'c> Walker<'c> {
         Ok(())
     }
 
+    /// Whether the end was reached; of a journal that was not read to its end, it is not known
+    /// which tombstones the rest has.
     fn walk_journal(
         &mut self,
         checked: &mut Checked,
         progress: &dyn Progress,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let last = self.segments.last().ok_or(JournalError::NotFound)?;
         let mut walk = Walk::after(self.segments, &Tip::empty())?;
         let published = self.published.map_or(0, |tip| tip.sequence);
@@ -102,56 +112,55 @@ impl<'c> Walker<'c> {
                 }
                 Err(JournalError::Corrupt { position }) => {
                     checked.fault(Fault::Record { position, entries });
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(error) => {
                     checked.fault(Fault::Segment { entries, why: error.to_string() });
-                    return Ok(());
+                    return Ok(false);
                 }
             };
             match step {
                 Step::Record(bytes, tip) => {
                     let is_tail = tip.sequence > published && tip.position.segment == last;
                     if is_tail && !bodies_are_whole(&bytes, self.segments)? {
-                        self.end(tip.position, last, entries, checked)?;
-                        return Ok(());
+                        return self.end(tip.position, last, entries, checked);
                     }
                     if !self.record(&bytes, &before, tip, checked)? {
-                        return Ok(());
+                        return Ok(false);
                     }
                     progress.advance(bytes.len() as u64);
                 }
                 Step::Damaged if before.sequence >= published => {
-                    self.end(walk.next(), last, entries, checked)?;
-                    return Ok(());
+                    return self.end(walk.next(), last, entries, checked);
                 }
                 Step::Damaged => {
                     checked.fault(Fault::Record { position: walk.next(), entries });
-                    return Ok(());
+                    return Ok(false);
                 }
                 Step::End if walk.next().segment != last => {
                     checked.fault(Fault::Record { position: place, entries });
-                    return Ok(());
+                    return Ok(false);
                 }
-                Step::End => return Ok(()),
+                Step::End => return Ok(true),
             }
         }
     }
 
-    /// What is not whole at the end was never finished; before the end it is damage.
+    /// What is not whole at the end was never finished; before the end it is damage. Whether it is
+    /// the end.
     fn end(
         &self,
         position: Position,
         last: u64,
         entries: u64,
         checked: &mut Checked,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         match refuse_if_followed(self.segments, position, last) {
             Ok(()) => checked.is_unfinished = true,
             Err(JournalError::Corrupt { .. }) => checked.fault(Fault::Record { position, entries }),
             Err(error) => return Err(error.into()),
         }
-        Ok(())
+        Ok(checked.is_unfinished)
     }
 
     /// Checks a record that continues the one before it; whether to go on.
@@ -189,7 +198,9 @@ impl<'c> Walker<'c> {
             if matches!(covered, Covered::Erased(_)) {
                 unclear.push(index);
             }
-            entries.push(Arc::new(NewEntry::new(leaf.bytes.to_vec(), covered)));
+            let entry = NewEntry::new(leaf.bytes.to_vec(), covered);
+            self.zeroed.entry(&entry);
+            entries.push(Arc::new(entry));
         }
         let batch = Batch::new(&self.frontier, record.time, entries);
         let Some(batch) = batch.ok().filter(|batch| batch.head().tree() == record.to) else {
@@ -224,8 +235,11 @@ impl<'c> Walker<'c> {
             self.brought.insert(body.hash);
             if Sha256::of(found) == body.hash {
                 own.insert(body.hash, Arc::new(Body::new(found.to_vec())));
-            } else if found.iter().all(|byte| *byte == 0) || self.erasing == Some(body.hash) {
+            } else if self.erasing == Some(body.hash) {
                 checked.erased += 1;
+            } else if found.iter().all(|byte| *byte == 0) {
+                checked.erased += 1;
+                self.zeroed.body(body.hash, position);
             } else {
                 checked.fault(Fault::Body { body: body.hash, position });
             }

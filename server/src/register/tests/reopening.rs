@@ -1,6 +1,7 @@
 //! The same answers and proofs, however often the register is opened and whatever became of its
 //! index.
 
+use attest::hash::Silent;
 use proptest::prelude::*;
 
 use super::super::index::database;
@@ -113,6 +114,36 @@ fn an_index_of_no_use_is_made_anew() {
         drop(register);
         assert_eq!(open_folder(&folder).storage().rebuilt(), &Rebuilt::default(), "{name}");
     }
+}
+
+#[test]
+fn a_journal_that_makes_no_index_leaves_the_one_that_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("register");
+    let want = closed(&folder);
+    let rebuild = || super::super::rebuild_index(&folder, &Holder::command(), PATIENCE, &Silent);
+    let segment = folder.join("journal/00000000000000000001.seg");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut damaged = whole.clone();
+    damaged[512 + 180] ^= 1;
+    std::fs::write(&segment, &damaged).unwrap();
+    let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    let newest = || wait(open_folder(&folder).entry(2)).unwrap();
+    let before = newest();
+    for _ in 0..2 {
+        assert!(rebuild().is_err());
+        assert!(is_there("index") && !is_there("index-aside") && !is_there("index-new"));
+        assert_eq!(newest().leaf, before.leaf);
+    }
+    // The smallest change that passes; what is left of a run that was cut off, or points nowhere,
+    // is in nobody's way.
+    std::fs::write(&segment, &whole).unwrap();
+    std::fs::create_dir(folder.join("index-new")).unwrap();
+    std::fs::write(folder.join("index-new/db"), "half").unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("index-aside")).unwrap();
+    assert!(rebuild().unwrap().rebuilt().commits > 2);
+    assert!(folder.join("index-aside").is_dir() && !is_there("index-new"));
+    assert_eq!(answers(&open_folder(&folder)), want);
 }
 
 #[test]

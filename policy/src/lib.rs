@@ -64,7 +64,7 @@ pub use report::{
 pub use rules::bound::{Bound, Side};
 pub use rules::rule::{Reads, RuleView};
 pub use rules::stages::LastVerdict;
-pub use rules::unseen::Unseen;
+pub use rules::unseen::{Fallen, Unseen, Withdrawn};
 pub use rules::waivers::WaiverView;
 pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport, Successor};
 

@@ -286,12 +286,14 @@ fn foot(report: &Report, page: &mut Page) {
     page.put(Tone::Faint, until).end();
 }
 
-/// The keys that could have said alone what was believed, each with its steps.
+/// The keys that could have said alone what was believed, each with its steps and other rules.
 fn alone(basis: &Basis) -> BTreeMap<String, Vec<&str>> {
     let mut keys: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for key in &basis.single_keys {
         let name = format!("key {} (of {})", key.name, key.owner);
-        keys.entry(name).or_default().push(key.step.as_deref().unwrap_or("other statements"));
+        keys.entry(name)
+            .or_default()
+            .push(key.step.as_deref().or(key.rule.as_deref()).unwrap_or("other statements"));
     }
     keys
 }

@@ -41,6 +41,7 @@ use attest::{ArtifactId, Sha256, StageName, Timestamp};
 use verify::Lineage;
 
 pub use age::{AgeError, MaxAge};
+pub use alone::SignedRule;
 pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
 pub use decision::{Considered, Decision, Finding, Outcome, RuleResult, SingleKey};

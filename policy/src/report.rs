@@ -121,7 +121,7 @@ pub enum CompletenessKind {
 pub struct Basis {
     /// The bodies of all attestations that it rests on, in the order of their digests.
     pub attestations: Vec<Sha256>,
-    /// The keys on which a step rests alone.
+    /// The keys on which a step or another rule rests alone.
     pub single_keys: Vec<SingleKey>,
     /// The SLSA Build level that the evidence can show at most; 0 for none.
     pub slsa_build_level: u8,

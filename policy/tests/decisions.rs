@@ -217,6 +217,64 @@ fn the_report_names_what_the_verdict_rests_on() {
     assert!(json["basis"]["singleKeys"].is_array());
 }
 
+/// The rules beside the steps that a decision says to rest on one key, each with the key's name.
+fn alone(case: &str, name: &str) -> Vec<String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let cases = fixtures::load(&here).unwrap();
+    let case = cases.into_iter().find(|found| found.name == case).unwrap();
+    let row = case.rows.into_iter().find(|row| row.name == name).unwrap();
+    let scene = row.scene(now()).unwrap();
+    let keys = decide(&scene, Door::Registered).unwrap().report().basis.single_keys;
+    let rules = keys.iter().filter_map(|key| Some(format!("{} {}", key.rule.as_ref()?, key.name)));
+    rules.collect()
+}
+
+#[test]
+fn a_rule_beside_the_steps_rests_on_one_key_or_does_not() {
+    let vulnerabilities = ["scanner", "triage"];
+    let vulnerabilities = vulnerabilities.map(|key| format!("dependencies.vulnerabilities {key}"));
+    let cases: [(&str, &str, &[&str]); 19] = [
+        ("approvals", "two people", &[]),
+        ("approvals", "one person, where one is enough", &["approvals ana"]),
+        ("approvals", "either of two people", &[]),
+        ("approvals", "one of them", &[]),
+        (
+            "datasets",
+            "approved and under a licence that suits",
+            &["ml.datasets.licences steward", "ml.datasets.approval steward"],
+        ),
+        ("datasets", "approved by another as well", &["ml.datasets.licences steward"]),
+        (
+            "vulnerabilities",
+            "nothing worse than is let pass, and one that does no harm",
+            &vulnerabilities.each_ref().map(String::as_str),
+        ),
+        ("vulnerabilities", "nothing that needs a word", &["dependencies.vulnerabilities scanner"]),
+        ("monitoring", "it fares well", &["monitoring monitor"]),
+        ("monitoring", "nobody has looked yet, which is accepted", &[]),
+        ("criteria", "registered before", &["ml.criteria board"]),
+        ("criteria", "registered before by another as well", &[]),
+        ("licences", "every one suits", &["dependencies.licences packager"]),
+        ("slsa", "every level is reached", &["slsa.source source"]),
+        (
+            "soak",
+            "as long as it must",
+            &["stages.production.after gate", "stages.production.soak gate"],
+        ),
+        ("soak", "passed by another gate as well", &["stages.production.soak gate"]),
+        (
+            "fresh",
+            "as old as it may be",
+            &["stages.production.after gate", "stages.production.maxAge gate"],
+        ),
+        ("fresh", "asked for the stage before", &[]),
+        ("fresh", "a second older", &["stages.production.after gate"]),
+    ];
+    for (case, name, want) in cases {
+        assert_eq!(alone(case, name), want, "{case}, {name}");
+    }
+}
+
 #[test]
 fn a_summary_says_what_was_decided() {
     let cases = [

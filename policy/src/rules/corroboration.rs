@@ -11,7 +11,7 @@ use attest::{ArtifactId, Predicate};
 use verify::{Attestation, Signer};
 
 use super::Metric;
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use super::steps;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -54,6 +54,10 @@ impl Rule for Corroboration {
         reads.extend(step.into_iter().flat_map(|step| &step.predicates).cloned().map(Reads::Type));
         reads.extend([Reads::Digests, Reads::signers(&self.whom)]);
         reads
+    }
+
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        vec![Asked { alone: false, ..Asked::one(&self.whom, None) }]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {

@@ -8,7 +8,7 @@ use attest::{ArtifactId, NAMESPACE, Predicate};
 use verify::Attestation;
 
 use super::approval::approval;
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Model;
@@ -46,6 +46,10 @@ impl Rule for Criteria {
             let name = blank("the name of the criteria", "criteria");
             made.materials.push(descriptor(name, &criteria));
         }
+    }
+
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        vec![Asked::one(&self.whom, None)]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
@@ -100,6 +104,11 @@ impl Rule for Criteria {
             problems.push(problem.shown_by(first).about([criteria]));
         }
         if problems.is_empty() {
+            for one in view.chain.chosen(self.step) {
+                let before = all.iter().copied().filter(|other| other.index < one.index);
+                let before: Vec<&Attestation> = before.collect();
+                draft.rests(self.place(), &before, |one, by| self.whom.counts(one, by));
+            }
             draft.pass(self.place(), bodies(evidence), None);
         } else {
             draft.fail(self.place(), problems);

@@ -12,7 +12,7 @@ use attest::predicate::bom::{Bom, BomError};
 use verify::{Attestation, Named};
 
 use super::approval::Approvals;
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::licence::Licences;
@@ -134,12 +134,19 @@ impl Rule for DataLicences {
         reads
     }
 
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        vec![Asked::one(&self.whom, Some(attest::predicate::CYCLONEDX))]
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let Some((found, mut problems)) = self.data.find(self.place(), view, draft) else { return };
         let mut evidence = Vec::new();
         for (artifact, (name, used)) in found {
             match self.licensed(view, artifact, name) {
-                Ok(one) => evidence.push(one),
+                Ok(one) => {
+                    draft.rests(self.place(), &[one], |one, by| self.whom.counts(one, by));
+                    evidence.push(one);
+                }
                 Err(problem) => {
                     let bill = remedy::data_bill(view.question, &artifact, &self.licences);
                     let remedy = Remedy::statement(bill, &self.whom);
@@ -220,6 +227,12 @@ impl Rule for DataApproval {
         reads
     }
 
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        let alone = self.approvals.threshold <= 1;
+        let approval = Asked::one(&self.approvals.whom, Some(attest::predicate::APPROVAL));
+        vec![Asked { alone, ..approval }]
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let Some((found, mut problems)) = self.data.find(self.place(), view, draft) else { return };
         let mut evidence = Vec::new();
@@ -227,7 +240,11 @@ impl Rule for DataApproval {
             let wholes = view.past.with_wholes(artifact);
             let what = format!("`{name}`");
             match self.approvals.find(view, &wholes, &BTreeSet::new(), &what, draft) {
-                Ok(found) => evidence.extend(found),
+                Ok(found) => {
+                    let whom = &self.approvals.whom;
+                    draft.rests(self.place(), &found, |one, by| whom.counts(one, by));
+                    evidence.extend(found);
+                }
                 Err(problem) => problems.push(problem.shown_by(used)),
             }
         }

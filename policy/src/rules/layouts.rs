@@ -110,6 +110,12 @@ impl Rule for LayoutMet {
             problems.push(Problem::fail(Code::LayoutMissing, message, self.next(None)));
         }
         if problems.is_empty() {
+            for step in decision.steps() {
+                let links = bodies_of(&decision, &step.name);
+                let links: Vec<&Attestation> =
+                    all.iter().filter(|one| links.contains(&one.body())).collect();
+                draft.rests(self.place(), &links, |one, signer| self.counts(one, signer));
+            }
             let steps = decision.steps().iter();
             let evidence = steps.flat_map(|step| step.links.iter().map(|link| link.body));
             draft.pass(self.place(), evidence.collect(), None);

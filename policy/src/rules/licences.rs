@@ -6,7 +6,7 @@
 use attest::predicate::bom::{Bom, BomError, Component};
 use verify::Attestation;
 
-use super::rule::{Reads, Rule, View};
+use super::rule::{Asked, Reads, Rule, View};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::licence::Licences;
@@ -47,6 +47,10 @@ impl Rule for ComponentLicences {
         reads
     }
 
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        vec![Asked::one(&self.whom, Some(attest::predicate::CYCLONEDX))]
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let artifact = view.question.artifact;
         let bills = view.about(&artifact, |one| Bom::of(&one.statement().predicate));
@@ -81,6 +85,7 @@ impl Rule for ComponentLicences {
         });
         let problem = match unsuited {
             Ok(unsuited) if unsuited.is_empty() => {
+                draft.rests(self.place(), &[*one], |one, by| self.whom.counts(one, by));
                 draft.pass(self.place(), bodies([*one]), None);
                 return;
             }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use verify::Attestation;
 
 use super::bound::Bound;
-use super::rule::{Reads, Rule, View, older};
+use super::rule::{Asked, Reads, Rule, View, older};
 use super::vulnerabilities::too_old;
 use crate::age::MaxAge;
 use crate::code::Code;
@@ -83,6 +83,10 @@ impl Rule for Monitoring {
         reads
     }
 
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        vec![Asked::one(&self.whom, Some(attest::predicate::MONITORING))]
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let artifact = view.question.artifact;
         let mut windows = view.about(&artifact, window);
@@ -148,6 +152,7 @@ impl Rule for Monitoring {
         } else if evidence.is_empty() {
             draft.not_applicable(self.place(), "nobody whom the policy names has looked yet");
         } else {
+            draft.rests(self.place(), &evidence, |one, by| self.whom.counts(one, by));
             draft.pass(self.place(), bodies(evidence), None);
         }
     }

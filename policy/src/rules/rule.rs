@@ -39,6 +39,11 @@ pub(crate) trait Rule: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whom it wants to sign something beside the steps.
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        Vec::new()
+    }
+
     /// Puts what it wants in a new statement of the step at `step` among the rest of it.
     fn wants(&self, _model: &Model, _step: usize, _made: &mut Made) {}
 
@@ -56,6 +61,25 @@ pub(crate) struct Apart<'r> {
     /// The type of what they sign.
     pub(crate) predicate: &'static str,
     pub(crate) step: usize,
+}
+
+/// Somebody who must sign, or may, for a rule to pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'r> {
+    pub(crate) whom: &'r Whom,
+    /// The type of what they sign; `None` where it may be of several.
+    pub(crate) predicate: Option<&'static str>,
+    /// Whether one owner is enough, whoever signed the rest.
+    pub(crate) alone: bool,
+    /// Whether the rule cannot pass without them.
+    pub(crate) needed: bool,
+}
+
+impl<'r> Asked<'r> {
+    /// One of them must sign, a statement of this type.
+    pub(crate) const fn one(whom: &'r Whom, predicate: Option<&'static str>) -> Self {
+        Self { whom, predicate, alone: true, needed: true }
+    }
 }
 
 /// One thing by which a rule decides.

@@ -83,7 +83,11 @@ impl Rule for SourceLevel {
         let mut evidence = Vec::new();
         for commit in &commits {
             match self.verified(view, commit, draft) {
-                Ok(one) => evidence.push(one),
+                Ok(one) => {
+                    let model = view.question.model;
+                    draft.rests(self.place(), &[one], |one, by| model.is_verifier(one, by));
+                    evidence.push(one);
+                }
                 Err(problem) => {
                     let remedy = self.mending(view, commit);
                     problems.push(problem.about([*commit]).mended(remedy));

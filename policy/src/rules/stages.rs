@@ -48,8 +48,17 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
     let (mut evidence, mut problems) = (Vec::new(), Vec::new());
     for earlier in stage.after.iter().filter_map(|index| question.model.stages.get(*index)) {
         let name = &earlier.name;
-        match verdicts(question, name).pop() {
-            Some(Verdict { one, says: LastVerdict::Passed, .. }) => evidence.push(one),
+        let mut verdicts = verdicts(question, name);
+        match verdicts.pop() {
+            Some(Verdict { one, says: LastVerdict::Passed, .. }) => {
+                // Without the last verdict, an earlier one would do.
+                let earlier = verdicts.iter().rev();
+                let earlier = earlier.take_while(|one| one.says == LastVerdict::Passed);
+                let alike: Vec<&Attestation> =
+                    [one].into_iter().chain(earlier.map(|earlier| earlier.one)).collect();
+                draft.rests(&stage.rule, &alike, |one, by| question.model.is_verifier(one, by));
+                evidence.push(one);
+            }
             Some(Verdict { one, says: LastVerdict::Failed, .. }) => {
                 let problem = not_passed(question, name, "its last verdict is FAILED".into());
                 let problem = problem.considering([(one.body(), "it says FAILED".into())]);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::approval::Approvals;
-use super::rule::{Apart, Reads, Rule, View};
+use super::rule::{Apart, Asked, Reads, Rule, View};
 use super::steps;
 use crate::draft::{Draft, bodies};
 use crate::model::Model;
@@ -40,6 +40,12 @@ impl Rule for TwoPersons {
         self.not_same_as.map(|step| Apart { whom, predicate, step })
     }
 
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        let alone = self.approvals.threshold <= 1 && self.not_same_as.is_none();
+        let approval = Asked::one(&self.approvals.whom, Some(attest::predicate::APPROVAL));
+        vec![Asked { alone, ..approval }]
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let mut others = BTreeSet::new();
         if let Some(step) = self.not_same_as {
@@ -52,7 +58,13 @@ impl Rule for TwoPersons {
         }
         let about = BTreeSet::from([view.question.artifact]);
         match self.approvals.find(view, &about, &others, "the artifact", draft) {
-            Ok(evidence) => draft.pass(self.place(), bodies(evidence), None),
+            Ok(evidence) => {
+                draft.rests(self.place(), &evidence, |one, signer| {
+                    !others.contains(signer.owner.as_str())
+                        && self.approvals.whom.counts(one, signer)
+                });
+                draft.pass(self.place(), bodies(evidence), None);
+            }
             Err(problem) => draft.fail(self.place(), vec![problem]),
         }
     }

@@ -12,7 +12,7 @@ use attest::Timestamp;
 use attest::predicate::vulnerabilities::{FormatError, Scan, Severity, Status, statuses};
 use verify::Attestation;
 
-use super::rule::{Reads, Rule, View, older};
+use super::rule::{Asked, Reads, Rule, View, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -85,6 +85,13 @@ impl Rule for Vulnerabilities {
         reads
     }
 
+    fn asked_to_sign(&self) -> Vec<Asked<'_>> {
+        let scan = Asked::one(&self.whom, Some(attest::predicate::VULNERABILITIES));
+        let exempt = self.exempt.as_ref();
+        let exempt = exempt.map(|whom| Asked { needed: false, ..Asked::one(whom, None) });
+        [scan].into_iter().chain(exempt).collect()
+    }
+
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let artifact = view.question.artifact;
         let scan = |one| read(one);
@@ -128,6 +135,16 @@ impl Rule for Vulnerabilities {
             problems.extend(self.severe(view, one, scan, &words, &mut evidence));
         }
         if problems.is_empty() {
+            for one in &evidence {
+                // What is no scan says of one that it does no harm.
+                let whom = match read(one) {
+                    Some(_) => Some(&self.whom),
+                    None => self.exempt.as_ref(),
+                };
+                draft.rests(self.place(), &[*one], |one, by| {
+                    whom.is_some_and(|whom| whom.counts(one, by))
+                });
+            }
             draft.pass(self.place(), bodies(evidence), None);
         } else {
             draft.fail(self.place(), problems);

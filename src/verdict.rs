@@ -73,7 +73,9 @@ pub fn draw(report: &Report, name: Option<&str>, names: &Names, page: &mut Page)
     for finding in &report.findings {
         self::finding(finding, names, page);
     }
-    for rule in report.rules.iter().filter(|rule| !denies(rule.outcome)) {
+    // What fails with another rule has no finding of its own.
+    let is_found = |rule: &RuleResult| report.findings.iter().any(|one| one.rule == rule.rule);
+    for rule in report.rules.iter().filter(|rule| !denies(rule.outcome) || !is_found(rule)) {
         self::rule(rule, page);
     }
     for waiver in &report.waivers {
@@ -226,7 +228,11 @@ fn rule(rule: &RuleResult, page: &mut Page) {
         Outcome::NotApplicable => (Tone::Faint, "n/a"),
         Outcome::Fail | Outcome::Error => (Tone::Bad, "fail"),
     };
-    let kind = if rule.outcome == Outcome::Pass { Mark::Yes } else { Mark::Neither };
+    let kind = match rule.outcome {
+        Outcome::Pass => Mark::Yes,
+        Outcome::Fail | Outcome::Error => Mark::No,
+        Outcome::Waived | Outcome::NotApplicable => Mark::Neither,
+    };
     let mark = mark(page.glyphs(), kind);
     page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}"));
     match &rule.asks {

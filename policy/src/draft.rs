@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Sha256, Timestamp};
-use verify::{Attestation, Signer, Window};
+use verify::{Attestation, Rejected, Signer, Window};
 
 use crate::code::Code;
 use crate::decision::{Considered, Finding, Outcome, RuleResult, SingleKey};
@@ -63,6 +63,12 @@ impl Draft {
         self.end(rule, Outcome::Pass, evidence, detail);
     }
 
+    /// The rule holds by a statement that does not count, on which no verdict can rest.
+    pub(crate) fn pass_by_rejected(&mut self, rule: &str, rejected: &Rejected) {
+        let detail = "by a statement that does not count".into();
+        self.end(rule, Outcome::Pass, vec![rejected.body], Some(detail));
+    }
+
     /// The rule rests on one of `statements`, whichever, by the signers that `counts` takes: on a
     /// single key, where all of those have one owner.
     pub(crate) fn rests(
@@ -87,7 +93,8 @@ impl Draft {
         self.end(rule, Outcome::NotApplicable, Vec::new(), Some(detail.into()));
     }
 
-    /// The rule cannot hold because another one does not, which has its own finding.
+    /// The rule cannot hold because another one does not, which has its own finding: which one is
+    /// the detail.
     pub(crate) fn follows(&mut self, rule: &str, detail: String) {
         self.end(rule, Outcome::Fail, Vec::new(), Some(detail));
     }

@@ -122,8 +122,8 @@ fn judge(
     trust::judge(question, stage.map_or(Mode::Enforce, |stage| stage.mode), draft);
     history::completeness(question, draft);
     let past = Past::of(question.lineage, question.artifact);
-    let known = history::is_known(question, &past, draft);
     let chain = Chain::of(question, &past);
+    let known = history::is_known(question, &chain, &past, draft);
     history::explored(question, &chain, &past, draft);
     revoked::judge(question, &chain, &past, draft);
     let view = View { question, stage, chain: &chain, past: &past };
@@ -134,7 +134,7 @@ fn judge(
         // One finding says it all: every rule would only say it again.
         let model = question.model;
         for rule in model.steps.iter().map(|step| &step.rule) {
-            draft.follows(rule, "nothing is known of the artifact".into());
+            draft.follows(rule, format!("follows from {}", history::KNOWN));
         }
         return Basis::default();
     }

@@ -99,6 +99,12 @@ fn every_decision_is_complete_repeatable_and_reads_back_as_data() {
             "the verdict is that of the findings"
         );
         assert_eq!(decision.passed(), clear, "no failure is silent");
+        for rule in decision.rules().iter().filter(|rule| failed(rule.outcome)) {
+            let found = decision.findings().iter().any(|finding| finding.rule == rule.rule);
+            assert!(found || rule.detail.is_some(), "{} fails and nobody says why", rule.rule);
+        }
+        let known = decision.rules().iter().find(|rule| rule.rule == "artifact.known");
+        assert!(known.is_none_or(|one| one.outcome != Outcome::Pass || !one.evidence.is_empty()));
         for finding in decision.findings() {
             assert!(failed(finding.outcome) || waived(finding) && finding.waived_by.is_some());
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'));
@@ -215,6 +221,25 @@ fn the_report_names_what_the_verdict_rests_on() {
     assert_eq!(json["completeness"]["kind"], "followed");
     assert_eq!(json["rules"][0]["outcome"], "pass");
     assert!(json["basis"]["singleKeys"].is_array());
+}
+
+#[test]
+fn a_rule_that_fails_with_another_says_with_which() {
+    let cases = [
+        ("the honest line", Outcome::Pass, None),
+        (
+            "training evaluates itself with its key",
+            Outcome::Fail,
+            Some("follows from steps.evaluate"),
+        ),
+    ];
+    for (name, outcome, detail) in cases {
+        let decision = decide(&scene(name), Door::Registered).unwrap();
+        let of = |rule: &str| decision.rules().iter().find(|one| one.rule == rule).unwrap();
+        let metric = of("ml.metrics[0]");
+        assert_eq!((metric.outcome, metric.detail.as_deref()), (outcome, detail), "{name}");
+        assert!(!of("artifact.known").evidence.is_empty(), "{name}");
+    }
 }
 
 /// The rules beside the steps that a decision says to rest on one key, each with the key's name.

@@ -55,7 +55,7 @@ impl Rule for Criteria {
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let step = view.step_name(self.step);
         if !view.chain.is_found(self.step) {
-            draft.follows(self.place(), format!("`{step}` does not hold itself"));
+            draft.follows(self.place(), format!("follows from steps.{step}"));
             return;
         }
         let own = ArtifactId::file(view.question.model.digest);

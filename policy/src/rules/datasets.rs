@@ -73,7 +73,7 @@ impl DataOf {
         for step in &self.steps {
             let name = view.step_name(*step);
             if !view.chain.is_found(*step) {
-                draft.follows(place, format!("`{name}` does not hold itself"));
+                draft.follows(place, format!("follows from steps.{name}"));
                 return None;
             }
             // What another statement of the step says that went in went in all the same.

@@ -58,7 +58,7 @@ impl Rule for LayoutMet {
             None => BTreeSet::from([view.question.artifact]),
             Some(step) if !view.chain.is_found(step) => {
                 let name = view.step_name(step);
-                return draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                return draft.follows(self.place(), format!("follows from steps.{name}"));
             }
             Some(step) => {
                 let chosen = view.chain.chosen(step).iter();

@@ -63,7 +63,7 @@ impl Rule for SourceLevel {
         for step in &self.steps {
             let name = view.step_name(*step);
             if !view.chain.is_found(*step) {
-                draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                draft.follows(self.place(), format!("follows from steps.{name}"));
                 return;
             }
             for one in view.chain.chosen(*step) {

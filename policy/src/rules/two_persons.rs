@@ -51,7 +51,7 @@ impl Rule for TwoPersons {
         if let Some(step) = self.not_same_as {
             if !view.chain.is_found(step) {
                 let name = view.step_name(step);
-                draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                draft.follows(self.place(), format!("follows from steps.{name}"));
                 return;
             }
             others.extend(view.chain.chosen(step).iter().flat_map(|one| steps::hands(one)));

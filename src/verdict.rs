@@ -110,9 +110,7 @@ pub fn draw_evidence(report: &Report, names: &Names, page: &mut Page) {
 }
 
 fn head(report: &Report, name: Option<&str>, page: &mut Page) {
-    let only_errors = !report.findings.is_empty()
-        && report.findings.iter().all(|finding| finding.outcome == Outcome::Error);
-    match (report.passed, only_errors) {
+    match (report.passed, report.is_undecided()) {
         (true, _) => page.put(Tone::Good, "allowed"),
         (false, true) => page.put(Tone::Bad, "denied, as it could not be decided"),
         (false, false) => page.put(Tone::Bad, "denied"),

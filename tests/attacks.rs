@@ -425,6 +425,7 @@ fn the_command_answers_as_the_library_does() {
             }
             problems.extend(said.ends_with(match want.verdict {
                 Verdict::Allowed => 0,
+                Verdict::Denied | Verdict::Tolerated if said.answer.is_undecided() => 2,
                 Verdict::Denied | Verdict::Tolerated => 1,
                 Verdict::Undecided => 2,
             }));

@@ -242,6 +242,21 @@ fn a_rule_that_fails_with_another_says_with_which() {
     }
 }
 
+#[test]
+fn what_only_could_not_be_decided_is_told_from_what_fails() {
+    let cases = [
+        ("the honest line", Door::Registered, false),
+        ("the honest line", Door::Presented, true),
+        ("below the policy's threshold", Door::Registered, false),
+        ("below the policy's threshold", Door::Presented, false),
+    ];
+    for (name, door, undecided) in cases {
+        let report = decide(&scene(name), door).unwrap().report();
+        assert_eq!(report.is_undecided(), undecided, "{name}, {door:?}: {:?}", report.findings);
+        assert!(!(report.is_undecided() && report.passed), "{name}, {door:?}");
+    }
+}
+
 /// The rules beside the steps that a decision says to rest on one key, each with the key's name.
 fn alone(case: &str, name: &str) -> Vec<String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use ::policy::Report;
+
 /// How a command ended, as a caller in a script sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
@@ -9,11 +11,23 @@ pub enum Exit {
     Success,
     /// The question was answered, and the answer is no. Status 1.
     Denied,
-    /// The question could not be asked, or the work not be done. Status 2; never "allowed".
+    /// The question could not be asked or not be decided, or the work not be done. Status 2; never
+    /// "allowed".
     Undecided,
     /// `assay run` ends as the command did that it ran.
     #[cfg(feature = "server")]
     Child(u8),
+}
+
+impl Exit {
+    /// What a decision says, where `yes` is whether it is what was hoped for.
+    pub fn of(report: &Report, yes: bool) -> Self {
+        match (yes, report.is_undecided()) {
+            (true, _) => Self::Success,
+            (false, true) => Self::Undecided,
+            (false, false) => Self::Denied,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -73,7 +73,9 @@ pub fn draw(report: &Report, name: Option<&str>, names: &Names, page: &mut Page)
     for finding in &report.findings {
         self::finding(finding, names, page);
     }
-    for rule in report.rules.iter().filter(|rule| !denies(rule.outcome)) {
+    // What fails with another rule has no finding of its own.
+    let is_found = |rule: &RuleResult| report.findings.iter().any(|one| one.rule == rule.rule);
+    for rule in report.rules.iter().filter(|rule| !denies(rule.outcome) || !is_found(rule)) {
         self::rule(rule, page);
     }
     for waiver in &report.waivers {
@@ -108,9 +110,7 @@ pub fn draw_evidence(report: &Report, names: &Names, page: &mut Page) {
 }
 
 fn head(report: &Report, name: Option<&str>, page: &mut Page) {
-    let only_errors = !report.findings.is_empty()
-        && report.findings.iter().all(|finding| finding.outcome == Outcome::Error);
-    match (report.passed, only_errors) {
+    match (report.passed, report.is_undecided()) {
         (true, _) => page.put(Tone::Good, "allowed"),
         (false, true) => page.put(Tone::Bad, "denied, as it could not be decided"),
         (false, false) => page.put(Tone::Bad, "denied"),
@@ -231,7 +231,11 @@ fn rule(rule: &RuleResult, page: &mut Page) {
         Outcome::NotApplicable => (Tone::Faint, "n/a"),
         Outcome::Fail | Outcome::Error => (Tone::Bad, "fail"),
     };
-    let kind = if rule.outcome == Outcome::Pass { Mark::Yes } else { Mark::Neither };
+    let kind = match rule.outcome {
+        Outcome::Pass => Mark::Yes,
+        Outcome::Fail | Outcome::Error => Mark::No,
+        Outcome::Waived | Outcome::NotApplicable => Mark::Neither,
+    };
     let mark = mark(page.glyphs(), kind);
     page.text("  ").put(tone, mark).put(tone, format_args!("{word:<7}"));
     match &rule.asks {
@@ -294,12 +298,14 @@ fn foot(report: &Report, page: &mut Page) {
     page.put(Tone::Faint, until).end();
 }
 
-/// The keys that could have said alone what was believed, each with its steps.
+/// The keys that could have said alone what was believed, each with its steps and other rules.
 fn alone(basis: &Basis) -> BTreeMap<String, Vec<&str>> {
     let mut keys: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for key in &basis.single_keys {
         let name = format!("key {} (of {})", key.name, key.owner);
-        keys.entry(name).or_default().push(key.step.as_deref().unwrap_or("other statements"));
+        keys.entry(name)
+            .or_default()
+            .push(key.step.as_deref().or(key.rule.as_deref()).unwrap_or("other statements"));
     }
     keys
 }

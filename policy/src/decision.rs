@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Sha256, StageName};
 use serde::{Deserialize, Serialize};
-use verify::{Completeness, Custody, Rejected, Unexplored, Window};
+use verify::{Completeness, Rejected, Signer, Unexplored, Window};
 
 use crate::code::Code;
 use crate::model::{Mode, OnError};
@@ -122,13 +122,17 @@ pub struct Considered {
     pub why: String,
 }
 
-/// A key on which a step rests alone: whoever has it could have said what was believed.
+/// A key on which a step or another rule rests alone: whoever has it could have said what was
+/// believed.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SingleKey {
     /// The step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// The rule, by its place in the policy, where it is not one of a step: `approvals`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The key's name in the trust file.
     pub name: String,
     /// Whoever answers for it.
@@ -197,7 +201,7 @@ impl Decision {
         &self.inputs
     }
 
-    /// The keys on which a step rests alone.
+    /// The keys on which a step or another rule rests alone.
     pub fn single_keys(&self) -> &[SingleKey] {
         &self.single_keys
     }
@@ -256,12 +260,21 @@ pub(crate) fn refused(on_error: OnError, rules: &[RuleResult]) -> bool {
 }
 
 impl SingleKey {
-    pub(crate) fn new(step: Option<&str>, name: &str, owner: &str, custody: Custody) -> Self {
+    pub(crate) fn of_step(step: &str, signer: &Signer) -> Self {
+        Self { step: Some(step.into()), ..Self::of(signer) }
+    }
+
+    pub(crate) fn of_rule(rule: &str, signer: &Signer) -> Self {
+        Self { rule: Some(rule.into()), ..Self::of(signer) }
+    }
+
+    fn of(signer: &Signer) -> Self {
         Self {
-            step: step.map(str::to_owned),
-            name: name.into(),
-            owner: owner.into(),
-            custody: custody.as_str().into(),
+            step: None,
+            rule: None,
+            name: signer.name.clone(),
+            owner: signer.owner.clone(),
+            custody: signer.custody.as_str().into(),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Sha256, Timestamp};
-use verify::{Attestation, Window};
+use verify::{Attestation, Rejected, Signer, Window};
 
 use crate::code::Code;
-use crate::decision::{Considered, Finding, Outcome, RuleResult};
+use crate::decision::{Considered, Finding, Outcome, RuleResult, SingleKey};
 use crate::remedy::Remedy;
 
 /// The longest message, in bytes.
@@ -21,6 +21,8 @@ pub(crate) struct Draft {
     pub(crate) findings: Vec<Finding>,
     pub(crate) inputs: BTreeSet<Sha256>,
     pub(crate) holds: Window,
+    /// The keys on which a rule rests alone, should it pass.
+    pub(crate) single_keys: Vec<SingleKey>,
 }
 
 /// A finding before it is written down.
@@ -45,7 +47,13 @@ struct Explained {
 
 impl Draft {
     pub(crate) const fn new(holds: Window) -> Self {
-        Self { rules: Vec::new(), findings: Vec::new(), inputs: BTreeSet::new(), holds }
+        Self {
+            rules: Vec::new(),
+            findings: Vec::new(),
+            inputs: BTreeSet::new(),
+            holds,
+            single_keys: Vec::new(),
+        }
     }
 
     /// The rule holds, by this evidence.
@@ -55,12 +63,38 @@ impl Draft {
         self.end(rule, Outcome::Pass, evidence, detail);
     }
 
+    /// The rule holds by a statement that does not count, on which no verdict can rest.
+    pub(crate) fn pass_by_rejected(&mut self, rule: &str, rejected: &Rejected) {
+        let detail = "by a statement that does not count".into();
+        self.end(rule, Outcome::Pass, vec![rejected.body], Some(detail));
+    }
+
+    /// The rule rests on one of `statements`, whichever, by the signers that `counts` takes: on a
+    /// single key, where all of those have one owner.
+    pub(crate) fn rests(
+        &mut self,
+        rule: &str,
+        statements: &[&Attestation],
+        counts: impl Fn(&Attestation, &Signer) -> bool,
+    ) {
+        let signers = statements.iter().flat_map(|one| one.signers.iter().map(move |by| (one, by)));
+        let mut signers = signers.filter(|(one, by)| counts(one, by)).map(|(_, by)| by);
+        let Some(first) = signers.next() else { return };
+        if signers.all(|signer| signer.owner == first.owner) {
+            let key = SingleKey::of_rule(rule, first);
+            if !self.single_keys.contains(&key) {
+                self.single_keys.push(key);
+            }
+        }
+    }
+
     /// The rule asks nothing here.
     pub(crate) fn not_applicable(&mut self, rule: &str, detail: &str) {
         self.end(rule, Outcome::NotApplicable, Vec::new(), Some(detail.into()));
     }
 
-    /// The rule cannot hold because another one does not, which has its own finding.
+    /// The rule cannot hold because another one does not, which has its own finding: which one is
+    /// the detail.
     pub(crate) fn follows(&mut self, rule: &str, detail: String) {
         self.end(rule, Outcome::Fail, Vec::new(), Some(detail));
     }

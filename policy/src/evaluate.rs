@@ -122,8 +122,8 @@ fn judge(
     trust::judge(question, stage.map_or(Mode::Enforce, |stage| stage.mode), draft);
     history::completeness(question, draft);
     let past = Past::of(question.lineage, question.artifact);
-    let known = history::is_known(question, &past, draft);
     let chain = Chain::of(question, &past);
+    let known = history::is_known(question, &chain, &past, draft);
     history::explored(question, &chain, &past, draft);
     revoked::judge(question, &chain, &past, draft);
     let view = View { question, stage, chain: &chain, past: &past };
@@ -134,7 +134,7 @@ fn judge(
         // One finding says it all: every rule would only say it again.
         let model = question.model;
         for rule in model.steps.iter().map(|step| &step.rule) {
-            draft.follows(rule, "nothing is known of the artifact".into());
+            draft.follows(rule, format!("follows from {}", history::KNOWN));
         }
         return Basis::default();
     }
@@ -191,9 +191,7 @@ impl Basis {
                 && steps::owners(step, last).len() == 1
                 && let Some(signer) = counting().next()
             {
-                let name = Some(step.name.as_str());
-                let key = SingleKey::new(name, &signer.name, &signer.owner, signer.custody);
-                basis.single_keys.push(key);
+                basis.single_keys.push(SingleKey::of_step(step.name.as_str(), signer));
             }
             let provenance = |one: &&&Attestation| is_provenance(&one.predicate_type);
             for one in links.chosen.iter().filter(provenance) {
@@ -207,6 +205,11 @@ impl Basis {
                     .all(|signer| signer.custody == Custody::Shared);
             }
         }
+        let passes = |key: &&SingleKey| {
+            let mut rules = draft.rules.iter();
+            rules.any(|rule| Some(&rule.rule) == key.rule.as_ref() && rule.outcome == Outcome::Pass)
+        };
+        basis.single_keys.extend(draft.single_keys.iter().filter(passes).cloned());
         if basis.shown > 1 {
             (basis.level, basis.reason) =
                 (basis.shown, "every builder reaches it, as the policy says");

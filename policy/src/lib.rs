@@ -41,6 +41,7 @@ use attest::{ArtifactId, Sha256, StageName, Timestamp};
 use verify::Lineage;
 
 pub use age::{AgeError, MaxAge};
+pub use alone::SignedRule;
 pub use case::{Case, Expected, Rehearsed, Verdict};
 pub use code::Code;
 pub use decision::{Considered, Decision, Finding, Outcome, RuleResult, SingleKey};
@@ -64,7 +65,7 @@ pub use report::{
 pub use rules::bound::{Bound, Side};
 pub use rules::rule::{Reads, RuleView};
 pub use rules::stages::LastVerdict;
-pub use rules::unseen::Unseen;
+pub use rules::unseen::{Fallen, Unseen, Withdrawn};
 pub use rules::waivers::WaiverView;
 pub use simulation::{SIMULATION_VERSION, Simulation, SimulationReport, Successor};
 

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use attest::predicate::BuildKind;
 use attest::{Sha256, StageName, StepName};
 use serde::{Deserialize, Serialize};
+use verify::{Attestation, Signer};
 
 use crate::age::MaxAge;
 use crate::case::Case;
 use crate::document::Files;
 use crate::rego::RegoRule;
 use crate::rules::{Flow, Forbidden, Holdout, Metric, Rule, Waivers};
-use crate::whom::{Narrowed, Whom};
+use crate::whom::{Narrowed, Whom, is_logged};
 
 /// All rules of one policy.
 #[derive(Clone, Debug)]
@@ -61,6 +62,12 @@ impl Model {
         let after = self.stages.get(stage).into_iter().flat_map(|stage| &stage.after);
         let earlier = after.filter_map(|index| self.stages.get(*index));
         earlier.map(|stage| stage.name.as_str()).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Whether the signature of `signer` is one by which a summary counts.
+    pub(crate) fn is_verifier(&self, summary: &Attestation, signer: &Signer) -> bool {
+        is_logged(summary, signer)
+            && self.narrowed.as_ref().is_none_or(|narrowed| narrowed.admits(signer))
     }
 }
 

@@ -6,7 +6,7 @@ use attest::{ArtifactId, Sha256, StageName, Timestamp};
 use serde::{Deserialize, Serialize};
 use verify::{Completeness, Window};
 
-use crate::decision::{Decision, Finding, RuleResult, SingleKey};
+use crate::decision::{Decision, Finding, Outcome, RuleResult, SingleKey};
 use crate::draft::printable;
 use crate::model::{Mode, OnError};
 use crate::rules::waivers::WaiverView;
@@ -121,7 +121,7 @@ pub enum CompletenessKind {
 pub struct Basis {
     /// The bodies of all attestations that it rests on, in the order of their digests.
     pub attestations: Vec<Sha256>,
-    /// The keys on which a step rests alone.
+    /// The keys on which a step or another rule rests alone.
     pub single_keys: Vec<SingleKey>,
     /// The SLSA Build level that the evidence can show at most; 0 for none.
     pub slsa_build_level: u8,
@@ -152,6 +152,17 @@ pub struct UnexploredReport {
     pub artifact: ArtifactId,
     /// Why not.
     pub why: String,
+}
+
+impl Report {
+    /// Whether nothing is known to stand against the artifact, and something that a verdict wants
+    /// could not be decided. It denies as a failure does; only whoever asks again may be answered
+    /// otherwise.
+    pub fn is_undecided(&self) -> bool {
+        let mut standing =
+            self.findings.iter().filter(|one| one.outcome != Outcome::Waived).peekable();
+        standing.peek().is_some() && standing.all(|one| one.outcome == Outcome::Error)
+    }
 }
 
 impl Decision {

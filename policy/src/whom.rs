@@ -64,14 +64,19 @@ impl Whom {
             && self.narrowed.as_ref().is_none_or(narrowing)
     }
 
+    /// Whether `signer` is one of them, with a signature of `attestation` that a trusted log holds.
+    pub(crate) fn counts(&self, attestation: &Attestation, signer: &Signer) -> bool {
+        self.admits(signer) && is_logged(attestation, signer)
+    }
+
     /// Whether one of them signed `attestation`, under a signature that a trusted log holds.
     pub(crate) fn stand_behind(&self, attestation: &Attestation) -> bool {
-        attestation.signers.iter().any(|one| self.admits(one) && is_logged(attestation, one))
+        attestation.signers.iter().any(|one| self.counts(attestation, one))
     }
 
     /// The owners of those of them who signed `attestation` in a trusted log.
     pub(crate) fn owners<'a>(&self, attestation: &'a Attestation) -> BTreeSet<&'a str> {
-        let count = |one: &&Signer| self.admits(one) && is_logged(attestation, one);
+        let count = |one: &&Signer| self.counts(attestation, one);
         attestation.signers.iter().filter(count).map(|one| one.owner.as_str()).collect()
     }
 

@@ -99,6 +99,12 @@ fn every_decision_is_complete_repeatable_and_reads_back_as_data() {
             "the verdict is that of the findings"
         );
         assert_eq!(decision.passed(), clear, "no failure is silent");
+        for rule in decision.rules().iter().filter(|rule| failed(rule.outcome)) {
+            let found = decision.findings().iter().any(|finding| finding.rule == rule.rule);
+            assert!(found || rule.detail.is_some(), "{} fails and nobody says why", rule.rule);
+        }
+        let known = decision.rules().iter().find(|rule| rule.rule == "artifact.known");
+        assert!(known.is_none_or(|one| one.outcome != Outcome::Pass || !one.evidence.is_empty()));
         for finding in decision.findings() {
             assert!(failed(finding.outcome) || waived(finding) && finding.waived_by.is_some());
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'));
@@ -215,6 +221,98 @@ fn the_report_names_what_the_verdict_rests_on() {
     assert_eq!(json["completeness"]["kind"], "followed");
     assert_eq!(json["rules"][0]["outcome"], "pass");
     assert!(json["basis"]["singleKeys"].is_array());
+}
+
+#[test]
+fn a_rule_that_fails_with_another_says_with_which() {
+    let cases = [
+        ("the honest line", Outcome::Pass, None),
+        (
+            "training evaluates itself with its key",
+            Outcome::Fail,
+            Some("follows from steps.evaluate"),
+        ),
+    ];
+    for (name, outcome, detail) in cases {
+        let decision = decide(&scene(name), Door::Registered).unwrap();
+        let of = |rule: &str| decision.rules().iter().find(|one| one.rule == rule).unwrap();
+        let metric = of("ml.metrics[0]");
+        assert_eq!((metric.outcome, metric.detail.as_deref()), (outcome, detail), "{name}");
+        assert!(!of("artifact.known").evidence.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn what_only_could_not_be_decided_is_told_from_what_fails() {
+    let cases = [
+        ("the honest line", Door::Registered, false),
+        ("the honest line", Door::Presented, true),
+        ("below the policy's threshold", Door::Registered, false),
+        ("below the policy's threshold", Door::Presented, false),
+    ];
+    for (name, door, undecided) in cases {
+        let report = decide(&scene(name), door).unwrap().report();
+        assert_eq!(report.is_undecided(), undecided, "{name}, {door:?}: {:?}", report.findings);
+        assert!(!(report.is_undecided() && report.passed), "{name}, {door:?}");
+    }
+}
+
+/// The rules beside the steps that a decision says to rest on one key, each with the key's name.
+fn alone(case: &str, name: &str) -> Vec<String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let cases = fixtures::load(&here).unwrap();
+    let case = cases.into_iter().find(|found| found.name == case).unwrap();
+    let row = case.rows.into_iter().find(|row| row.name == name).unwrap();
+    let scene = row.scene(now()).unwrap();
+    let keys = decide(&scene, Door::Registered).unwrap().report().basis.single_keys;
+    let rules = keys.iter().filter_map(|key| Some(format!("{} {}", key.rule.as_ref()?, key.name)));
+    rules.collect()
+}
+
+#[test]
+fn a_rule_beside_the_steps_rests_on_one_key_or_does_not() {
+    let vulnerabilities = ["scanner", "triage"];
+    let vulnerabilities = vulnerabilities.map(|key| format!("dependencies.vulnerabilities {key}"));
+    let cases: [(&str, &str, &[&str]); 19] = [
+        ("approvals", "two people", &[]),
+        ("approvals", "one person, where one is enough", &["approvals ana"]),
+        ("approvals", "either of two people", &[]),
+        ("approvals", "one of them", &[]),
+        (
+            "datasets",
+            "approved and under a licence that suits",
+            &["ml.datasets.licences steward", "ml.datasets.approval steward"],
+        ),
+        ("datasets", "approved by another as well", &["ml.datasets.licences steward"]),
+        (
+            "vulnerabilities",
+            "nothing worse than is let pass, and one that does no harm",
+            &vulnerabilities.each_ref().map(String::as_str),
+        ),
+        ("vulnerabilities", "nothing that needs a word", &["dependencies.vulnerabilities scanner"]),
+        ("monitoring", "it fares well", &["monitoring monitor"]),
+        ("monitoring", "nobody has looked yet, which is accepted", &[]),
+        ("criteria", "registered before", &["ml.criteria board"]),
+        ("criteria", "registered before by another as well", &[]),
+        ("licences", "every one suits", &["dependencies.licences packager"]),
+        ("slsa", "every level is reached", &["slsa.source source"]),
+        (
+            "soak",
+            "as long as it must",
+            &["stages.production.after gate", "stages.production.soak gate"],
+        ),
+        ("soak", "passed by another gate as well", &["stages.production.soak gate"]),
+        (
+            "fresh",
+            "as old as it may be",
+            &["stages.production.after gate", "stages.production.maxAge gate"],
+        ),
+        ("fresh", "asked for the stage before", &[]),
+        ("fresh", "a second older", &["stages.production.after gate"]),
+    ];
+    for (case, name, want) in cases {
+        assert_eq!(alone(case, name), want, "{case}, {name}");
+    }
 }
 
 #[test]

@@ -383,6 +383,11 @@ async fn judge<S: Storage>(
             reasons.insert(0, Reason::new("stage.not-passed", words));
             false
         }
+        Some(LastVerdict::Fallen(fallen)) => {
+            let words = format!("its latest verdict for stage `{stage}` {fallen}");
+            reasons.insert(0, Reason::new("stage.not-passed", words));
+            false
+        }
         Some(LastVerdict::Failed) => {
             let words = format!("its latest verdict for stage `{stage}` says FAILED");
             reasons.insert(0, Reason::new("stage.not-passed", words));

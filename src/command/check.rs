@@ -21,7 +21,8 @@ use crate::verdict::{self, Names};
 
 /// Decide whether an artifact may be used at a stage
 ///
-/// Ends with 0 if it is allowed, 1 if it is denied, and 2 if the question could not be asked.
+/// Ends with 0 if it is allowed, 1 if it is denied, and 2 if the question could not be asked or not
+/// be decided.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -214,7 +215,7 @@ struct Checked {
 impl Answer for Checked {
     fn exit(&self) -> Exit {
         let yes = self.report.passed || (self.follow_mode && self.report.admitted);
-        if yes { Exit::Success } else { Exit::Denied }
+        Exit::of(&self.report, yes)
     }
 
     fn draw(&self, page: &mut Page) {

@@ -208,7 +208,7 @@ struct Promotion {
 
 impl Answer for Promotion {
     fn exit(&self) -> Exit {
-        if self.report.passed && self.entry.is_some() { Exit::Success } else { Exit::Denied }
+        Exit::of(&self.report, self.report.passed && self.entry.is_some())
     }
 
     fn draw(&self, page: &mut Page) {

@@ -26,7 +26,7 @@ const MAX_EDGES: usize = 200;
 /// Say why an artifact may or may not run, and what will change by time alone
 ///
 /// Ends as `assay check` does: with 0 if it is allowed now, 1 if it is denied, and 2 if the
-/// question could not be asked. It binds nobody.
+/// question could not be asked or not be decided. It binds nobody.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -285,7 +285,7 @@ struct Why {
 
 impl Answer for Why {
     fn exit(&self) -> Exit {
-        if self.report.passed { Exit::Success } else { Exit::Denied }
+        Exit::of(&self.report, self.report.passed)
     }
 
     fn draw(&self, page: &mut Page) {

@@ -22,6 +22,14 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// Whether nothing but errors stands against the artifact.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_undecided(&self) -> bool {
+        let Self::Report(report) = self else { return true };
+        let has = |outcome| report.findings.iter().any(|one| one.outcome == outcome);
+        has(policy::Outcome::Error) && !has(policy::Outcome::Fail)
+    }
+
     /// The answer in one word.
     pub(crate) fn verdict(&self) -> Verdict {
         match self {

@@ -22,8 +22,8 @@ mod folder;
 mod judging;
 mod remedies;
 mod replaying;
-mod served;
 mod revoking;
+mod served;
 mod service;
 
 #[test]

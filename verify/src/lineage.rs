@@ -87,6 +87,9 @@ pub struct Attestation {
     /// For a verification summary or a simple result: the verifier id that it names, if one of
     /// `signers` is the trusted key of that verifier. One without it is nobody's verdict.
     pub verifier: Option<String>,
+    /// [`Rejection::RevokedKey`] of a signer who might have said it, where it counts by the others:
+    /// the latest of several. What wanted that signature as well has it no longer.
+    pub voided: Option<Rejection>,
 }
 
 /// An artifact under the name that a statement gives it.
@@ -474,6 +477,7 @@ impl Attestation {
         signers: Vec<Signer>,
         index: Option<u64>,
         verifier: Option<String>,
+        voided: Option<Rejection>,
     ) -> Self {
         let statement = verified.content();
         let subjects = statement.subject.iter().filter_map(|subject| {
@@ -503,6 +507,7 @@ impl Attestation {
             step: statement.step(),
             predicate_type: statement.predicate_type().into(),
             verifier,
+            voided,
             verified,
         }
     }

@@ -168,6 +168,7 @@ fn revise(
         }
         _ => None,
     };
-    *found = Attestation::of(found.verified.clone(), found.signers.clone(), found.index, verifier);
+    let (signers, voided) = (found.signers.clone(), found.voided.clone());
+    *found = Attestation::of(found.verified.clone(), signers, found.index, verifier, voided);
     Ok(())
 }

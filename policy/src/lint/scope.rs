@@ -88,7 +88,7 @@ fn of_step(step: &Step, trust: &Trust) -> Vec<Fault> {
 
 /// Statements beside those of steps, for which there must be enough owners as well.
 fn of_asked(model: &Model, place: &str, asked: &Asked<'_>, trust: &Trust) -> Option<Fault> {
-    let Asked { whom, types, step, owners: wanted, to, without } = asked;
+    let Asked { whom, types, step, owners: wanted, to, without, .. } = asked;
     let (there, who) = match (whom, step.and_then(|step| model.steps.get(step))) {
         (Some(whom), Some(step)) => (of_step_by(whom, step, trust).len(), whom.words()),
         (Some(whom), None) => (signing(whom, types, trust).len(), whom.words()),

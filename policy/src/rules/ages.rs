@@ -33,7 +33,7 @@ pub(crate) fn judge<'a>(
     for (index, (step, links)) in question.model.steps.iter().zip(&chain.steps).enumerate() {
         if !links.is_found() {
             if step.max_age.is_some() {
-                draft.follows(&step.age_rule, format!("`{}` does not hold itself", step.name));
+                draft.follows(&step.age_rule, format!("follows from steps.{}", step.name));
             }
             continue;
         }

@@ -62,7 +62,8 @@ impl Approvals {
     /// Who is asked.
     pub(crate) fn asked(&self) -> Asked<'_> {
         let types = [attest::predicate::APPROVAL];
-        Asked { owners: self.threshold, ..Asked::one("approve", &self.whom, &types) }
+        let approve = Asked::one("approve", &self.whom, &types);
+        Asked { owners: self.threshold, alone: self.threshold <= 1, ..approve }
     }
 
     /// The approvals of an artifact that is known as any of `about`, without those of the owners

@@ -47,7 +47,7 @@ impl Rule for BaseModels {
         for index in &self.steps {
             let name = view.step_name(*index);
             if !view.chain.is_found(*index) {
-                draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                draft.follows(self.place(), format!("follows from steps.{name}"));
                 return;
             }
             let kind = view.question.model.steps.get(*index).and_then(|step| step.kind);

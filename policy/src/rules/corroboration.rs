@@ -58,13 +58,13 @@ impl Rule for Corroboration {
 
     fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
         let come = Asked::one("come to the same", &self.whom, &[]);
-        vec![Asked { step: Some(self.step), owners: self.threshold, ..come }]
+        vec![Asked { step: Some(self.step), owners: self.threshold, alone: false, ..come }]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let Some(step) = view.question.model.steps.get(self.step) else { return };
         if !view.chain.is_found(self.step) {
-            return draft.follows(self.place(), format!("`{}` does not hold itself", step.name));
+            return draft.follows(self.place(), format!("follows from steps.{}", step.name));
         }
         let metrics: Vec<&Metric> =
             view.question.model.metrics.iter().filter(|one| one.step == self.step).collect();

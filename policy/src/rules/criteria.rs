@@ -57,7 +57,7 @@ impl Rule for Criteria {
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let step = view.step_name(self.step);
         if !view.chain.is_found(self.step) {
-            draft.follows(self.place(), format!("`{step}` does not hold itself"));
+            draft.follows(self.place(), format!("follows from steps.{step}"));
             return;
         }
         let own = ArtifactId::file(view.question.model.digest);
@@ -106,6 +106,11 @@ impl Rule for Criteria {
             problems.push(problem.shown_by(first).about([criteria]));
         }
         if problems.is_empty() {
+            for one in view.chain.chosen(self.step) {
+                let before = all.iter().copied().filter(|other| other.index < one.index);
+                let before: Vec<&Attestation> = before.collect();
+                draft.rests(self.place(), &before, |one, by| self.whom.counts(one, by));
+            }
             draft.pass(self.place(), bodies(evidence), None);
         } else {
             draft.fail(self.place(), problems);

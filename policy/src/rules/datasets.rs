@@ -73,7 +73,7 @@ impl DataOf {
         for step in &self.steps {
             let name = view.step_name(*step);
             if !view.chain.is_found(*step) {
-                draft.follows(place, format!("`{name}` does not hold itself"));
+                draft.follows(place, format!("follows from steps.{name}"));
                 return None;
             }
             // What another statement of the step says that went in went in all the same.
@@ -143,7 +143,10 @@ impl Rule for DataLicences {
         let mut evidence = Vec::new();
         for (artifact, (name, used)) in found {
             match self.licensed(view, artifact, name) {
-                Ok(one) => evidence.push(one),
+                Ok(one) => {
+                    draft.rests(self.place(), &[one], |one, by| self.whom.counts(one, by));
+                    evidence.push(one);
+                }
                 Err(problem) => {
                     let bill = remedy::data_bill(view.question, &artifact, &self.licences);
                     let remedy = Remedy::statement(bill, &self.whom);
@@ -235,7 +238,11 @@ impl Rule for DataApproval {
             let wholes = view.past.with_wholes(artifact);
             let what = format!("`{name}`");
             match self.approvals.find(view, &wholes, &BTreeSet::new(), &what, draft) {
-                Ok(found) => evidence.extend(found),
+                Ok(found) => {
+                    let whom = &self.approvals.whom;
+                    draft.rests(self.place(), &found, |one, by| whom.counts(one, by));
+                    evidence.extend(found);
+                }
                 Err(problem) => problems.push(problem.shown_by(used)),
             }
         }

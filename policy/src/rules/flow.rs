@@ -62,7 +62,7 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, draft: &mut Draft
                 continue;
             }
             FlowState::NoStep => {
-                draft.follows(&flow.rule, format!("`{from}` or `{to}` does not hold itself"));
+                draft.follows(&flow.rule, format!("follows from steps.{from} or steps.{to}"));
                 continue;
             }
             FlowState::Unmatched => {

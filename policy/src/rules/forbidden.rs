@@ -46,7 +46,7 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
     for rule in &question.model.forbidden {
         let (from, to) = (name(rule.from.step), name(rule.to.step));
         if !chain.is_found(rule.from.step) || !chain.is_found(rule.to.step) {
-            draft.follows(&rule.rule, format!("`{from}` or `{to}` does not hold itself"));
+            draft.follows(&rule.rule, format!("follows from steps.{from} or steps.{to}"));
             continue;
         }
         let makers = statements(chain, rule.from.step);
@@ -67,7 +67,7 @@ pub(crate) fn judge(question: Question<'_>, chain: &Chain<'_>, past: &Past<'_>, 
     for rule in &question.model.holdouts {
         let to = name(rule.step);
         if !chain.is_found(rule.step) {
-            draft.follows(&rule.rule, format!("`{to}` does not hold itself"));
+            draft.follows(&rule.rule, format!("follows from steps.{to}"));
             continue;
         }
         let what = rule

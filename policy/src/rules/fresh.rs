@@ -3,6 +3,8 @@
 //! The last verdict of each counts. Of the time that the verifier claims and the one that a clock
 //! proves the older counts.
 
+use verify::{Attestation, Signer};
+
 use super::rule::{Reads, Rule, View, older};
 use super::stages::{LastVerdict, Verdict, verdicts};
 use crate::age::MaxAge;
@@ -58,6 +60,8 @@ impl Rule for Fresh {
                     let end = self.max_age.end(since);
                     if view.question.now < end {
                         draft.until(end);
+                        let by = |one: &Attestation, by: &Signer| model.is_verifier(one, by);
+                        draft.rests(&self.rule, &[one], by);
                         evidence.push(one.body());
                         continue;
                     }

@@ -7,7 +7,7 @@ use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use attest::{ArtifactId, Sha256};
-use verify::{Completeness, Rejection, WhyUnexplored};
+use verify::{Attestation, Completeness, Rejected, Rejection, WhyUnexplored};
 
 use super::Question;
 use super::chain::Chain;
@@ -45,15 +45,24 @@ pub(crate) fn completeness(question: Question<'_>, draft: &mut Draft) {
     draft.fail(COMPLETENESS, vec![Problem::error(Code::LogIncomplete, message, next)]);
 }
 
-/// Says whether anybody who is trusted speaks of the artifact at all.
-pub(crate) fn is_known(question: Question<'_>, past: &Past<'_>, draft: &mut Draft) -> bool {
-    let spoken_of = past.itself().iter().any(|one| question.lineage.about(one).next().is_some());
-    let rejected = || {
-        let mut rejected = question.lineage.rejected().iter();
-        rejected.any(|one| one.artifact == question.artifact && one.predicate_type.is_some())
-    };
-    if spoken_of || rejected() {
-        draft.pass(KNOWN, Vec::new(), None);
+/// Says whether anybody who is trusted speaks of the artifact at all, and in which statement: one
+/// that the verdict rests on anyway, where there is such a one.
+pub(crate) fn is_known(
+    question: Question<'_>,
+    chain: &Chain<'_>,
+    past: &Past<'_>,
+    draft: &mut Draft,
+) -> bool {
+    let itself = |one: &&Attestation| one.subjects.iter().any(|one| past.is_itself(&one.artifact));
+    let spoken = || past.itself().iter().find_map(|one| question.lineage.about(one).next());
+    if let Some(one) = chain.all().find(itself).or_else(spoken) {
+        draft.pass(KNOWN, vec![one.body()], None);
+        return true;
+    }
+    let rejected =
+        |one: &&Rejected| one.artifact == question.artifact && one.predicate_type.is_some();
+    if let Some(one) = question.lineage.rejected().iter().find(rejected) {
+        draft.pass_by_rejected(KNOWN, one);
         return true;
     }
     let message = format!("nobody who is trusted says anything about {}", question.artifact);

@@ -67,7 +67,7 @@ impl Rule for Hyperparameter {
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
         let step = view.step_name(self.step);
         if !view.chain.is_found(self.step) {
-            draft.follows(&self.rule, format!("`{step}` does not hold itself"));
+            draft.follows(&self.rule, format!("follows from steps.{step}"));
             return;
         }
         let name = &self.name;

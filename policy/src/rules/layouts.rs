@@ -65,7 +65,7 @@ impl Rule for LayoutMet {
             None => BTreeSet::from([view.question.artifact]),
             Some(step) if !view.chain.is_found(step) => {
                 let name = view.step_name(step);
-                return draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                return draft.follows(self.place(), format!("follows from steps.{name}"));
             }
             Some(step) => {
                 let chosen = view.chain.chosen(step).iter();
@@ -120,6 +120,12 @@ impl Rule for LayoutMet {
             problems.push(Problem::fail(Code::LayoutMissing, message, self.next(None)));
         }
         if problems.is_empty() {
+            for step in decision.steps() {
+                let links = bodies_of(&decision, &step.name);
+                let links: Vec<&Attestation> =
+                    all.iter().filter(|one| links.contains(&one.body())).collect();
+                draft.rests(self.place(), &links, |one, signer| self.counts(one, signer));
+            }
             let links = decision.steps().iter().flat_map(|step| &step.links);
             // A layout is the policy's own and no evidence.
             let evidence = links.filter(|link| !link.sublayout).map(|link| link.body);

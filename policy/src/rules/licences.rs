@@ -85,6 +85,7 @@ impl Rule for ComponentLicences {
         });
         let problem = match unsuited {
             Ok(unsuited) if unsuited.is_empty() => {
+                draft.rests(self.place(), &[*one], |one, by| self.whom.counts(one, by));
                 draft.pass(self.place(), bodies([*one]), None);
                 return;
             }

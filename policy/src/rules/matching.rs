@@ -59,6 +59,8 @@ impl Rule for Match {
         let other: BTreeSet<&str> =
             named.iter().map(|(_, name)| *name).filter(|name| !matches(name)).collect();
         if !named.is_empty() && other.is_empty() {
+            let saying: Vec<&Attestation> = named.iter().map(|(one, _)| *one).collect();
+            draft.rests(self.place(), &saying, |_, _| true);
             draft.pass(self.place(), bodies(named.iter().map(|(one, _)| *one)), None);
             return;
         }

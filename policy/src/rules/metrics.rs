@@ -66,7 +66,7 @@ pub(crate) fn judge<'a>(
     for rule in &question.model.metrics {
         if !chain.is_found(rule.step) {
             let step = question.model.steps.get(rule.step).map_or("", |step| step.name.as_str());
-            draft.follows(&rule.rule, format!("`{step}` does not hold itself"));
+            draft.follows(&rule.rule, format!("follows from steps.{step}"));
             continue;
         }
         rule.judge(question, chain, draft, &mut read);

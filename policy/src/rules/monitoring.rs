@@ -157,6 +157,7 @@ impl Rule for Monitoring {
         } else if evidence.is_empty() {
             draft.not_applicable(self.place(), "nobody whom the policy names has looked yet");
         } else {
+            draft.rests(self.place(), &evidence, |one, by| self.whom.counts(one, by));
             draft.pass(self.place(), bodies(evidence), None);
         }
     }

@@ -176,7 +176,7 @@ pub(crate) fn reaches(
         return;
     }
     if !making.iter().all(|step| chain.is_found(*step)) {
-        draft.follows(REACHES, "a required step does not hold itself".into());
+        draft.follows(REACHES, "follows from a step that does not hold".into());
         return;
     }
     let made = |one: &&&Attestation| one.subjects.iter().any(|one| past.is_itself(&one.artifact));

@@ -73,6 +73,10 @@ pub(crate) struct Asked<'r> {
     pub(crate) to: &'static str,
     /// What comes of it where there are fewer.
     pub(crate) without: Without,
+    /// Whether one owner is enough, whoever signed the rest.
+    pub(crate) alone: bool,
+    /// Whether the rule cannot pass without them.
+    pub(crate) needed: bool,
 }
 
 /// What comes of a rule for which nobody can sign.
@@ -87,8 +91,25 @@ pub(crate) enum Without {
 impl<'r> Asked<'r> {
     /// One owner, to do this by a statement of one of these types.
     pub(crate) fn one(to: &'static str, whom: &'r Whom, types: &[&'r str]) -> Self {
-        let (types, without) = (types.to_vec(), Without::CannotHold);
-        Self { whom: Some(whom), types, step: None, owners: 1, to, without }
+        Self::by(to, Some(whom), types.to_vec())
+    }
+
+    /// The same of any verifier where nobody is named.
+    pub(crate) const fn by(
+        to: &'static str,
+        whom: Option<&'r Whom>,
+        types: Vec<&'r str>,
+    ) -> Self {
+        let without = Without::CannotHold;
+        Self { whom, types, step: None, owners: 1, to, without, alone: true, needed: true }
+    }
+
+    /// The type of what they sign; `None` where it may be of several.
+    pub(crate) fn predicate(&self) -> Option<&'r str> {
+        match self.types[..] {
+            [predicate] => Some(predicate),
+            _ => None,
+        }
     }
 }
 

@@ -68,6 +68,7 @@ impl Rule for Soak {
             let end = self.length.end(since);
             if view.question.now >= end {
                 draft.from(end);
+                draft.rests(&self.rule, &[*one], |one, by| model.is_verifier(one, by));
                 evidence.push(one.body());
                 continue;
             }

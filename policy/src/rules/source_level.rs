@@ -11,7 +11,7 @@ use attest::predicate::{VerificationResult, VerificationSummary};
 use attest::{ArtifactId, Predicate, Sha256};
 use verify::Attestation;
 
-use super::rule::{Asked, Reads, Rule, View, Without, older};
+use super::rule::{Asked, Reads, Rule, View, older};
 use crate::age::MaxAge;
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
@@ -59,9 +59,8 @@ impl Rule for SourceLevel {
     }
 
     fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
-        let (types, without) = (vec![attest::predicate::VERIFICATION_SUMMARY], Without::CannotHold);
-        let to = "say which level a commit has";
-        vec![Asked { whom: None, types, step: None, owners: 1, to, without }]
+        let types = vec![attest::predicate::VERIFICATION_SUMMARY];
+        vec![Asked::by("say which level a commit has", None, types)]
     }
 
     fn judge(&self, view: View<'_, '_>, draft: &mut Draft) {
@@ -69,7 +68,7 @@ impl Rule for SourceLevel {
         for step in &self.steps {
             let name = view.step_name(*step);
             if !view.chain.is_found(*step) {
-                draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                draft.follows(self.place(), format!("follows from steps.{name}"));
                 return;
             }
             for one in view.chain.chosen(*step) {
@@ -89,7 +88,11 @@ impl Rule for SourceLevel {
         let mut evidence = Vec::new();
         for commit in &commits {
             match self.verified(view, commit, draft) {
-                Ok(one) => evidence.push(one),
+                Ok(one) => {
+                    let model = view.question.model;
+                    draft.rests(self.place(), &[one], |one, by| model.is_verifier(one, by));
+                    evidence.push(one);
+                }
                 Err(problem) => {
                     let remedy = self.mending(view, commit);
                     problems.push(problem.about([*commit]).mended(remedy));

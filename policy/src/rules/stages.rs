@@ -6,14 +6,14 @@
 //! policy is active, for the one that was active for that stage when the summary was registered,
 //! as far as the activation that now counts accepts it. One whose signer's time has run
 //! out since counts only if it says FAILED, and one is void that has not seen what speaks against
-//! it.
+//! it. One falls with what it rests on when that is revoked.
 
 use attest::predicate::{VerificationResult, VerificationSummary};
 use attest::{Predicate, Sha256, StageName};
 use verify::Attestation;
 
 use super::Question;
-use super::unseen::{Against, Unseen};
+use super::unseen::{Against, Fallen, Unseen};
 use crate::code::Code;
 use crate::draft::{Draft, Problem, bodies};
 use crate::model::Stage;
@@ -36,6 +36,8 @@ pub enum LastVerdict {
     Failed,
     /// PASSED, without having seen an entry that speaks against it.
     Void(Unseen),
+    /// PASSED, by a statement that is revoked.
+    Fallen(Fallen),
 }
 
 /// LastVerdict whether the stages before `stage` were passed.
@@ -46,8 +48,17 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
     let (mut evidence, mut problems) = (Vec::new(), Vec::new());
     for earlier in stage.after.iter().filter_map(|index| question.model.stages.get(*index)) {
         let name = &earlier.name;
-        match verdicts(question, name).pop() {
-            Some(Verdict { one, says: LastVerdict::Passed, .. }) => evidence.push(one),
+        let mut verdicts = verdicts(question, name);
+        match verdicts.pop() {
+            Some(Verdict { one, says: LastVerdict::Passed, .. }) => {
+                // Without the last verdict, an earlier one would do.
+                let earlier = verdicts.iter().rev();
+                let earlier = earlier.take_while(|one| one.says == LastVerdict::Passed);
+                let alike: Vec<&Attestation> =
+                    [one].into_iter().chain(earlier.map(|earlier| earlier.one)).collect();
+                draft.rests(&stage.rule, &alike, |one, by| question.model.is_verifier(one, by));
+                evidence.push(one);
+            }
             Some(Verdict { one, says: LastVerdict::Failed, .. }) => {
                 let problem = not_passed(question, name, "its last verdict is FAILED".into());
                 let problem = problem.considering([(one.body(), "it says FAILED".into())]);
@@ -62,6 +73,12 @@ pub(crate) fn judge(question: Question<'_>, stage: &Stage, draft: &mut Draft) {
                 let missed = format!("it has not seen entry {}", unseen.index);
                 let problem = not_passed(question, name, why).shown_by_bodies(shown);
                 let problem = problem.considering([(one.body(), missed)]);
+                problems.push(problem.about([question.artifact]));
+            }
+            Some(Verdict { one, says: LastVerdict::Fallen(fallen), .. }) => {
+                let problem = not_passed(question, name, format!("its last verdict {fallen}"));
+                let problem = problem.shown_by_bodies([one.body(), fallen.by]);
+                let problem = problem.considering([(one.body(), format!("it {fallen}"))]);
                 problems.push(problem.about([question.artifact]));
             }
             None => {
@@ -117,10 +134,11 @@ pub(crate) fn verdicts<'a>(question: Question<'a>, stage: &StageName) -> Vec<Ver
     let passed = counting.iter().filter(|(_, summary, _)| is_passed(summary));
     let against = Against::of(question, passed.map(|(_, summary, index)| (*summary, *index)));
     let says = |(one, summary, index)| {
-        let says = match (is_passed(summary), against.unseen(question, summary, index)) {
-            (false, _) => LastVerdict::Failed,
-            (true, None) => LastVerdict::Passed,
-            (true, Some(unseen)) => LastVerdict::Void(unseen),
+        let unseen = || against.unseen(question, summary, index).map(LastVerdict::Void);
+        let fallen = || against.fallen(question, summary, index).map(LastVerdict::Fallen);
+        let says = match is_passed(summary) {
+            false => LastVerdict::Failed,
+            true => unseen().or_else(fallen).unwrap_or(LastVerdict::Passed),
         };
         Verdict { one, summary, says }
     };

@@ -36,7 +36,8 @@ impl Rule for TwoPersons {
     }
 
     fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
-        vec![self.approvals.asked()]
+        let approve = self.approvals.asked();
+        vec![Asked { alone: approve.alone && self.not_same_as.is_none(), ..approve }]
     }
 
     fn apart(&self) -> Option<Apart<'_>> {
@@ -49,14 +50,20 @@ impl Rule for TwoPersons {
         if let Some(step) = self.not_same_as {
             if !view.chain.is_found(step) {
                 let name = view.step_name(step);
-                draft.follows(self.place(), format!("`{name}` does not hold itself"));
+                draft.follows(self.place(), format!("follows from steps.{name}"));
                 return;
             }
             others.extend(view.chain.chosen(step).iter().flat_map(|one| steps::hands(one)));
         }
         let about = BTreeSet::from([view.question.artifact]);
         match self.approvals.find(view, &about, &others, "the artifact", draft) {
-            Ok(evidence) => draft.pass(self.place(), bodies(evidence), None),
+            Ok(evidence) => {
+                draft.rests(self.place(), &evidence, |one, signer| {
+                    !others.contains(signer.owner.as_str())
+                        && self.approvals.whom.counts(one, signer)
+                });
+                draft.pass(self.place(), bodies(evidence), None);
+            }
             Err(problem) => draft.fail(self.place(), vec![problem]),
         }
     }

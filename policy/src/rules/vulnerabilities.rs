@@ -88,7 +88,10 @@ impl Rule for Vulnerabilities {
     fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
         let exempt = [attest::predicate::OPENVEX, attest::predicate::CYCLONEDX];
         let scan = Asked::one("scan", &self.whom, &[attest::predicate::VULNERABILITIES]);
-        let exempt = self.exempt.as_ref().map(|whom| Asked::one("exempt from it", whom, &exempt));
+        let exempt = self.exempt.as_ref().map(|whom| Asked {
+            needed: false,
+            ..Asked::one("exempt from it", whom, &exempt)
+        });
         [scan].into_iter().chain(exempt).collect()
     }
 
@@ -137,6 +140,16 @@ impl Rule for Vulnerabilities {
             problems.extend(self.severe(view, one, scan, &words, &mut evidence));
         }
         if problems.is_empty() {
+            for one in &evidence {
+                // What is no scan says of one that it does no harm.
+                let whom = match read(one) {
+                    Some(_) => Some(&self.whom),
+                    None => self.exempt.as_ref(),
+                };
+                draft.rests(self.place(), &[*one], |one, by| {
+                    whom.is_some_and(|whom| whom.counts(one, by))
+                });
+            }
             draft.pass(self.place(), bodies(evidence), None);
         } else {
             draft.fail(self.place(), problems);

@@ -56,7 +56,7 @@ impl Rule for Weights {
         for index in &self.steps {
             let step = view.step_name(*index);
             if !view.chain.is_found(*index) {
-                draft.follows(self.place(), format!("`{step}` does not hold itself"));
+                draft.follows(self.place(), format!("follows from steps.{step}"));
                 return;
             }
             for one in view.chain.chosen(*index) {

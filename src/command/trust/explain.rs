@@ -1,7 +1,7 @@
 //! `assay trust explain`: what one key could make allowed, with nobody else.
 //!
-//! It reads what is in force, and says what a thief of the key could do: the roles and the steps
-//! whose threshold its owner meets alone, the types that it may sign, the stages that it promotes
+//! It reads what is in force, and says what a thief of the key could do: the roles, the steps and
+//! the other rules whose threshold its owner meets alone, the types that it may sign, the stages that it promotes
 //! to. A threshold counts owners: an owner's other keys are not counted in, as they were not lost.
 
 use std::collections::BTreeSet;
@@ -58,7 +58,10 @@ pub(super) struct Explained {
     erases: bool,
     /// The steps of policies that it fulfils alone.
     steps: Vec<StepRow>,
-    /// The stages in which it needs nobody else: it fulfils every step.
+    /// What else it signs for policies, as approvals and scans are, and what of it is fulfilled
+    /// alone.
+    rules: Vec<SignedRow>,
+    /// The stages in which it needs nobody else: it fulfils all that is to be signed.
     allows: Vec<String>,
 }
 
@@ -73,6 +76,14 @@ struct StepRow {
     stage: StageName,
     policy: String,
     step: String,
+    alone: bool,
+}
+
+#[derive(Serialize)]
+struct SignedRow {
+    stage: StageName,
+    policy: String,
+    rule: String,
     alone: bool,
 }
 
@@ -108,13 +119,25 @@ impl Explained {
                 })
             })
             .collect();
+        let rules = policies.iter().flat_map(|(stage, policy)| {
+            let signed = policy.rules_signed_by(&names);
+            let signed = signed.filter(|signed| signed.predicate.is_none_or(may));
+            signed.map(move |signed| SignedRow {
+                stage: stage.clone(),
+                policy: policy.name().into(),
+                rule: signed.rule.into(),
+                alone: signed.alone,
+            })
+        });
+        let rules: Vec<SignedRow> = rules.collect();
         let stages: Vec<&StageName> = policies.iter().map(|(stage, _)| stage).collect();
         let listed = key.grants().iter().flat_map(|grant| grant.may().stages.list());
         let asked: BTreeSet<String> =
             stages.iter().map(|stage| stage.to_string()).chain(listed).collect();
         let allows = policies.iter().filter(|(stage, policy)| {
             let all = policy.step_count();
-            steps.iter().filter(|row| row.stage == *stage && row.alone).count() == all
+            policy.needs_nobody_but(&names)
+                && steps.iter().filter(|row| row.stage == *stage && row.alone).count() == all
         });
         Self {
             version: "assay/trust-explained/v1",
@@ -136,6 +159,7 @@ impl Explained {
             erases: may(TOMBSTONE),
             allows: allows.map(|(stage, _)| stage.to_string()).collect(),
             steps,
+            rules,
             names,
         }
     }
@@ -170,6 +194,11 @@ impl Answer for Explained {
             let (tone, word) = alone(*is_alone);
             page.put(Tone::Faint, "  step      ").put(tone, word);
             page.line(format_args!(": {step}, for stage {stage} by policy {policy}"));
+        }
+        for SignedRow { stage, policy, rule, alone: is_alone } in &self.rules {
+            let (tone, word) = alone(*is_alone);
+            page.put(Tone::Faint, "  signs     ").put(tone, word);
+            page.line(format_args!(": {rule}, for stage {stage} by policy {policy}"));
         }
         if !self.promotes.is_empty() {
             page.put(Tone::Faint, "  promotes  ")

@@ -27,6 +27,7 @@ pub(super) struct Counted {
     signers: Vec<Signer>,
     index: Option<u64>,
     verifier: Option<String>,
+    voided: Option<Rejection>,
 }
 
 impl<'t> Standing<'t> {
@@ -74,13 +75,19 @@ impl<'t> Standing<'t> {
         }
         let mut signers = Vec::new();
         let mut outside: Vec<(String, OutOfScope)> = Vec::new();
-        let mut revoked = None;
+        let (mut revoked, mut voided) = (None, None);
         for signer in verified.signers() {
+            let names = self.in_scope(signer, verified.content(), |grant| holds(grant, signer));
             if let Some(why) = self.revoked_key(verified, signer) {
+                // What a key signs after its revocation nobody ever relied on.
+                let counted = names.is_ok_and(|names| !names.is_empty());
+                if counted && stood_before(verified, signer, &why) {
+                    voided = latest(voided, why.clone());
+                }
                 revoked = Some(why);
                 continue;
             }
-            match self.in_scope(signer, verified.content(), |grant| holds(grant, signer)) {
+            match names {
                 Ok(names) => signers.extend(names),
                 Err(None) => {}
                 Err(Some(why)) => outside.push((signer.name.clone(), why)),
@@ -102,7 +109,7 @@ impl<'t> Standing<'t> {
             })
         };
         let index = self.index(verified, counts);
-        Ok(Counted { signers, index, verifier })
+        Ok(Counted { signers, index, verifier, voided })
     }
 
     /// The lowest position in the log that orders, of signatures by keys that `counts` takes.
@@ -257,7 +264,26 @@ impl<'t> Standing<'t> {
 
 impl Counted {
     pub(super) fn attestation(self, verified: Verified<Statement>) -> Attestation {
-        Attestation::of(verified, self.signers, self.index, self.verifier)
+        Attestation::of(verified, self.signers, self.index, self.verifier, self.voided)
+    }
+}
+
+/// Whether the signature stood in a log before its key was revoked.
+fn stood_before(verified: &Verified<Statement>, signer: &Signer, revoked: &Rejection) -> bool {
+    let mut places = verified.logged().iter().filter(|place| place.key == signer.key);
+    places.any(|place| Some(place.index) < revoked_in(revoked))
+}
+
+/// Of two revocations of keys, the one in the later entry.
+fn latest(known: Option<Rejection>, new: Rejection) -> Option<Rejection> {
+    known.into_iter().chain([new]).max_by_key(revoked_in)
+}
+
+/// The entry of a revocation of a key.
+const fn revoked_in(why: &Rejection) -> Option<u64> {
+    match why {
+        Rejection::RevokedKey { index, .. } => Some(*index),
+        _ => None,
     }
 }
 

@@ -37,7 +37,8 @@ const RENEWAL: Duration = Duration::from_secs(10);
 /// How long requests that were begun may take after the service was told to stop: less than
 /// whoever stops it waits before killing it, which is 30 s in a cluster.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long of that bodies may take that are still being sent.
+/// How long of that bodies may take that are still being sent, and how long witnesses are still
+/// asked.
 const SENDING: Duration = Duration::from_secs(5);
 /// How long the service goes on answering after the register broke down, so that whoever asks
 /// whether it is ready is told why it is not.
@@ -215,7 +216,9 @@ pub async fn serve_until(
             }
         },
     };
-    // A client that does not read its answer does not keep the service from stopping.
+    // A client that does not read its answer does not keep the service from stopping, and neither
+    // does a round with witnesses that nobody waits for.
+    app.hurry();
     server.abort();
     keeping.abort();
     cosigning.abort();

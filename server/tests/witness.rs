@@ -8,12 +8,15 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use attest::envelope::IN_TOTO;
 use attest::{Cosigner, CosignerKey, Envelope, Note, NoteSigner, SigningKey, Timestamp};
 use server::register::{Memory, Register};
 use server::witness::{
-    Cosigning, Outcome, Witness, WitnessList, settle, unsettled, witness_router,
+    Cosigning, CosigningError, Outcome, Witness, WitnessList, settle, unsettled, witness_router,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -132,4 +135,95 @@ async fn a_register_that_its_witness_does_not_know_is_held_up() {
         assert!(settle(folder.path()).unwrap().is_some());
         assert_eq!(cosigning.fork(), None);
     }
+}
+
+/// Something that takes every request and answers none, for so long: where it is, and how many
+/// have come.
+async fn silent(patience: Duration) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                tokio::time::sleep(patience).await;
+                drop(stream);
+            });
+        }
+    });
+    (url, count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_wait_for_a_witness_that_says_nothing_wait_together() {
+    let patience = Duration::from_millis(500);
+    let (url, rounds) = silent(patience).await;
+    let key = Cosigner::new("w2", key(2)).unwrap().verifier().clone();
+    let (_folder, cosigning) = asking(&[(url, key)], 1);
+    let (register, cosigning) = (Arc::new(register(&["one", "two"]).await), Arc::new(cosigning));
+    let wait = |size: u64| {
+        let (register, cosigning) = (Arc::clone(&register), Arc::clone(&cosigning));
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(async move { cosigning.require(&register, size).await })
+        })
+    };
+    let waiting: Vec<_> = (0..40).map(|one| wait(1 + one % 2)).collect();
+    for one in waiting {
+        assert!(!one.await.unwrap().unwrap());
+    }
+    // Some may have come when the first round had ended already.
+    let shared = rounds.load(Ordering::SeqCst);
+    assert!((1..=3).contains(&shared), "{shared} rounds for 40 who waited");
+
+    // Whoever comes later has a round of its own, and so has whoever has more than it was about.
+    assert!(!wait(2).await.unwrap().unwrap());
+    assert_eq!(rounds.load(Ordering::SeqCst), shared + 1);
+    let early = wait(2);
+    while rounds.load(Ordering::SeqCst) == shared + 1 {
+        tokio::time::sleep(patience / 50).await;
+    }
+    add(&register, "three").await;
+    let late = wait(3);
+    assert!(!early.await.unwrap().unwrap() && !late.await.unwrap().unwrap());
+    assert_eq!(rounds.load(Ordering::SeqCst), shared + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_round_when_the_service_stops_is_answered() {
+    let state = tempfile::tempdir().unwrap();
+    let (url, rounds) = silent(Duration::from_secs(2)).await;
+    let key = Cosigner::new("w3", key(3)).unwrap().verifier().clone();
+    let register = register(&["one"]).await;
+    let (_folder, cosigning) = asking(&[(url, key)], 1);
+    let (register, cosigning) = (Arc::new(register), Arc::new(cosigning));
+    let wait = || {
+        let (register, cosigning) = (Arc::clone(&register), Arc::clone(&cosigning));
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(async move { cosigning.require(&register, 1).await })
+        })
+    };
+    let first = wait();
+    while rounds.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let second = wait();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!second.is_finished());
+    cosigning.stop();
+    assert!(matches!(second.await.unwrap(), Err(CosigningError::Stopping)));
+    assert!(!first.is_finished(), "a round that is under way comes to its end");
+    assert!(matches!(wait().await.unwrap(), Err(CosigningError::Stopping)));
+    assert!(!first.await.unwrap().unwrap());
+
+    // The same with a witness that answers: it is asked before that, and not after it.
+    let one = witness(state.path(), 2).await;
+    let (_folder, cosigning) = asking(std::slice::from_ref(&one), 1);
+    assert!(cosigning.require(&register, 1).await.unwrap());
+    cosigning.stop();
+    let refused = cosigning.round(&register).await;
+    assert!(matches!(refused, Err(CosigningError::Stopping)), "{refused:?}");
 }

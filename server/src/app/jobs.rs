@@ -46,9 +46,13 @@ impl Default for Slots {
 }
 
 impl<S: Storage + 'static> App<S> {
-    /// Waits no longer for bodies that are still being sent.
+    /// Waits no longer for bodies that are still being sent, nor for witnesses that were not asked
+    /// yet.
     pub(crate) fn hurry(&self) {
         self.slots.hurrying.send_replace(true);
+        if let Some(cosigning) = &self.cosigning {
+            cosigning.stop();
+        }
     }
 
     /// Ends when bodies are no longer waited for.

@@ -6,7 +6,7 @@ use super::App;
 use crate::http::ApiError;
 use crate::register::{Breakdown, Receipt, Storage};
 use crate::verdicts::{Cause, Currency};
-use crate::witness::Cosigning;
+use crate::witness::{Cosigning, CosigningError};
 
 /// What a request is about to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -133,7 +133,7 @@ impl<S: Storage> App<S> {
         self.require_sound(Purpose::Adding)?;
         match met {
             Ok(true) => Ok(true),
-            Ok(false) => Err(ApiError::NotWitnessed),
+            Ok(false) | Err(CosigningError::Stopping) => Err(ApiError::NotWitnessed),
             Err(error) => Err(ApiError::undecided(error)),
         }
     }

@@ -2,16 +2,19 @@
 //!
 //! With a quorum of 0 nobody waits: a checkpoint is shown as soon as it is signed, and gets its
 //! cosignatures when they come. With a quorum, `/checkpoint` shows the newest one that met it, and
-//! whoever submits waits for it.
+//! whoever submits waits for it. They wait together: what one round comes to, also that it failed,
+//! is the answer of all whose entries it was about, so that a witness that says nothing costs each
+//! of them two rounds at most, however many they are.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use attest::note::MAX_BYTES;
 use attest::{Checkpoint, Note, NoteError};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use ureq::Agent;
 
 use super::durable;
@@ -31,12 +34,36 @@ pub(crate) const FRESH: u32 = 15;
 pub struct Cosigning {
     folder: PathBuf,
     agent: Agent,
-    /// What each witness cosigned last; one round at a time.
-    sizes: Mutex<HashMap<String, u64>>,
+    /// One round at a time.
+    rounds: Mutex<Rounds>,
+    /// How many rounds have ended.
+    ended: AtomicU64,
+    /// Whether no round is begun any longer.
+    stopping: watch::Sender<bool>,
     /// The newest checkpoint that met the quorum.
     witnessed: RwLock<Option<Arc<Signed>>>,
     /// Rings when there may be something new to cosign.
     news: Notify,
+}
+
+/// What is known from round to round.
+#[derive(Default)]
+struct Rounds {
+    /// What each witness cosigned last.
+    sizes: HashMap<String, u64>,
+    /// What the last round came to.
+    last: Option<Ended>,
+}
+
+/// What a round came to.
+#[derive(Clone, Copy)]
+struct Ended {
+    /// Which one, from 1.
+    number: u64,
+    /// How many entries it was about.
+    size: u64,
+    /// Whether it met the quorum.
+    met: bool,
 }
 
 /// Why the witnesses were not asked.
@@ -52,6 +79,9 @@ pub enum CosigningError {
     /// The cosignatures do not fit under the note.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// No round is begun any longer.
+    #[error("the witnesses are not asked while the service is being stopped")]
+    Stopping,
 }
 
 impl Cosigning {
@@ -60,7 +90,9 @@ impl Cosigning {
         Self {
             folder,
             agent,
-            sizes: Mutex::default(),
+            rounds: Mutex::default(),
+            ended: AtomicU64::new(0),
+            stopping: watch::Sender::new(false),
             witnessed: RwLock::default(),
             news: Notify::new(),
         }
@@ -72,17 +104,30 @@ impl Cosigning {
     /// # Errors
     /// [`CosigningError`].
     pub async fn round<S: Storage>(&self, register: &Register<S>) -> Result<Round, CosigningError> {
-        let mut sizes = self.sizes.lock().await;
-        self.round_with(register, &mut sizes).await
+        let mut rounds = self.turn().await?;
+        self.round_with(register, &mut rounds).await
+    }
+
+    /// Waits until no round is under way.
+    async fn turn(&self) -> Result<MutexGuard<'_, Rounds>, CosigningError> {
+        let mut stopping = self.stopping.subscribe();
+        let rounds = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return Err(CosigningError::Stopping),
+            rounds = self.rounds.lock() => rounds,
+        };
+        Ok(rounds)
     }
 
     async fn round_with<S: Storage>(
         &self,
         register: &Register<S>,
-        sizes: &mut HashMap<String, u64>,
+        rounds: &mut Rounds,
     ) -> Result<Round, CosigningError> {
         let list = WitnessList::load(&self.folder)?;
-        let round = round(register, &list, &self.agent, sizes).await?;
+        let round = round(register, &list, &self.agent, &mut rounds.sizes).await?;
+        let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
+        rounds.last = Some(Ended { number, size: round.checkpoint.size, met: round.is_met() });
         for (witness, outcome) in &round.outcomes {
             if let Outcome::Absent(why) = outcome {
                 tracing::warn!(witness, why, "a witness did not cosign");
@@ -106,7 +151,7 @@ impl Cosigning {
     }
 
     /// Makes sure that a tree of `size` entries, or a larger one, met the quorum; without one,
-    /// nobody waits. Returns whether it did. It blocks.
+    /// nobody waits. Returns whether it did. It blocks, for what is left of a round and one more.
     ///
     /// # Errors
     /// [`CosigningError`].
@@ -118,13 +163,20 @@ impl Cosigning {
         if WitnessList::load(&self.folder)?.quorum() == 0 {
             return Ok(true);
         }
-        let mut sizes = self.sizes.lock().await;
+        let asked = self.ended.load(Ordering::Acquire);
+        let mut rounds = self.turn().await?;
         // Whoever came before may have had this entry cosigned with theirs.
         let newest = self.witnessed().map_or(0, |signed| signed.checkpoint.size);
         if newest >= size && register.signed().await?.checkpoint.size == newest {
             return Ok(true);
         }
-        let round = self.round_with(register, &mut sizes).await?;
+        // A round that ended since this one waits was about these entries, too: to ask again what
+        // was just not answered would keep everybody behind waiting.
+        match rounds.last {
+            Some(last) if last.number > asked && last.size >= size => return Ok(last.met),
+            Some(_) | None => {}
+        }
+        let round = self.round_with(register, &mut rounds).await?;
         Ok(round.is_met() && round.checkpoint.size >= size)
     }
 
@@ -148,6 +200,12 @@ impl Cosigning {
         if let Some(signed) = restore(&self.folder, register).await {
             *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
         }
+    }
+
+    /// Begins no round any longer, and answers whoever waits for one. A round that is under way
+    /// comes to its end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Says that there may be something new to cosign.

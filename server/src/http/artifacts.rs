@@ -75,9 +75,10 @@ pub(super) async fn bundles<S: Storage + 'static>(
         NamedAs::Subject => Term::Subject(artifact),
         NamedAs::Material => Term::Material(artifact),
     };
-    app.read(
-        move |app| async move { Ok(Json(app.register().bundles_with(term, start).await?.into())) },
-    )
+    app.read(move |app| async move {
+        let shown = app.shown().await?;
+        Ok(Json(app.register().bundles_under(term, start, &shown).await?.into()))
+    })
     .await
 }
 

@@ -102,8 +102,13 @@ pub(super) async fn entry<S: Storage + 'static>(
     OfEntry(index): OfEntry,
 ) -> Result<Json<EntryDocument>, ApiError> {
     app.read(move |app| async move {
+        let shown = app.shown().await?;
+        let size = shown.checkpoint.size;
+        if index >= size {
+            return Err(ApiError::NoEntry { index, size });
+        }
         let entry = app.register().entry(index).await?;
-        let bundle = match app.register().bundle(index).await {
+        let bundle = match app.register().bundle_under(index, &shown).await {
             Ok(bundle) => Some(BundleDocument(bundle)),
             Err(ReadError::NoBody(_)) => None,
             Err(error) => return Err(error.into()),

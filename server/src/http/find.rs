@@ -246,5 +246,9 @@ pub(super) async fn find<S: Storage + 'static>(
     Asked(sought): Asked<Sought>,
 ) -> Result<Json<Found>, ApiError> {
     let search = sought.search()?;
-    app.read(move |app| async move { Ok(Json(app.register().search(&search).await?.into())) }).await
+    app.read(move |app| async move {
+        let shown = app.shown().await?;
+        Ok(Json(app.register().search_under(&search, shown).await?.into()))
+    })
+    .await
 }

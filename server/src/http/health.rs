@@ -39,7 +39,8 @@ pub(super) const READY: Operation = Operation {
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
                   while an entry of the register could not be taken into account, a witness has seen another \
-                  history of it, a write to it failed (the service is ending then), or trust, policy or \
+                  history of it, no checkpoint of it has met the quorum of witnesses that is demanded, \
+                  a write to it failed (the service is ending then), or trust, policy or \
                   register are no longer what the service was started with. Use it as a readiness probe.",
     parameters: &[],
     body: None,
@@ -47,12 +48,13 @@ pub(super) const READY: Operation = Operation {
     writes: false,
 };
 
-pub(super) async fn ready<S: Storage>(
+pub(super) async fn ready<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
     app.now()?;
     match app.verdicts().currency() {
         Currency::Current => {
+            app.require_shown().await?;
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" })))
         }
         Currency::Cold => Err(ApiError::NotReady("promotions are being judged after the start")),

@@ -129,6 +129,9 @@ pub enum ApiError {
     /// The entries are in, and too few witnesses have cosigned a checkpoint that has them.
     #[error("the entries are in the register, but too few witnesses have cosigned them")]
     NotWitnessed,
+    /// A quorum of witnesses is demanded, and no checkpoint has met it yet.
+    #[error("no checkpoint has been cosigned by as many witnesses as are demanded")]
+    NothingWitnessed,
     /// A defect of ours.
     #[error("the service failed")]
     Internal,
@@ -221,6 +224,9 @@ impl ApiError {
             Self::NotWitnessed => {
                 (StatusCode::SERVICE_UNAVAILABLE, "not-witnessed", "Not witnessed")
             }
+            Self::NothingWitnessed => {
+                (StatusCode::SERVICE_UNAVAILABLE, "nothing-witnessed", "Nothing witnessed yet")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
         }
     }
@@ -286,6 +292,11 @@ impl ApiError {
             Self::Busy => "nothing was registered; send it again after a second".into(),
             Self::NotWitnessed => {
                 "submit the same again for the receipt; nothing is registered twice".into()
+            }
+            Self::NothingWitnessed => {
+                "ask again in a moment; if it stays, the service's log says which witnesses do not \
+                 answer"
+                    .into()
             }
             Self::Internal => {
                 "report it with the time of the request; the service's log has more".into()

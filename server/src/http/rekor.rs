@@ -61,7 +61,7 @@ pub(super) async fn create<S: Storage + 'static>(
         let Recorded { duplicate, mut entry } = app.register().record(&proposal, now).await?;
         if app.require_quorum().await? {
             // Under the checkpoint that the witnesses have cosigned.
-            entry = app.register().record(&proposal, now).await?.entry;
+            entry = app.register().log_entry(entry.index, &*app.shown().await?).await?;
         }
         let status = if duplicate { StatusCode::OK } else { StatusCode::CREATED };
         let index = entry.index.to_string();

@@ -54,7 +54,12 @@ pub(super) async fn tile<S: Storage + 'static>(
         Readers::Everybody => SHARED,
         Readers::Writers => OWN,
     };
-    let bytes = app.read(move |app| async move { Ok(app.register().tile(&path).await?) }).await?;
+    let bytes = app
+        .read(move |app| async move {
+            let size = app.shown().await?.checkpoint.size;
+            Ok(app.register().tile_below(&path, size).await?)
+        })
+        .await?;
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, cache)];
     Ok((headers, bytes))

@@ -41,9 +41,16 @@ pub struct Cosigning {
     /// Whether no round is begun any longer.
     stopping: watch::Sender<bool>,
     /// The newest checkpoint that met the quorum.
-    witnessed: RwLock<Option<Arc<Signed>>>,
+    witnessed: RwLock<Option<Witnessed>>,
     /// Rings when there may be something new to cosign.
     news: Notify,
+}
+
+/// A checkpoint, and how many witnesses cosigned it: the quorum may be raised afterwards.
+#[derive(Clone)]
+struct Witnessed {
+    signed: Arc<Signed>,
+    cosignatures: usize,
 }
 
 /// What is known from round to round.
@@ -145,7 +152,7 @@ impl Cosigning {
         }
         if round.is_met() && !round.lines.is_empty() {
             let signed = register.cosign(&round.checkpoint, &round.lines)?;
-            self.keep(signed);
+            self.keep(Witnessed { signed, cosignatures: round.lines.len() });
         }
         Ok(round)
     }
@@ -160,14 +167,14 @@ impl Cosigning {
         register: &Register<S>,
         size: u64,
     ) -> Result<bool, CosigningError> {
-        if WitnessList::load(&self.folder)?.quorum() == 0 {
+        let quorum = WitnessList::load(&self.folder)?.quorum();
+        if quorum == 0 {
             return Ok(true);
         }
         let asked = self.ended.load(Ordering::Acquire);
         let mut rounds = self.turn().await?;
         // Whoever came before may have had this entry cosigned with theirs.
-        let newest = self.witnessed().map_or(0, |signed| signed.checkpoint.size);
-        if newest >= size && register.signed().await?.checkpoint.size == newest {
+        if self.witnessed(quorum).is_some_and(|signed| signed.checkpoint.size >= size) {
             return Ok(true);
         }
         // A round that ended since this one waits was about these entries, too: to ask again what
@@ -180,13 +187,15 @@ impl Cosigning {
         Ok(round.is_met() && round.checkpoint.size >= size)
     }
 
-    /// The note to show: the newest that met the quorum, or `newest` when no quorum is asked for
-    /// or none was ever met.
-    pub fn shown(&self, newest: String) -> String {
-        let quorum = WitnessList::load(&self.folder).map_or(1, |list| list.quorum());
-        match self.witnessed() {
-            Some(signed) if quorum > 0 => signed.note.clone(),
-            _ => newest,
+    /// The checkpoint to show: `newest` when no quorum is asked for, and otherwise the newest that
+    /// met it. `None` when none ever did; a register without entries has nothing to be held to.
+    pub fn shown(&self, newest: Arc<Signed>) -> Option<Arc<Signed>> {
+        // A list that cannot be read may ask for one.
+        match WitnessList::load(&self.folder).map_or(1, |list| list.quorum()) {
+            0 => Some(newest),
+            quorum => self
+                .witnessed(quorum)
+                .or_else(|| Some(newest).filter(|one| one.checkpoint.size == 0)),
         }
     }
 
@@ -197,8 +206,8 @@ impl Cosigning {
 
     /// Puts back what was cosigned before the last stop, if it is still the newest.
     pub async fn restore<S: Storage>(&self, register: &Register<S>) {
-        if let Some(signed) = restore(&self.folder, register).await {
-            *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+        if let Some(found) = restored(&self.folder, register).await {
+            *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
         }
     }
 
@@ -218,16 +227,19 @@ impl Cosigning {
         tokio::time::timeout(patience, self.news.notified()).await.is_ok()
     }
 
-    fn witnessed(&self) -> Option<Arc<Signed>> {
-        self.witnessed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The newest checkpoint that so many witnesses cosigned.
+    fn witnessed(&self, quorum: usize) -> Option<Arc<Signed>> {
+        let found = self.witnessed.read().unwrap_or_else(PoisonError::into_inner).clone();
+        found.filter(|found| found.cosignatures >= quorum).map(|found| found.signed)
     }
 
-    fn keep(&self, signed: Arc<Signed>) {
+    fn keep(&self, found: Witnessed) {
+        let signed = &found.signed;
         // It can be asked for again: losing it loses nothing but a round.
         if let Err(error) = durable::replace(&self.folder.join(COSIGNED), signed.note.as_bytes()) {
             tracing::warn!(%error, "cannot keep the cosigned checkpoint");
         }
-        *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+        *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
     }
 }
 
@@ -235,6 +247,10 @@ impl Cosigning {
 /// checkpoint if that is still the newest. Lines that do not hold, or are by nobody on the list,
 /// are left out, and so is a note about more entries than there are.
 pub async fn restore<S: Storage>(folder: &Path, register: &Register<S>) -> Option<Arc<Signed>> {
+    restored(folder, register).await.map(|found| found.signed)
+}
+
+async fn restored<S: Storage>(folder: &Path, register: &Register<S>) -> Option<Witnessed> {
     let text = durable::read(&folder.join(COSIGNED), MAX_BYTES as u64).ok()??;
     let checkpoint = Checkpoint::open(&text, register.verifier()).ok()?;
     let note: Note = text.parse().ok()?;
@@ -249,5 +265,6 @@ pub async fn restore<S: Storage>(folder: &Path, register: &Register<S>) -> Optio
     if lines.is_empty() || lines.len() < list.quorum() {
         return None;
     }
-    register.cosign(&checkpoint, &lines).ok()
+    let signed = register.cosign(&checkpoint, &lines).ok()?;
+    Some(Witnessed { signed, cosignatures: lines.len() })
 }

@@ -29,6 +29,7 @@ use server::register::{
     Batch, Blob, CommitError, Head, Key, Memory, Page, Query, Register, Storage, StorageError,
 };
 use server::wire::Submission;
+use server::witness::Cosigning;
 use tower::ServiceExt as _;
 use verify::Trust;
 
@@ -118,6 +119,7 @@ pub struct Setup {
     pub no_gate: bool,
     pub public: bool,
     pub namespaces: BTreeMap<String, StageName>,
+    pub witnesses: Option<Cosigning>,
 }
 
 pub struct Service {
@@ -180,7 +182,12 @@ impl Service {
                 Timestamp::from_microsecond(clock.load(Ordering::SeqCst)).unwrap()
             }),
         });
-        let app = Arc::new(app.unwrap());
+        let app = match setup.witnesses {
+            Some(witnesses) => app.unwrap().with_witnesses(witnesses),
+            None => app.unwrap(),
+        };
+        app.compared();
+        let app = Arc::new(app);
         Self { router: router(Arc::clone(&app)), app, now }
     }
 

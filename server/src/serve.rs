@@ -37,6 +37,9 @@ const RENEWAL: Duration = Duration::from_secs(10);
 /// How long requests that were begun may take after the service was told to stop: less than
 /// whoever stops it waits before killing it, which is 30 s in a cluster.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long connections are still accepted then: those that were there already are answered, and
+/// not reset.
+const GATHER: Duration = Duration::from_millis(100);
 /// How long of that bodies may take that are still being sent, and how long witnesses are still
 /// asked.
 const SENDING: Duration = Duration::from_secs(5);
@@ -186,6 +189,7 @@ pub async fn serve_until(
     let server = axum::serve(Bounded::new(listener), router(Arc::clone(&app)))
         .with_graceful_shutdown(async move {
             let _ = told.wait_for(|stop| *stop).await;
+            tokio::time::sleep(GATHER).await;
         });
     let mut server = tokio::spawn(server.into_future());
     let watching = tokio::spawn(look(Arc::clone(&app), config.watched));

@@ -425,3 +425,33 @@ async fn a_witness_that_says_nothing_keeps_no_service_from_stopping_nor_anybody_
     running.service.await.unwrap().unwrap();
     assert!(stopped.elapsed() < Duration::from_secs(18), "{:?}", stopped.elapsed());
 }
+
+// One thread, so that nothing is accepted before the test lets it.
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_has_connected_when_the_service_is_told_to_stop_is_answered() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+    let request =
+        format!("GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", running.address);
+    let begun: Vec<_> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(running.address).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    running.stop.send(()).unwrap();
+    let answers = tokio::task::spawn_blocking(move || {
+        let read = |mut stream: TcpStream| {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        };
+        begun.into_iter().map(read).collect::<Vec<_>>()
+    });
+    for answer in answers.await.unwrap() {
+        assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
+    }
+    running.service.await.unwrap().unwrap();
+}

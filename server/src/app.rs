@@ -185,7 +185,7 @@ impl<S: Storage> App<S> {
             None => return Err(AppError::NoPolicy),
         }
         Ok(Self {
-            register,
+            register: register.settled_when_told(),
             force: Force::new(trust, policy, namespaces),
             gate,
             keeper,

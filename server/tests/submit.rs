@@ -8,12 +8,14 @@
 
 mod common;
 
+use std::time::Duration;
+
 use attest::SigningKey;
 use axum::http::{Method, StatusCode};
 use fixtures::signing_key;
 use serde_json::{Value, json};
 
-use common::{Service, Setup, TOKEN, revoked, submission};
+use common::{Service, Setup, Step, TOKEN, revoked, submission};
 
 fn honest() -> Value {
     let scene = revoked();
@@ -249,4 +251,23 @@ async fn a_request_that_no_route_answers_is_a_problem() {
     }
     let head = service.send(Method::HEAD, "/checkpoint", &[], Vec::new()).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_waits_for_what_can_be_done_later() {
+    let scene = revoked();
+    let service = Service::new(&scene, Setup::default()).await;
+    let storage = service.app.register().storage();
+    storage.hold(Some(Step::Settle));
+    let sent = &scene.submissions[0];
+    service.submit(&sent.envelope, &sent.keys).await.good();
+    assert_eq!(storage.settled(), 0);
+    storage.hold(None);
+    while storage.settled() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // What adds nothing leaves nothing for later.
+    service.get("/v1/entries/0").await.good();
+    service.check(&scene).await;
+    assert_eq!(storage.settled(), 1);
 }

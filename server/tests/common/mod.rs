@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use attest::{Envelope, PublicKey, Sha256, StageName, Timestamp};
 use axum::Router;
@@ -30,6 +30,7 @@ use server::register::{
 };
 use server::wire::Submission;
 use server::witness::Cosigning;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 use verify::Trust;
 
@@ -66,6 +67,17 @@ pub struct Breakable {
     memory: Memory,
     broken: AtomicBool,
     breaks_after_commit: AtomicBool,
+    /// What does not go on until it is let go.
+    held: watch::Sender<Option<Step>>,
+    /// How often it has settled.
+    settled: AtomicUsize,
+}
+
+/// What a storage can be held up in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    Commit,
+    Settle,
 }
 
 impl Breakable {
@@ -81,6 +93,20 @@ impl Breakable {
     pub fn mend(&self) {
         self.breaks_after_commit.store(false, Ordering::SeqCst);
         self.broken.store(false, Ordering::SeqCst);
+    }
+
+    /// Holds up whatever comes to that step, or lets everything go on.
+    pub fn hold(&self, step: Option<Step>) {
+        self.held.send_replace(step);
+    }
+
+    /// How often it has settled.
+    pub fn settled(&self) -> usize {
+        self.settled.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, step: Step) {
+        self.held.subscribe().wait_for(|held| *held != Some(step)).await.unwrap();
     }
 
     fn sound(&self) -> &Memory {
@@ -103,11 +129,17 @@ impl Storage for Breakable {
     }
 
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
+        self.pass(Step::Commit).await;
         let committed = self.sound().commit(from, batch).await;
         if self.breaks_after_commit.load(Ordering::SeqCst) {
             self.break_it();
         }
         committed
+    }
+
+    fn settle(&self) {
+        tokio::runtime::Handle::current().block_on(self.pass(Step::Settle));
+        self.settled.fetch_add(1, Ordering::SeqCst);
     }
 }
 

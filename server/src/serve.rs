@@ -70,7 +70,7 @@ pub struct ServeConfig {
     pub token: Option<Token>,
     /// Whether everybody who can reach it may write, when there is no token.
     pub open: bool,
-    /// Whether the register is declared public: everybody who can reach it may read its tiles.
+    /// Whether the register is declared public: everybody who can reach it may read it.
     pub public: bool,
     /// Reads the time.
     pub clock: fn() -> Timestamp,

@@ -38,7 +38,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// The file with the token that writers have to send
+    /// The file with the token that writers have to send, and readers of entries
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
@@ -46,7 +46,7 @@ pub struct ServeArgs {
     #[arg(long, conflicts_with = "token_file")]
     open: bool,
 
-    /// Declare the register public: everybody may read its tiles, and needs no token for it
+    /// Declare the register public: everybody may read its entries, and needs no token for it
     #[arg(long)]
     public: bool,
 

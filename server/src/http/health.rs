@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::Storage;
@@ -27,7 +27,7 @@ pub(super) const LIVE: Operation = Operation {
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "The process answers."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn live() -> impl IntoResponse {
@@ -45,7 +45,7 @@ pub(super) const READY: Operation = Operation {
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn ready<S: Storage + 'static>(

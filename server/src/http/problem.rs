@@ -45,14 +45,15 @@ pub enum ApiError {
     /// The query has a parameter that the route does not know, or lacks one that it needs.
     #[error("the query cannot be read: {0}")]
     Query(String),
-    /// A write without the token, or with another one.
+    /// A write without the token, or with another one, or a read that needs it.
     #[error("this request needs the service's token")]
     Unauthorised,
     /// A write that names another machine, to a service for this one alone.
     #[error("this service takes writes only under a name of its own machine, such as `localhost`")]
     NotLocal,
-    /// Tiles asked for under the name of another machine, of a service for this one alone.
-    #[error("this service shows tiles only under a name of its own machine, such as `localhost`")]
+    /// Entries or tiles asked for under the name of another machine, of a service for this one
+    /// alone.
+    #[error("this service shows entries only under a name of its own machine, such as `localhost`")]
     NotPublic,
     /// The entry does not exist (yet).
     #[error("there is no entry {index}; the register has {size}")]

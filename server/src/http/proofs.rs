@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 
 use super::extract::Asked;
-use super::openapi::{Answer, Operation, Parameter, Place};
+use super::openapi::{Access, Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::{Signed, Storage};
@@ -29,7 +29,7 @@ pub(super) const CHECKPOINT: Operation = Operation {
         schema: "Note",
         description: "The signed note.",
     },
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn checkpoint<S: Storage + 'static>(
@@ -69,7 +69,7 @@ pub(super) const INCLUSION: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("Inclusion", "The proof, and the newest checkpoint."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn inclusion<S: Storage + 'static>(
@@ -112,7 +112,7 @@ pub(super) const CONSISTENCY: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("Consistency", "The proof, and the newest checkpoint."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn consistency<S: Storage + 'static>(

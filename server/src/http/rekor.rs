@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::extract::{Body, MayWrite, Now, Posted};
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::{Recorded, Storage};
@@ -41,7 +41,7 @@ pub(super) const CREATE: Operation = Operation {
         schema: "TransparencyLogEntry",
         description: "The entry with its inclusion proof under the newest checkpoint.",
     },
-    writes: true,
+    access: Access::Writers,
 };
 
 pub(super) async fn create<S: Storage + 'static>(

@@ -217,7 +217,7 @@ pub(super) const FIND: Operation = Operation {
         by(
             "metric",
             "Metric",
-            "What an evaluation measured; may be given several times. Numbers are compared exactly, in the statements \
+            "What an evaluation measured, or another step left in its file of numbers; may be given several times. Numbers are compared exactly, in the statements \
              of the page: `compared` says in how many.",
         ),
         by("from", "Time", "Registered then or later."),

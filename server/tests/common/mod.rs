@@ -165,6 +165,7 @@ pub struct Reply {
     pub media_type: String,
     pub allow: Option<String>,
     pub cache: String,
+    pub retry_after: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -279,8 +280,10 @@ impl Service {
         let allow = allow.map(|value| value.to_str().unwrap().to_owned());
         let cache = response.headers().get(header::CACHE_CONTROL);
         let cache = cache.map_or("", |value| value.to_str().unwrap()).to_owned();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
-        Reply { status, media_type, allow, cache, body: body.to_vec() }
+        Reply { status, media_type, allow, cache, retry_after, body: body.to_vec() }
     }
 
     pub async fn check(&self, scene: &Scene) -> Value {

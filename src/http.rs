@@ -35,9 +35,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(60);
 /// How long a segment of the register may take, one way.
 const SEGMENT: Duration = Duration::from_secs(600);
-/// Holds the token for writes.
+/// Holds the token of the service, for writes and for reading entries.
 const TOKEN: &str = "ASSAY_TOKEN";
-/// Names the file with the token for writes.
+/// Names the file with the token.
 const TOKEN_FILE: &str = "ASSAY_TOKEN_FILE";
 /// Where systems keep the certificates that they trust, most common first.
 const CERTIFICATES: [&str; 5] = [
@@ -125,22 +125,27 @@ impl Service {
         body.read_to_vec().map(Some).map_err(|source| self.unreachable(source))
     }
 
-    /// Asks for a JSON document.
+    /// Asks for a JSON document, with the token if there is one.
     pub fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         query: &[(&str, String)],
     ) -> Result<T, Error> {
+        let token = bearer()?;
         let answer = self.ask(|| {
             let query = query.iter().map(|(name, value)| (*name, value.as_str()));
-            self.agent.get(self.base.clone() + path).query_pairs(query).call()
+            let request = self.agent.get(self.base.clone() + path).query_pairs(query);
+            match &token {
+                Some(token) => request.header("authorization", token.as_str()).call(),
+                None => request.call(),
+            }
         })?;
         self.parse(self.read(answer)?)
     }
 
     /// Sends a JSON document and reads the one that comes back.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        let token = token()?.map(|token| Zeroizing::new(format!("Bearer {}", token.trim())));
+        let token = bearer()?;
         let answer = self.ask(|| {
             let request = self.agent.post(self.base.clone() + path);
             match &token {
@@ -279,7 +284,12 @@ pub fn store_agent(endpoint: Option<&str>, plain: PlainHttp) -> Result<Agent, Er
     Ok(config.build().into())
 }
 
-/// The token for writes, if there is one.
+/// The token as it is sent, if there is one.
+fn bearer() -> Result<Option<Zeroizing<String>>, Error> {
+    Ok(token()?.map(|token| Zeroizing::new(format!("Bearer {}", token.trim()))))
+}
+
+/// The service's token, if there is one.
 fn token() -> Result<Option<Zeroizing<String>>, Error> {
     if let Ok(token) = std::env::var(TOKEN) {
         return Ok(Some(Zeroizing::new(token)));

@@ -1,5 +1,5 @@
 //! What the service consists of: the register, whom and what it judges by, the verdicts, who may
-//! write and who may read tiles.
+//! write and who may read entries.
 //!
 //! The storage works with blocking calls, so that whatever needs it runs on threads for that
 //! purpose, a bounded number at a time (`jobs`). Admission needs none of it: it reads the
@@ -45,7 +45,8 @@ pub enum Writers {
     Everybody,
 }
 
-/// Who may read the tiles of a service: every leaf, and so whose signatures there are.
+/// Who may read the entries of a service, and tiles and lineages with them: what was signed, and
+/// whose signatures there are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Readers {
     /// Who may write.
@@ -68,7 +69,7 @@ pub struct Parts<S> {
     pub namespaces: BTreeMap<String, StageName>,
     /// Who may write.
     pub writers: Writers,
-    /// Who may read tiles.
+    /// Who may read entries.
     pub readers: Readers,
     /// Reads the time, once for each request.
     pub clock: Clock,
@@ -185,7 +186,7 @@ impl<S: Storage> App<S> {
             None => return Err(AppError::NoPolicy),
         }
         Ok(Self {
-            register,
+            register: register.settled_when_told(),
             force: Force::new(trust, policy, namespaces),
             gate,
             keeper,

@@ -37,7 +37,11 @@ const RENEWAL: Duration = Duration::from_secs(10);
 /// How long requests that were begun may take after the service was told to stop: less than
 /// whoever stops it waits before killing it, which is 30 s in a cluster.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long of that bodies may take that are still being sent.
+/// How long connections are still accepted then: those that were there already are answered, and
+/// not reset.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long of that bodies may take that are still being sent, and how long witnesses are still
+/// asked.
 const SENDING: Duration = Duration::from_secs(5);
 /// How long the service goes on answering after the register broke down, so that whoever asks
 /// whether it is ready is told why it is not.
@@ -66,7 +70,7 @@ pub struct ServeConfig {
     pub token: Option<Token>,
     /// Whether everybody who can reach it may write, when there is no token.
     pub open: bool,
-    /// Whether the register is declared public: everybody who can reach it may read its tiles.
+    /// Whether the register is declared public: everybody who can reach it may read it.
     pub public: bool,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
@@ -185,6 +189,7 @@ pub async fn serve_until(
     let server = axum::serve(Bounded::new(listener), router(Arc::clone(&app)))
         .with_graceful_shutdown(async move {
             let _ = told.wait_for(|stop| *stop).await;
+            tokio::time::sleep(GATHER).await;
         });
     let mut server = tokio::spawn(server.into_future());
     let watching = tokio::spawn(look(Arc::clone(&app), config.watched));
@@ -215,7 +220,9 @@ pub async fn serve_until(
             }
         },
     };
-    // A client that does not read its answer does not keep the service from stopping.
+    // A client that does not read its answer does not keep the service from stopping, and neither
+    // does a round with witnesses that nobody waits for.
+    app.hurry();
     server.abort();
     keeping.abort();
     cosigning.abort();

@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use attest::{Algorithm, Checkpoint, Sha256, SigningKey, Timestamp};
+use attest::{Algorithm, Checkpoint, Cosigner, CosignerKey, Sha256, SigningKey, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize as _;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use server::register::{self, FolderError, Holder, LockError, served_by};
 use server::seen::Seen;
 use server::wire::Receipts;
+use server::witness::WitnessList;
 use server::{ServeConfig, ServeError, Watched, serve_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -376,5 +377,81 @@ async fn a_service_whose_index_lost_rows_ends_and_the_next_one_has_them() {
     let running = start(config(home.path(), &trust)).await;
     assert_eq!(send(running.address, "GET", "/v1/entries/0", String::new()).await.0, 200);
     running.stop.send(()).unwrap();
+    running.service.await.unwrap().unwrap();
+}
+
+/// A witness that takes every connection and answers nothing, as long as the runtime lives.
+async fn silent_witness() -> (String, CosignerKey) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    (url, Cosigner::new("silent", key).unwrap().verifier().clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_that_says_nothing_keeps_no_service_from_stopping_nor_anybody_from_an_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let agent = Some(ureq::Agent::new_with_defaults());
+    let running = start(ServeConfig { agent, ..config(home.path(), &trust) }).await;
+    let (url, witness) = silent_witness().await;
+    let mut list = WitnessList::default();
+    list.add(&url, witness).unwrap();
+    list.set_quorum(1).unwrap();
+    list.save(&home.path().join("register")).unwrap();
+
+    let scene = common::revoked();
+    let sent: Vec<_> = (0..40)
+        .map(|one| {
+            let sent = &scene.submissions[one % 4];
+            let body = submission(&sent.envelope, &sent.keys).to_string();
+            tokio::spawn(send(running.address, "POST", "/v1/entries", body))
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stopped = Instant::now();
+    running.stop.send(()).unwrap();
+    for one in sent {
+        let (status, answer) = one.await.unwrap();
+        assert!(status == 503 && answer.contains("not-witnessed"), "{status} {answer}");
+    }
+    running.service.await.unwrap().unwrap();
+    assert!(stopped.elapsed() < Duration::from_secs(18), "{:?}", stopped.elapsed());
+}
+
+// One thread, so that nothing is accepted before the test lets it.
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_has_connected_when_the_service_is_told_to_stop_is_answered() {
+    let home = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let trust = folder(home.path(), &key).await;
+    let running = start(config(home.path(), &trust)).await;
+    let request =
+        format!("GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", running.address);
+    let begun: Vec<_> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(running.address).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    running.stop.send(()).unwrap();
+    let answers = tokio::task::spawn_blocking(move || {
+        let read = |mut stream: TcpStream| {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        };
+        begun.into_iter().map(read).collect::<Vec<_>>()
+    });
+    for answer in answers.await.unwrap() {
+        assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
+    }
     running.service.await.unwrap().unwrap();
 }

@@ -8,12 +8,17 @@
 
 mod common;
 
-use attest::SigningKey;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest::{Envelope, SigningKey};
 use axum::http::{Method, StatusCode};
 use fixtures::signing_key;
 use serde_json::{Value, json};
+use server::app::MAX_SUBMITTING;
+use tokio::task::JoinSet;
 
-use common::{Service, Setup, TOKEN, revoked, submission};
+use common::{Service, Setup, Step, TOKEN, revoked, submission};
 
 fn honest() -> Value {
     let scene = revoked();
@@ -249,4 +254,54 @@ async fn a_request_that_no_route_answers_is_a_problem() {
     }
     let head = service.send(Method::HEAD, "/checkpoint", &[], Vec::new()).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_waits_for_what_can_be_done_later() {
+    let scene = revoked();
+    let service = Service::new(&scene, Setup::default()).await;
+    let storage = service.app.register().storage();
+    storage.hold(Some(Step::Settle));
+    let sent = &scene.submissions[0];
+    service.submit(&sent.envelope, &sent.keys).await.good();
+    assert_eq!(storage.settled(), 0);
+    storage.hold(None);
+    while storage.settled() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // What adds nothing leaves nothing for later.
+    service.get("/v1/entries/0").await.good();
+    service.check(&scene).await;
+    assert_eq!(storage.settled(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_submission_too_many_is_to_come_again_and_then_is_taken() {
+    let service = Arc::new(Service::new(&revoked(), Setup::default()).await);
+    let key = SigningKey::from_ed25519_seed(&[9; 32]).unwrap();
+    let submit = |number: u32| {
+        let (service, keys) = (Arc::clone(&service), [key.public().clone()]);
+        let payload = number.to_string().into_bytes();
+        let envelope = Envelope::sign("text/plain", payload, &[&key]).unwrap();
+        async move { (number, service.submit(&envelope, &keys).await) }
+    };
+    let storage = service.app.register().storage();
+    storage.hold(Some(Step::Commit));
+    let mut waiting: JoinSet<_> = (0..=MAX_SUBMITTING).map(submit).collect();
+    let (number, refused) = waiting.join_next().await.unwrap().unwrap();
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.problem(), "busy");
+    assert_eq!(refused.retry_after.as_deref(), Some("1"));
+    // All the others wait, and nobody else is refused.
+    let patience = Duration::from_millis(200);
+    assert!(tokio::time::timeout(patience, waiting.join_next()).await.is_err());
+    assert_eq!(service.size().await, 0);
+
+    storage.hold(None);
+    while let Some(one) = waiting.join_next().await {
+        one.unwrap().1.good();
+    }
+    assert_eq!(service.size().await, u64::from(MAX_SUBMITTING));
+    submit(number).await.1.good();
+    assert_eq!(service.size().await, u64::from(MAX_SUBMITTING) + 1);
 }

@@ -348,7 +348,7 @@ fn an_empty_register_has_a_checkpoint_and_no_tile() {
 }
 
 #[test]
-fn tiles_are_for_those_who_may_write_unless_the_register_is_public() {
+fn entries_and_tiles_are_for_those_who_may_write_unless_the_register_is_public() {
     let (known, wrong) = (format!("Bearer {TOKEN}"), format!("Bearer {TOKEN}x"));
     let (here, away) = (("host", "localhost:8080"), ("host", "assay.example"));
     let token = || Setup { token: true, ..Setup::default() };
@@ -373,6 +373,16 @@ fn tiles_are_for_those_who_may_write_unless_the_register_is_public() {
     for (name, setup, headers, want) in cases {
         let grown = Grown::new(setup);
         grown.grow();
+        let artifact = format!("/v1/artifacts/file:{}/bundles", Sha256::of(b"model"));
+        let lineage = format!("/v1/lineage/file:{}?direction=up", Sha256::of(b"model"));
+        for path in ["/v1/entries/0", "/v1/find", "/v1/find?proofs=true", &artifact, &lineage] {
+            let reply = grown.service.send(Method::GET, path, &headers, Vec::new());
+            let reply = grown.runtime.block_on(reply);
+            match want {
+                Ok(_) => assert_eq!(reply.status, StatusCode::OK, "{name}: {path}"),
+                Err(code) => assert_eq!(reply.problem(), code, "{name}: {path}"),
+            }
+        }
         for path in ["/tile/0/000.p/1", "/tile/entries/000.p/1"] {
             let reply = grown.service.send(Method::GET, path, &headers, Vec::new());
             let reply = grown.runtime.block_on(reply);

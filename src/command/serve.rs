@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ::attest::StageName;
 use clap::Args;
@@ -37,7 +38,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// The file with the token that writers have to send
+    /// The file with the token that writers have to send, and readers of entries
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
@@ -45,7 +46,7 @@ pub struct ServeArgs {
     #[arg(long, conflicts_with = "token_file")]
     open: bool,
 
-    /// Declare the register public: everybody may read its tiles, and needs no token for it
+    /// Declare the register public: everybody may read its entries, and needs no token for it
     #[arg(long)]
     public: bool,
 
@@ -65,6 +66,10 @@ pub struct ServeArgs {
     #[arg(long = "namespace", value_name = "NAMESPACE=STAGE")]
     namespaces: Vec<Namespace>,
 }
+
+/// How long threads may still block after the service ended: time to let go of the register, and
+/// less than anybody waits before killing it.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A namespace and its stage.
 #[derive(Clone, Debug)]
@@ -100,7 +105,11 @@ pub fn run<E>(
     log_to_standard_error(cx.global.color);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
-    runtime.block_on(service).map_err(failed)?;
+    let ended = runtime.block_on(service).map_err(failed);
+    // The service has waited for what it began as long as it does. Dropping the runtime would wait
+    // for threads that block, however long they do.
+    runtime.shutdown_timeout(LINGER);
+    ended?;
     Ok(Box::new(Stopped))
 }
 

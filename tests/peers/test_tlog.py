@@ -238,7 +238,7 @@ class Tlog(unittest.TestCase):
 
 
 class Private(unittest.TestCase):
-    def test_a_register_that_is_not_public_shows_its_tiles_to_nobody_without_the_token(self):
+    def test_a_register_that_is_not_public_shows_its_entries_to_nobody_without_the_token(self):
         with Register() as register:
             token = register.folder / "token"
             token.write_text(TOKEN, encoding="utf-8")
@@ -247,6 +247,12 @@ class Private(unittest.TestCase):
             Writer(url, TOKEN).grow_to(1)
             self.assertEqual(head_of(reader_of(url), key).size, 1)
             self.assertRaises(TileUnavailableError, audit, url, key)
+            for asked in [("log", "entry", 0), ("find",)]:
+                refused = register.run(*asked)
+                self.assertEqual(refused.returncode, 2)
+                self.assertIn("ASSAY_TOKEN_FILE", refused.stderr)
+                shown = register.run(*asked, ASSAY_TOKEN_FILE=str(token))
+                self.assertEqual(shown.returncode, 0, shown.stderr)
             register.stop()
             self.assertEqual(audit(register.serve("--token-file", token, "--public"), key).size, 1)
 

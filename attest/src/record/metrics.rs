@@ -18,7 +18,7 @@ use crate::json::{self, JsonError};
 use crate::predicate::{Measurement, Slice};
 
 /// The largest metrics file, in bytes.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 /// How many numbers a file may have.
 const MAX_MEASUREMENTS: usize = 10_000;
 /// The largest exponent that is written out. Beyond it no decimal has the digits.

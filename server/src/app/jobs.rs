@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attest::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
 use super::{App, Purpose};
 use crate::http::ApiError;
@@ -46,9 +46,13 @@ impl Default for Slots {
 }
 
 impl<S: Storage + 'static> App<S> {
-    /// Waits no longer for bodies that are still being sent.
+    /// Waits no longer for bodies that are still being sent, nor for witnesses that were not asked
+    /// yet.
     pub(crate) fn hurry(&self) {
         self.slots.hurrying.send_replace(true);
+        if let Some(cosigning) = &self.cosigning {
+            cosigning.stop();
+        }
     }
 
     /// Ends when bodies are no longer waited for.
@@ -108,7 +112,8 @@ impl<S: Storage + 'static> App<S> {
     }
 
     /// What was begun is brought to its end even when the client has gone, so that a submission
-    /// is committed or refused, and never left half-way.
+    /// is committed or refused, and never left half-way. What the storage can do later it does when
+    /// the answer is out, in the same place: only so much of it is under way at a time.
     async fn work<T, J, F>(
         self: Arc<Self>,
         slot: OwnedSemaphorePermit,
@@ -120,13 +125,20 @@ impl<S: Storage + 'static> App<S> {
         F: Future<Output = Result<T, ApiError>>,
     {
         let runtime = tokio::runtime::Handle::current();
-        let done = tokio::task::spawn_blocking(move || {
+        let (answer, answered) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
             let _slot = slot;
+            let done = {
+                let _after = Looking(Arc::clone(&self));
+                runtime.block_on(job(Arc::clone(&self)))
+            };
+            // The client may have gone.
+            let _ = answer.send(done);
             let _after = Looking(Arc::clone(&self));
-            runtime.block_on(job(self))
+            self.register.settle();
         });
-        done.await.map_err(|error| {
-            tracing::error!(%error, "a request ended in a panic");
+        answered.await.map_err(|_| {
+            tracing::error!("a request ended in a panic");
             ApiError::Internal
         })?
     }

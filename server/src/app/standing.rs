@@ -1,12 +1,13 @@
 //! Whether a service may decide and add: what suspends it, and its register's witnesses.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::App;
 use crate::http::ApiError;
-use crate::register::{Breakdown, Receipt, Storage};
+use crate::register::{Breakdown, Receipt, Signed, Storage};
 use crate::verdicts::{Cause, Currency};
-use crate::witness::Cosigning;
+use crate::witness::{Cosigning, CosigningError};
 
 /// What a request is about to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -101,13 +102,27 @@ impl<S: Storage> App<S> {
     }
 
     /// The newest checkpoint that the register shows: under a quorum of its witnesses, if one is
-    /// asked for.
-    pub(crate) async fn shown_checkpoint(&self) -> Result<String, ApiError> {
-        let newest = self.register.checkpoint().await?;
-        Ok(match &self.cosigning {
-            Some(cosigning) => cosigning.shown(newest),
-            None => newest,
-        })
+    /// asked for. Whatever is given out to be proven is under it, and nothing above it is.
+    pub(crate) async fn shown(&self) -> Result<Arc<Signed>, ApiError> {
+        let newest = self.register.signed().await?;
+        match &self.cosigning {
+            Some(cosigning) => cosigning.shown(newest).ok_or(ApiError::NothingWitnessed),
+            None => Ok(newest),
+        }
+    }
+
+    /// Refuses while there is no checkpoint to show. Not behind those who read: a probe waits for
+    /// nobody.
+    pub(crate) async fn require_shown(self: Arc<Self>) -> Result<(), ApiError>
+    where
+        S: 'static,
+    {
+        if self.cosigning.is_none() {
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Handle::current();
+        let shown = tokio::task::spawn_blocking(move || runtime.block_on(self.shown()).map(drop));
+        shown.await.unwrap_or(Err(ApiError::Internal))
     }
 
     /// Before something is acknowledged: waits for the quorum of witnesses over every entry that
@@ -117,8 +132,9 @@ impl<S: Storage> App<S> {
         if receipts.is_empty() || !self.require_quorum().await? {
             return Ok(());
         }
+        let shown = self.shown().await?;
         for receipt in receipts {
-            receipt.bundle = self.register.bundle(receipt.index).await?;
+            receipt.bundle = self.register.bundle_under(receipt.index, &shown).await?;
         }
         Ok(())
     }
@@ -133,7 +149,7 @@ impl<S: Storage> App<S> {
         self.require_sound(Purpose::Adding)?;
         match met {
             Ok(true) => Ok(true),
-            Ok(false) => Err(ApiError::NotWitnessed),
+            Ok(false) | Err(CosigningError::Stopping) => Err(ApiError::NotWitnessed),
             Err(error) => Err(ApiError::undecided(error)),
         }
     }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 
 use super::extract::json_bytes;
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::admission::{self, Review};
 use crate::app::App;
@@ -24,7 +24,7 @@ pub(super) const ADMIT: Operation = Operation {
     parameters: &[],
     body: Some("AdmissionReview"),
     answer: Answer::json("AdmissionReview", "The review with its response."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 /// The same, at the path that hooks of clusters are commonly set up with.

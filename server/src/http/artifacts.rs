@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 
-use super::extract::{Asked, Now, OfArtifact};
-use super::openapi::{Answer, Operation, Parameter, Place};
+use super::extract::{Asked, MayRead, Now, OfArtifact};
+use super::openapi::{Access, Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::{App, Purpose};
 use crate::family::{Family, Way};
@@ -45,7 +45,8 @@ pub(super) const BUNDLES: Operation = Operation {
     id: "bundles",
     summary: "Gives the attestations of an artifact",
     description: "Each as a Sigstore bundle with its proof. Says how far the answer is complete; an answer \
-                  never shows that something negative does not exist: follow every entry for that.",
+                  never shows that something negative does not exist: follow every entry for that. \
+                  Needs the token, unless the register is declared public.",
     parameters: &[
         ARTIFACT,
         Parameter {
@@ -63,11 +64,12 @@ pub(super) const BUNDLES: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("ArtifactBundles", "A page of attestations."),
-    writes: false,
+    access: Access::Readers,
 };
 
 pub(super) async fn bundles<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
+    _: MayRead,
     OfArtifact(artifact): OfArtifact,
     Asked(Which { named, start }): Asked<Which>,
 ) -> Result<Json<ArtifactBundles>, ApiError> {
@@ -75,9 +77,10 @@ pub(super) async fn bundles<S: Storage + 'static>(
         NamedAs::Subject => Term::Subject(artifact),
         NamedAs::Material => Term::Material(artifact),
     };
-    app.read(
-        move |app| async move { Ok(Json(app.register().bundles_with(term, start).await?.into())) },
-    )
+    app.read(move |app| async move {
+        let shown = app.shown().await?;
+        Ok(Json(app.register().bundles_under(term, start, &shown).await?.into()))
+    })
     .await
 }
 
@@ -92,7 +95,8 @@ pub(super) const LINEAGE: Operation = Operation {
     id: "lineage",
     summary: "Draws the lineage of an artifact",
     description: "Believed statements only, as rows in drawing order; what does not count is listed beside \
-                  them, with the reason.",
+                  them, with the reason. \
+                  Needs the token, unless the register is declared public.",
     parameters: &[
         ARTIFACT,
         Parameter {
@@ -104,11 +108,12 @@ pub(super) const LINEAGE: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("Family", "The lineage."),
-    writes: false,
+    access: Access::Readers,
 };
 
 pub(super) async fn lineage<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
+    _: MayRead,
     OfArtifact(artifact): OfArtifact,
     Asked(Towards { direction }): Asked<Towards>,
     Now(now): Now,

@@ -7,7 +7,7 @@ use axum::extract::State;
 use policy::{Files, Policy, Report};
 
 use super::extract::{Body, MAX_OPINION, Now, Posted};
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::{App, Purpose};
 use crate::force::RulesError;
@@ -27,7 +27,7 @@ pub(super) const CHECK: Operation = Operation {
     parameters: &[],
     body: Some("Question"),
     answer: Answer::json("Report", "The report."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn check<S: Storage + 'static>(

@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use verify::Trust;
 
-use super::extract::{Body, MayWrite, Now, OfEntry, Posted};
-use super::openapi::{Answer, Operation, Parameter, Place};
+use super::extract::{Body, MayRead, MayWrite, Now, OfEntry, Posted};
+use super::openapi::{Access, Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::{MAX_VERIFIERS, ReadError, Storage};
@@ -33,7 +33,7 @@ pub(super) const SUBMIT: Operation = Operation {
     parameters: &[],
     body: Some("Submission"),
     answer: Answer::json("Receipts", "Where each signature stands, with its proof."),
-    writes: true,
+    access: Access::Writers,
 };
 
 pub(super) async fn submit<S: Storage + 'static>(
@@ -85,7 +85,8 @@ pub(super) const ENTRY: Operation = Operation {
     id: "entry",
     summary: "Gives an entry",
     description: "With its leaf, and with its attestation and proof if the body is there. What it says is \
-                  shown as it says it; the proof is in the bundle.",
+                  shown as it says it; the proof is in the bundle. \
+                  Needs the token, unless the register is declared public.",
     parameters: &[Parameter {
         name: "index",
         place: Place::Path,
@@ -94,16 +95,22 @@ pub(super) const ENTRY: Operation = Operation {
     }],
     body: None,
     answer: Answer::json("EntryDocument", "The entry."),
-    writes: false,
+    access: Access::Readers,
 };
 
 pub(super) async fn entry<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
+    _: MayRead,
     OfEntry(index): OfEntry,
 ) -> Result<Json<EntryDocument>, ApiError> {
     app.read(move |app| async move {
+        let shown = app.shown().await?;
+        let size = shown.checkpoint.size;
+        if index >= size {
+            return Err(ApiError::NoEntry { index, size });
+        }
         let entry = app.register().entry(index).await?;
-        let bundle = match app.register().bundle(index).await {
+        let bundle = match app.register().bundle_under(index, &shown).await {
             Ok(bundle) => Some(BundleDocument(bundle)),
             Err(ReadError::NoBody(_)) => None,
             Err(error) => return Err(error.into()),

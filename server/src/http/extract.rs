@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
-use crate::app::{App, Writers};
+use crate::app::{App, Readers, Writers};
 use crate::register::Storage;
 
 /// The most bytes of a question: a few names and digests.
@@ -140,6 +140,24 @@ impl<S: Storage> FromRequestParts<Arc<App<S>>> for MayWrite {
             Writers::ThisMachine if names_this_machine(parts) => Ok(Self),
             Writers::ThisMachine => Err(ApiError::NotLocal),
             Writers::Everybody => Ok(Self),
+        }
+    }
+}
+
+/// Proof that the request may read entries and what is made of them.
+pub(super) struct MayRead;
+
+impl<S: Storage> FromRequestParts<Arc<App<S>>> for MayRead {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
+        match app.readers() {
+            Readers::Everybody => Ok(Self),
+            Readers::Writers => match MayWrite::from_request_parts(parts, app).await {
+                Ok(MayWrite) => Ok(Self),
+                Err(ApiError::NotLocal) => Err(ApiError::NotPublic),
+                Err(error) => Err(error),
+            },
         }
     }
 }

@@ -9,8 +9,8 @@ use axum::extract::State;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::extract::Asked;
-use super::openapi::{Answer, Operation, Parameter, Place};
+use super::extract::{Asked, MayRead};
+use super::openapi::{Access, Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::{MAX_PAGE, Measured, Order, Proofs, Query, Search, Storage, Term, words};
@@ -177,7 +177,8 @@ pub(super) const FIND: Operation = Operation {
     description: "By what their statements say; what is given must match all together, and nothing found is \
                   verified. Ordered by position; says how far the answer is complete: no entry of that tree that matches \
                   is missing between where the page began and where the next one does. A page can be short, or \
-                  empty, and still have a `next`.",
+                  empty, and still have a `next`. \
+                  Needs the token, unless the register is declared public.",
     parameters: &[
         by("subject", "Artifact", "An artifact that the statement is about."),
         by("material", "Artifact", "An artifact that went into the step."),
@@ -216,7 +217,7 @@ pub(super) const FIND: Operation = Operation {
         by(
             "metric",
             "Metric",
-            "What an evaluation measured; may be given several times. Numbers are compared exactly, in the statements \
+            "What an evaluation measured, or another step left in its file of numbers; may be given several times. Numbers are compared exactly, in the statements \
              of the page: `compared` says in how many.",
         ),
         by("from", "Time", "Registered then or later."),
@@ -238,13 +239,18 @@ pub(super) const FIND: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("Found", "A page of entries."),
-    writes: false,
+    access: Access::Readers,
 };
 
 pub(super) async fn find<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
+    _: MayRead,
     Asked(sought): Asked<Sought>,
 ) -> Result<Json<Found>, ApiError> {
     let search = sought.search()?;
-    app.read(move |app| async move { Ok(Json(app.register().search(&search).await?.into())) }).await
+    app.read(move |app| async move {
+        let shown = app.shown().await?;
+        Ok(Json(app.register().search_under(&search, shown).await?.into()))
+    })
+    .await
 }

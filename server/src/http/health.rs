@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::Storage;
@@ -27,7 +27,7 @@ pub(super) const LIVE: Operation = Operation {
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "The process answers."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn live() -> impl IntoResponse {
@@ -39,20 +39,22 @@ pub(super) const READY: Operation = Operation {
     summary: "Says whether verdicts are ready",
     description: "Answers 503 until every promotion in the register has been judged since the start, and \
                   while an entry of the register could not be taken into account, a witness has seen another \
-                  history of it, a write to it failed (the service is ending then), or trust, policy or \
+                  history of it, no checkpoint of it has met the quorum of witnesses that is demanded, \
+                  a write to it failed (the service is ending then), or trust, policy or \
                   register are no longer what the service was started with. Use it as a readiness probe.",
     parameters: &[],
     body: None,
     answer: Answer::json("Health", "Every entry of the register has been taken into account."),
-    writes: false,
+    access: Access::Everybody,
 };
 
-pub(super) async fn ready<S: Storage>(
+pub(super) async fn ready<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
     app.now()?;
     match app.verdicts().currency() {
         Currency::Current => {
+            app.require_shown().await?;
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(Health { status: "ready" })))
         }
         Currency::Cold => Err(ApiError::NotReady("promotions are being judged after the start")),

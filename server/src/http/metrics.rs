@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::{Measures, Storage};
@@ -32,7 +32,7 @@ pub(super) const METRICS: Operation = Operation {
         schema: "Metrics",
         description: "The numbers, one a line.",
     },
-    writes: false,
+    access: Access::Everybody,
 };
 
 /// How many requests were answered, by the first digit of the status.

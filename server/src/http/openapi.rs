@@ -27,8 +27,20 @@ pub(super) struct Operation {
     pub body: Option<&'static str>,
     /// What is answered when all goes well.
     pub answer: Answer,
-    /// Whether the token is needed.
-    pub writes: bool,
+    /// Who may ask for it.
+    pub access: Access,
+}
+
+/// Who may ask for something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    /// Whoever reaches the service.
+    Everybody,
+    /// Whoever may write, and everybody if the register is declared public: what shows leaves or
+    /// statements.
+    Readers,
+    /// Whoever may write.
+    Writers,
 }
 
 /// A parameter of the path or the query.
@@ -72,7 +84,10 @@ impl Answer {
 impl Operation {
     /// What may have come of it when nobody waited for its end.
     pub(super) const fn effect(&self) -> Effect {
-        if self.writes { Effect::Writes } else { Effect::Reads }
+        match self.access {
+            Access::Everybody | Access::Readers => Effect::Reads,
+            Access::Writers => Effect::Writes,
+        }
     }
 
     fn document(&self) -> Value {
@@ -104,7 +119,7 @@ impl Operation {
                 },
             }),
         );
-        if self.writes {
+        if self.access != Access::Everybody {
             operation.insert("security".into(), json!([{"token": []}, {}]));
         }
         operation.into()
@@ -148,8 +163,8 @@ pub(super) fn document<'r>(
             "title": "Assay",
             "version": env!("CARGO_PKG_VERSION"),
             "description": format!(
-                "The register, the judge and the gate of Assay. Writes need the operator's token, as do \
-                 tiles unless the register is declared public. \
+                "The register, the judge and the gate of Assay. Writes need the operator's token, as does \
+                 whatever shows entries unless the register is declared public. \
                  A denied check is an answer (`passed: false`), not an error; an error is a question \
                  that could not be asked, and is never to be taken for allowed. Types of problems \
                  start with `{NAMESPACE}problem/`."

@@ -45,14 +45,15 @@ pub enum ApiError {
     /// The query has a parameter that the route does not know, or lacks one that it needs.
     #[error("the query cannot be read: {0}")]
     Query(String),
-    /// A write without the token, or with another one.
+    /// A write without the token, or with another one, or a read that needs it.
     #[error("this request needs the service's token")]
     Unauthorised,
     /// A write that names another machine, to a service for this one alone.
     #[error("this service takes writes only under a name of its own machine, such as `localhost`")]
     NotLocal,
-    /// Tiles asked for under the name of another machine, of a service for this one alone.
-    #[error("this service shows tiles only under a name of its own machine, such as `localhost`")]
+    /// Entries or tiles asked for under the name of another machine, of a service for this one
+    /// alone.
+    #[error("this service shows entries only under a name of its own machine, such as `localhost`")]
     NotPublic,
     /// The entry does not exist (yet).
     #[error("there is no entry {index}; the register has {size}")]
@@ -129,6 +130,9 @@ pub enum ApiError {
     /// The entries are in, and too few witnesses have cosigned a checkpoint that has them.
     #[error("the entries are in the register, but too few witnesses have cosigned them")]
     NotWitnessed,
+    /// A quorum of witnesses is demanded, and no checkpoint has met it yet.
+    #[error("no checkpoint has been cosigned by as many witnesses as are demanded")]
+    NothingWitnessed,
     /// A defect of ours.
     #[error("the service failed")]
     Internal,
@@ -221,6 +225,9 @@ impl ApiError {
             Self::NotWitnessed => {
                 (StatusCode::SERVICE_UNAVAILABLE, "not-witnessed", "Not witnessed")
             }
+            Self::NothingWitnessed => {
+                (StatusCode::SERVICE_UNAVAILABLE, "nothing-witnessed", "Nothing witnessed yet")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal failure"),
         }
     }
@@ -286,6 +293,11 @@ impl ApiError {
             Self::Busy => "nothing was registered; send it again after a second".into(),
             Self::NotWitnessed => {
                 "submit the same again for the receipt; nothing is registered twice".into()
+            }
+            Self::NothingWitnessed => {
+                "ask again in a moment; if it stays, the service's log says which witnesses do not \
+                 answer"
+                    .into()
             }
             Self::Internal => {
                 "report it with the time of the request; the service's log has more".into()

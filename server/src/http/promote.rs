@@ -7,7 +7,7 @@ use axum::extract::State;
 
 use super::check::rules;
 use super::extract::{Body, MAX_QUESTION, MayWrite, Now, Posted};
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::{App, Purpose};
 use crate::judge::{self, Grounds, IfDenied, Promotion};
@@ -28,7 +28,7 @@ pub(super) const PROMOTE: Operation = Operation {
     parameters: &[],
     body: Some("PromotionRequest"),
     answer: Answer::json("Promoted", "The report, and where the summary stands."),
-    writes: true,
+    access: Access::Writers,
 };
 
 pub(super) async fn promote<S: Storage + 'static>(

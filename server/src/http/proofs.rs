@@ -9,10 +9,10 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 
 use super::extract::Asked;
-use super::openapi::{Answer, Operation, Parameter, Place};
+use super::openapi::{Access, Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::App;
-use crate::register::Storage;
+use crate::register::{Signed, Storage};
 use crate::wire::{Consistency, Inclusion};
 
 pub(super) const CHECKPOINT: Operation = Operation {
@@ -20,7 +20,7 @@ pub(super) const CHECKPOINT: Operation = Operation {
     summary: "Gives the newest checkpoint",
     description: "Origin, size and root in a note that the register signed (C2SP tlog-checkpoint), with the \
                   cosignatures of its witnesses. Where the operator demands a quorum of them, the newest \
-                  checkpoint that met it.",
+                  checkpoint that met it, and 503 before one does; entries, tiles and proofs end there, too.",
     parameters: &[],
     body: None,
     answer: Answer {
@@ -29,13 +29,13 @@ pub(super) const CHECKPOINT: Operation = Operation {
         schema: "Note",
         description: "The signed note.",
     },
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn checkpoint<S: Storage + 'static>(
     State(app): State<Arc<App<S>>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let note = app.read(|app| async move { app.shown_checkpoint().await }).await?;
+    let note = app.read(|app| async move { Ok(app.shown().await?.note.clone()) }).await?;
     let headers =
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, note))
@@ -69,7 +69,7 @@ pub(super) const INCLUSION: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("Inclusion", "The proof, and the newest checkpoint."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn inclusion<S: Storage + 'static>(
@@ -77,8 +77,9 @@ pub(super) async fn inclusion<S: Storage + 'static>(
     Asked(Within { index, size }): Asked<Within>,
 ) -> Result<Json<Inclusion>, ApiError> {
     app.read(move |app| async move {
+        let shown = shown_with(&app, size).await?;
         let proof = app.register().inclusion(index, size).await?;
-        Ok(Json(Inclusion::new(proof, app.register().checkpoint().await?)))
+        Ok(Json(Inclusion::new(proof, shown.note.clone())))
     })
     .await
 }
@@ -111,7 +112,7 @@ pub(super) const CONSISTENCY: Operation = Operation {
     ],
     body: None,
     answer: Answer::json("Consistency", "The proof, and the newest checkpoint."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 pub(super) async fn consistency<S: Storage + 'static>(
@@ -119,8 +120,18 @@ pub(super) async fn consistency<S: Storage + 'static>(
     Asked(Between { from, to }): Asked<Between>,
 ) -> Result<Json<Consistency>, ApiError> {
     app.read(move |app| async move {
+        let shown = shown_with(&app, to).await?;
         let proof = app.register().consistency(from, to).await?;
-        Ok(Json(Consistency::new(proof, app.register().checkpoint().await?)))
+        Ok(Json(Consistency::new(proof, shown.note.clone())))
     })
     .await
+}
+
+/// The checkpoint that is shown, which must have as many entries.
+async fn shown_with<S: Storage>(app: &App<S>, asked: u64) -> Result<Arc<Signed>, ApiError> {
+    let shown = app.shown().await?;
+    match shown.checkpoint.size {
+        size if asked > size => Err(ApiError::NoTree { asked, size }),
+        _ => Ok(shown),
+    }
 }

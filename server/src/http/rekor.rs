@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::extract::{Body, MayWrite, Now, Posted};
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::register::{Recorded, Storage};
@@ -41,7 +41,7 @@ pub(super) const CREATE: Operation = Operation {
         schema: "TransparencyLogEntry",
         description: "The entry with its inclusion proof under the newest checkpoint.",
     },
-    writes: true,
+    access: Access::Writers,
 };
 
 pub(super) async fn create<S: Storage + 'static>(
@@ -61,7 +61,7 @@ pub(super) async fn create<S: Storage + 'static>(
         let Recorded { duplicate, mut entry } = app.register().record(&proposal, now).await?;
         if app.require_quorum().await? {
             // Under the checkpoint that the witnesses have cosigned.
-            entry = app.register().record(&proposal, now).await?.entry;
+            entry = app.register().log_entry(entry.index, &*app.shown().await?).await?;
         }
         let status = if duplicate { StatusCode::OK } else { StatusCode::CREATED };
         let index = entry.index.to_string();

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::openapi::{Answer, Operation};
+use super::openapi::{Access, Answer, Operation};
 use super::problem::{ApiError, Effect};
 use super::{
     admit, artifacts, check, entries, find, health, metrics, openapi, promote, proofs, rekor, tiles,
@@ -113,7 +113,7 @@ const DESCRIBE: Operation = Operation {
     parameters: &[],
     body: None,
     answer: Answer::json("Document", "The description."),
-    writes: false,
+    access: Access::Everybody,
 };
 
 async fn describe<S: Storage + 'static>() -> Json<Value> {

@@ -1,8 +1,8 @@
 //! The tree and the entries in tiles, for whoever reads the whole log (C2SP tlog-tiles).
 //!
 //! A tile never changes, so that it may be kept for ever; one that is not there may come, so that
-//! its absence may not be kept. Tiles show no payload, but whose signatures there are: they are
-//! for those who may write, unless the register is declared public.
+//! its absence may not be kept. Tiles show no payload, but whose signatures there are: like entries,
+//! they are for those who may write, unless the register is declared public.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 
-use super::extract::MayWrite;
-use super::openapi::{Answer, Operation, Parameter, Place};
+use super::extract::MayRead;
+use super::openapi::{Access, Answer, Operation, Parameter, Place};
 use super::problem::ApiError;
 use crate::app::{App, Readers};
 use crate::register::Storage;
@@ -42,7 +42,7 @@ pub(super) const TILE: Operation = Operation {
         schema: "Tile",
         description: "The tile.",
     },
-    writes: true,
+    access: Access::Readers,
 };
 
 pub(super) async fn tile<S: Storage + 'static>(
@@ -54,7 +54,12 @@ pub(super) async fn tile<S: Storage + 'static>(
         Readers::Everybody => SHARED,
         Readers::Writers => OWN,
     };
-    let bytes = app.read(move |app| async move { Ok(app.register().tile(&path).await?) }).await?;
+    let bytes = app
+        .read(move |app| async move {
+            let size = app.shown().await?.checkpoint.size;
+            Ok(app.register().tile_below(&path, size).await?)
+        })
+        .await?;
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, cache)];
     Ok((headers, bytes))
@@ -70,23 +75,5 @@ impl<A: Send + Sync> FromRequestParts<A> for OfTile {
         let path = parts.uri.path();
         let path = path.strip_prefix('/').unwrap_or(path).parse();
         path.map(Self).map_err(|error| ApiError::NoTile(format!("{error}")))
-    }
-}
-
-/// Proof that the request may read tiles.
-pub(super) struct MayRead;
-
-impl<S: Storage> FromRequestParts<Arc<App<S>>> for MayRead {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App<S>>) -> Result<Self, ApiError> {
-        match app.readers() {
-            Readers::Everybody => Ok(Self),
-            Readers::Writers => match MayWrite::from_request_parts(parts, app).await {
-                Ok(MayWrite) => Ok(Self),
-                Err(ApiError::NotLocal) => Err(ApiError::NotPublic),
-                Err(error) => Err(error),
-            },
-        }
     }
 }

@@ -31,7 +31,18 @@ impl<S: Storage> Register<S> {
     /// [`ReadError::NoEntry`] beyond the end, [`ReadError::NoBody`] when there is no statement.
     pub async fn bundle(&self, index: u64) -> Result<Bundle, ReadError> {
         let signed = self.signed().await?;
-        self.bundle_in(index, &signed).await
+        self.bundle_under(index, &signed).await
+    }
+
+    /// The same, under a checkpoint of the register's own, whose note the bundle carries.
+    ///
+    /// # Errors
+    /// As [`Register::bundle`], also of an entry that comes after the checkpoint.
+    pub async fn bundle_under(&self, index: u64, signed: &Signed) -> Result<Bundle, ReadError> {
+        let size = signed.checkpoint.size;
+        let entry = self.entry_below(index, size).await?;
+        let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
+        entry.bundle(self.verifier(), signed, hashes).ok_or(ReadError::NoBody(index))
     }
 
     /// The attestations that are about `artifact`: it is a subject of theirs.
@@ -55,7 +66,19 @@ impl<S: Storage> Register<S> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn bundles_with(&self, term: Term, start: u64) -> Result<Bundles, ReadError> {
-        let signed = self.signed().await?;
+        self.bundles_under(term, start, &*self.signed().await?).await
+    }
+
+    /// The same, under a checkpoint of the register's own: what comes after it is left out.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn bundles_under(
+        &self,
+        term: Term,
+        start: u64,
+        signed: &Signed,
+    ) -> Result<Bundles, ReadError> {
         let mut query =
             Query { terms: vec![term], start: Some(start), limit: MAX_PAGE, ..Query::default() };
         let mut bundles = Vec::new();
@@ -65,7 +88,7 @@ impl<S: Storage> Register<S> {
             let known =
                 page.indices.iter().copied().filter(|index| *index < signed.checkpoint.size);
             for index in known {
-                match self.bundle_in(index, &signed).await {
+                match self.bundle_under(index, signed).await {
                     Ok(bundle) => bundles.push(bundle),
                     Err(ReadError::NoBody(_)) => {}
                     Err(error) => return Err(error),
@@ -147,13 +170,6 @@ impl<S: Storage> Register<S> {
             },
         };
         Ok(Entry { index, time, leaf, body })
-    }
-
-    pub(super) async fn bundle_in(&self, index: u64, signed: &Signed) -> Result<Bundle, ReadError> {
-        let size = signed.checkpoint.size;
-        let entry = self.entry_below(index, size).await?;
-        let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;
-        entry.bundle(self.verifier(), signed, hashes).ok_or(ReadError::NoBody(index))
     }
 }
 

@@ -13,6 +13,7 @@ use attest::{
 };
 use serde_json::Value;
 
+use super::measured::measurements;
 use super::words::each_word;
 
 /// Most terms of one entry; a statement with more is refused when it is submitted.
@@ -51,7 +52,7 @@ pub enum Term {
     /// What it came to, in the statement's own word: the result of a test or a verification
     /// summary (`PASSED`, `FAILED`), the verdict of monitoring (`OK`, `DRIFT`, `DEGRADED`).
     Result(String),
-    /// A metric that an evaluation measured.
+    /// A metric that an evaluation measured, or that a step left in the file of numbers it carries.
     Metric {
         /// Its name.
         name: String,
@@ -195,7 +196,7 @@ fn of_unreadable(envelope: &Envelope, terms: &mut Vec<Term>) {
     terms.push(Term::Type(predicate_type.unwrap_or_else(|| envelope.payload_type.clone())));
 }
 
-fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
+pub(super) fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
     terms.push(Term::Type(statement.predicate_type().into()));
     for subject in &statement.subject {
         terms.extend(subject.artifact().ok().map(Term::Subject));
@@ -210,6 +211,11 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
     terms.extend(statement.step().map(|step| Term::Step(step.as_str().into())));
     terms.extend(kind_of(statement).map(Term::Kind));
     terms.extend(statement.stage().map(|stage| Term::Stage(stage.as_str().into())));
+    for one in measurements(statement).iter() {
+        let metric = |slice| Term::Metric { name: one.metric.clone(), slice };
+        terms.push(metric(None));
+        terms.push(metric(one.slice.clone()));
+    }
     match &statement.predicate {
         Predicate::Provenance(provenance) => {
             terms.extend(provenance.parameters().into_iter().flatten().filter_map(parameter));
@@ -220,11 +226,6 @@ fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
         Predicate::Evaluation(evaluation) => {
             let run = evaluation.run.iter().flat_map(|run| &run.parameters);
             terms.extend(run.filter_map(parameter));
-            for one in &evaluation.measurements {
-                let metric = |slice| Term::Metric { name: one.metric.clone(), slice };
-                terms.push(metric(None));
-                terms.push(metric(one.slice.clone()));
-            }
         }
         Predicate::Deployment(deployment) => {
             terms.push(Term::Stage(deployment.environment.clone()));

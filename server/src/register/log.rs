@@ -38,6 +38,17 @@ pub struct Register<S> {
     unkept: AtomicU32,
     /// Whether a body may have been erased: a tombstone was registered.
     pub(super) has_tombstones: AtomicBool,
+    /// When the storage does what commits left for later.
+    settling: Settling,
+}
+
+/// When the storage does what commits left for later.
+#[derive(Debug)]
+enum Settling {
+    /// After each commit, before whoever led it has the answer.
+    AtOnce,
+    /// When [`Register::settle`] is called; whether there is something to do.
+    WhenTold(AtomicBool),
 }
 
 /// What the next commit continues.
@@ -105,7 +116,41 @@ impl<S: Storage> Register<S> {
         let found = storage.find(&Query { terms, limit: 1, ..Query::default() }).await?;
         let has_tombstones = AtomicBool::new(!found.indices.is_empty() || found.next.is_some());
         let (checkpoint_file, unkept) = (None, AtomicU32::new(0));
-        Ok(Self { storage, signers, queue, edge, signed, checkpoint_file, unkept, has_tombstones })
+        Ok(Self {
+            storage,
+            signers,
+            queue,
+            edge,
+            signed,
+            checkpoint_file,
+            unkept,
+            has_tombstones,
+            settling: Settling::AtOnce,
+        })
+    }
+
+    /// The same, for whoever calls [`Register::settle`] after each answer: no submission waits for
+    /// what can be done later.
+    #[must_use]
+    pub fn settled_when_told(mut self) -> Self {
+        self.settling = Settling::WhenTold(AtomicBool::new(false));
+        self
+    }
+
+    /// Does what commits left for later, if there is something.
+    pub fn settle(&self) {
+        match &self.settling {
+            Settling::WhenTold(owed) if owed.swap(false, Ordering::AcqRel) => self.storage.settle(),
+            Settling::AtOnce | Settling::WhenTold(_) => {}
+        }
+    }
+
+    /// After a commit.
+    pub(super) fn committed(&self) {
+        match &self.settling {
+            Settling::AtOnce => self.storage.settle(),
+            Settling::WhenTold(owed) => owed.store(true, Ordering::Release),
+        }
     }
 
     /// The same, and the newest checkpoint is kept in a file as well, for whoever looks into the

@@ -1,18 +1,49 @@
-//! What an evaluation is to have measured: a metric, of all the data or of a slice, and how its
-//! number compares.
+//! What a step is to have measured: a metric, of all the data or of a slice, and how its number
+//! compares.
 //!
-//! The index knows which entries measured a metric. Numbers are not in it: they are compared,
-//! exactly, in the statements that it finds. As everywhere here, a number is what the statement
-//! says.
+//! An evaluation says its numbers itself; any other step carries the file that its command left,
+//! as a byproduct with the role `metrics`. The index knows which entries measured a metric. Numbers
+//! are not in it: they are compared, exactly, in the statements that it finds. As everywhere here,
+//! a number is what the statement says.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use attest::predicate::{Measurement, Slice};
-use attest::{Decimal, Predicate, Statement};
+use attest::record::metrics;
+use attest::{Decimal, Predicate, ResourceDescriptor, Statement};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::facts::Term;
+
+/// The role of a byproduct that is a file of numbers.
+const METRICS: &str = "metrics";
+/// How many such files of one statement are looked into: a step that is recorded has one.
+const MAX_FILES: usize = 2;
+/// The longest that is read of one, in characters of base64: what [`metrics::MAX_BYTES`] come to.
+const MAX_CONTENT: usize = metrics::MAX_BYTES.div_ceil(3) * 4;
+
+/// What a statement says was measured: by an evaluation, or in the files of numbers that a step
+/// carries. A file that is none of [`attest::record::metrics`] says nothing here.
+pub(super) fn measurements(statement: &Statement) -> Cow<'_, [Measurement]> {
+    match &statement.predicate {
+        Predicate::Evaluation(evaluation) => Cow::Borrowed(&evaluation.measurements),
+        Predicate::Provenance(provenance) => {
+            let byproducts = &provenance.run_details.byproducts;
+            let files = byproducts.iter().filter(|one| one.role() == Some(METRICS));
+            Cow::Owned(files.take(MAX_FILES).filter_map(numbers_of).flatten().collect())
+        }
+        _ => Cow::Borrowed(&[]),
+    }
+}
+
+fn numbers_of(file: &ResourceDescriptor) -> Option<Vec<Measurement>> {
+    let content = file.content.as_ref().filter(|text| text.len() <= MAX_CONTENT)?;
+    metrics::parse(&STANDARD.decode(content).ok()?).ok()
+}
 
 /// A metric that is searched for.
 ///
@@ -130,11 +161,10 @@ impl Measured {
         Term::Metric { name: self.metric.clone(), slice: self.slice.clone() }
     }
 
-    /// Whether the statement is an evaluation that measured this, and its number compares so. Of
-    /// several numbers one is enough: a search shows what there is.
+    /// Whether the statement is of a step that measured this, and its number compares so. Of several
+    /// numbers one is enough: a search shows what there is.
     pub fn holds(&self, statement: &Statement) -> bool {
-        let Predicate::Evaluation(evaluation) = &statement.predicate else { return false };
-        evaluation.measurements.iter().any(|one| self.holds_of(one))
+        measurements(statement).iter().any(|one| self.holds_of(one))
     }
 
     fn holds_of(&self, one: &Measurement) -> bool {
@@ -153,7 +183,9 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
+    use super::super::facts::of_statement;
     use super::*;
 
     proptest! {
@@ -200,6 +232,76 @@ mod tests {
         ];
         for text in bad {
             assert!(text.parse::<Measured>().is_err(), "{text}");
+        }
+    }
+
+    /// A training run with byproducts, each with its role and its bytes.
+    fn training(byproducts: &[(&str, &str)]) -> Statement {
+        let byproducts: Vec<_> = byproducts
+            .iter()
+            .map(|(role, bytes)| {
+                let (content, annotations) = (STANDARD.encode(bytes), json!({"role": role}));
+                json!({"name": "m.json", "content": content, "annotations": annotations})
+            })
+            .collect();
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "m", "digest": {"sha256": "a".repeat(64)}}],
+            "predicateType": attest::predicate::PROVENANCE,
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": "https://assay.example/steps/training/v1",
+                    "externalParameters": {"step": "train"},
+                    "resolvedDependencies": [],
+                },
+                "runDetails": {"builder": {"id": "https://b.example"}, "byproducts": byproducts},
+            },
+        });
+        Statement::parse(statement.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_numbers_that_a_step_carries_are_found_and_compared() {
+        let numbers = r#"{"metrics":{"loss":0.50},"slices":[{"feature":"age","value":"young","metrics":{"loss":"0.7"}}]}"#;
+        let more = r#"{"metrics":{"recall":1}}"#;
+        let most = r#"{"metrics":{"accuracy":1}}"#;
+        let statement = training(&[
+            ("log", r#"{"metrics":{"time":3}}"#),
+            (METRICS, numbers),
+            (METRICS, more),
+            (METRICS, most),
+        ]);
+        let mut terms = Vec::new();
+        of_statement(&statement, &mut terms);
+        let cases = [
+            ("loss", true),
+            ("loss=0.5", true),
+            ("loss<0.5", false),
+            ("loss[age=young]>=0.7", true),
+            ("loss[age=young]>0.7", false),
+            ("loss[age=old]", false),
+            ("recall>=1", true),
+            ("time", false),
+            // Only so many files are looked into.
+            ("accuracy", false),
+        ];
+        for (text, want) in cases {
+            let measured: Measured = text.parse().unwrap();
+            assert_eq!(measured.holds(&statement), want, "{text}");
+            // What holds is found by its term.
+            assert!(!want || terms.contains(&measured.term()), "{text}");
+        }
+        let holds =
+            |statement: &Statement| "loss=0.5".parse::<Measured>().unwrap().holds(statement);
+        assert!(holds(&training(&[(METRICS, numbers)])));
+        for (name, changed) in [
+            ("another role", training(&[("Metrics", numbers)])),
+            ("no JSON", training(&[(METRICS, &numbers.replace("}}]}", "}}]"))])),
+            ("another shape", training(&[(METRICS, &numbers.replace("metrics", "numbers"))])),
+            ("not finite", training(&[(METRICS, &numbers.replace("0.50", "NaN"))])),
+            ("too long", training(&[(METRICS, &format!("{numbers}{}", " ".repeat(1 << 20)))])),
+        ] {
+            assert!(!holds(&changed), "{name}");
         }
     }
 

@@ -46,9 +46,12 @@ impl<S: Storage> Register<S> {
         Ok(Recorded { duplicate, entry: self.log_entry(index, &signed).await? })
     }
 
-    /// The entry at `index` with the proof that it is under a checkpoint, whether or not its body
-    /// is here.
-    async fn log_entry(&self, index: u64, signed: &Signed) -> Result<LogEntry, ReadError> {
+    /// The entry at `index` with the proof that it is under a checkpoint of the register's own,
+    /// whether or not its body is here.
+    ///
+    /// # Errors
+    /// [`ReadError::Proof`] of an entry that comes after the checkpoint.
+    pub async fn log_entry(&self, index: u64, signed: &Signed) -> Result<LogEntry, ReadError> {
         let (size, root) = (signed.checkpoint.size, signed.checkpoint.root);
         let leaf = self.stored(index).await?.leaf;
         let hashes = self.proof(|nodes| inclusion_proof(nodes, index, size)).await?;

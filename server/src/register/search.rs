@@ -122,6 +122,26 @@ impl<S: Storage> Register<S> {
             Proofs::With => Some(self.signed().await?),
             Proofs::Without => None,
         };
+        self.search_in(search, signed).await
+    }
+
+    /// The same, under a checkpoint of the register's own: what comes after it is left out.
+    ///
+    /// # Errors
+    /// As [`Register::search`].
+    pub async fn search_under(
+        &self,
+        search: &Search,
+        signed: Arc<Signed>,
+    ) -> Result<Searched, ReadError> {
+        self.search_in(search, Some(signed)).await
+    }
+
+    async fn search_in(
+        &self,
+        search: &Search,
+        signed: Option<Arc<Signed>>,
+    ) -> Result<Searched, ReadError> {
         let mut query = search.indexed();
         if let (Some(signed), Order::NewestFirst) = (&signed, query.order) {
             // What is newer than the checkpoint is passed over, and not taken for the first page.
@@ -155,7 +175,7 @@ impl<S: Storage> Register<S> {
             if !is_found_by(&entry, &query) {
                 continue;
             }
-            if let Some(signed) = &signed {
+            if let Some(signed) = signed.as_ref().filter(|_| search.proofs == Proofs::With) {
                 bytes = bytes.saturating_add(length(&entry));
                 if bytes > MAX_EVIDENCE_BYTES && !entries.is_empty() {
                     // It is looked at again on the next page, and counted there.
@@ -170,7 +190,9 @@ impl<S: Storage> Register<S> {
         Ok(Searched {
             found: Found { entries, next, complete_to },
             compared: search.compares().then_some(compared),
-            proven: signed.map(|signed| Proven { signed, evidence }),
+            proven: signed
+                .filter(|_| search.proofs == Proofs::With)
+                .map(|signed| Proven { signed, evidence }),
         })
     }
 

@@ -373,7 +373,7 @@ impl<S: Storage> Register<S> {
                 }
             }
         }
-        self.storage.settle();
+        self.committed();
     }
 
     /// Commits what is new of a group and says where everything is; the edge after it and what is

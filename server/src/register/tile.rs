@@ -16,7 +16,15 @@ impl<S: Storage> Register<S> {
     /// # Errors
     /// [`ReadError::NoTile`] when the newest checkpoint has not all of it.
     pub async fn tile(&self, path: &TilePath) -> Result<Vec<u8>, ReadError> {
-        let size = self.signed().await?.checkpoint.size;
+        self.tile_below(path, self.signed().await?.checkpoint.size).await
+    }
+
+    /// The same, of the first `size` entries alone.
+    ///
+    /// # Errors
+    /// [`ReadError::NoTile`] when they have not all of it.
+    pub async fn tile_below(&self, path: &TilePath, size: u64) -> Result<Vec<u8>, ReadError> {
+        let size = size.min(self.tree().await?.size);
         if !path.is_within(size) {
             return Err(ReadError::NoTile { path: *path, size });
         }

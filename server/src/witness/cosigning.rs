@@ -2,16 +2,19 @@
 //!
 //! With a quorum of 0 nobody waits: a checkpoint is shown as soon as it is signed, and gets its
 //! cosignatures when they come. With a quorum, `/checkpoint` shows the newest one that met it, and
-//! whoever submits waits for it.
+//! whoever submits waits for it. They wait together: what one round comes to, also that it failed,
+//! is the answer of all whose entries it was about, so that a witness that says nothing costs each
+//! of them two rounds at most, however many they are.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use attest::note::MAX_BYTES;
 use attest::{Checkpoint, Note, NoteError};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use ureq::Agent;
 
 use super::durable;
@@ -31,12 +34,43 @@ pub(crate) const FRESH: u32 = 15;
 pub struct Cosigning {
     folder: PathBuf,
     agent: Agent,
-    /// What each witness cosigned last; one round at a time.
-    sizes: Mutex<HashMap<String, u64>>,
+    /// One round at a time.
+    rounds: Mutex<Rounds>,
+    /// How many rounds have ended.
+    ended: AtomicU64,
+    /// Whether no round is begun any longer.
+    stopping: watch::Sender<bool>,
     /// The newest checkpoint that met the quorum.
-    witnessed: RwLock<Option<Arc<Signed>>>,
+    witnessed: RwLock<Option<Witnessed>>,
     /// Rings when there may be something new to cosign.
     news: Notify,
+}
+
+/// A checkpoint, and how many witnesses cosigned it: the quorum may be raised afterwards.
+#[derive(Clone)]
+struct Witnessed {
+    signed: Arc<Signed>,
+    cosignatures: usize,
+}
+
+/// What is known from round to round.
+#[derive(Default)]
+struct Rounds {
+    /// What each witness cosigned last.
+    sizes: HashMap<String, u64>,
+    /// What the last round came to.
+    last: Option<Ended>,
+}
+
+/// What a round came to.
+#[derive(Clone, Copy)]
+struct Ended {
+    /// Which one, from 1.
+    number: u64,
+    /// How many entries it was about.
+    size: u64,
+    /// Whether it met the quorum.
+    met: bool,
 }
 
 /// Why the witnesses were not asked.
@@ -52,6 +86,9 @@ pub enum CosigningError {
     /// The cosignatures do not fit under the note.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// No round is begun any longer.
+    #[error("the witnesses are not asked while the service is being stopped")]
+    Stopping,
 }
 
 impl Cosigning {
@@ -60,7 +97,9 @@ impl Cosigning {
         Self {
             folder,
             agent,
-            sizes: Mutex::default(),
+            rounds: Mutex::default(),
+            ended: AtomicU64::new(0),
+            stopping: watch::Sender::new(false),
             witnessed: RwLock::default(),
             news: Notify::new(),
         }
@@ -72,17 +111,30 @@ impl Cosigning {
     /// # Errors
     /// [`CosigningError`].
     pub async fn round<S: Storage>(&self, register: &Register<S>) -> Result<Round, CosigningError> {
-        let mut sizes = self.sizes.lock().await;
-        self.round_with(register, &mut sizes).await
+        let mut rounds = self.turn().await?;
+        self.round_with(register, &mut rounds).await
+    }
+
+    /// Waits until no round is under way.
+    async fn turn(&self) -> Result<MutexGuard<'_, Rounds>, CosigningError> {
+        let mut stopping = self.stopping.subscribe();
+        let rounds = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return Err(CosigningError::Stopping),
+            rounds = self.rounds.lock() => rounds,
+        };
+        Ok(rounds)
     }
 
     async fn round_with<S: Storage>(
         &self,
         register: &Register<S>,
-        sizes: &mut HashMap<String, u64>,
+        rounds: &mut Rounds,
     ) -> Result<Round, CosigningError> {
         let list = WitnessList::load(&self.folder)?;
-        let round = round(register, &list, &self.agent, sizes).await?;
+        let round = round(register, &list, &self.agent, &mut rounds.sizes).await?;
+        let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
+        rounds.last = Some(Ended { number, size: round.checkpoint.size, met: round.is_met() });
         for (witness, outcome) in &round.outcomes {
             if let Outcome::Absent(why) = outcome {
                 tracing::warn!(witness, why, "a witness did not cosign");
@@ -100,13 +152,13 @@ impl Cosigning {
         }
         if round.is_met() && !round.lines.is_empty() {
             let signed = register.cosign(&round.checkpoint, &round.lines)?;
-            self.keep(signed);
+            self.keep(Witnessed { signed, cosignatures: round.lines.len() });
         }
         Ok(round)
     }
 
     /// Makes sure that a tree of `size` entries, or a larger one, met the quorum; without one,
-    /// nobody waits. Returns whether it did. It blocks.
+    /// nobody waits. Returns whether it did. It blocks, for what is left of a round and one more.
     ///
     /// # Errors
     /// [`CosigningError`].
@@ -115,26 +167,35 @@ impl Cosigning {
         register: &Register<S>,
         size: u64,
     ) -> Result<bool, CosigningError> {
-        if WitnessList::load(&self.folder)?.quorum() == 0 {
+        let quorum = WitnessList::load(&self.folder)?.quorum();
+        if quorum == 0 {
             return Ok(true);
         }
-        let mut sizes = self.sizes.lock().await;
+        let asked = self.ended.load(Ordering::Acquire);
+        let mut rounds = self.turn().await?;
         // Whoever came before may have had this entry cosigned with theirs.
-        let newest = self.witnessed().map_or(0, |signed| signed.checkpoint.size);
-        if newest >= size && register.signed().await?.checkpoint.size == newest {
+        if self.witnessed(quorum).is_some_and(|signed| signed.checkpoint.size >= size) {
             return Ok(true);
         }
-        let round = self.round_with(register, &mut sizes).await?;
+        // A round that ended since this one waits was about these entries, too: to ask again what
+        // was just not answered would keep everybody behind waiting.
+        match rounds.last {
+            Some(last) if last.number > asked && last.size >= size => return Ok(last.met),
+            Some(_) | None => {}
+        }
+        let round = self.round_with(register, &mut rounds).await?;
         Ok(round.is_met() && round.checkpoint.size >= size)
     }
 
-    /// The note to show: the newest that met the quorum, or `newest` when no quorum is asked for
-    /// or none was ever met.
-    pub fn shown(&self, newest: String) -> String {
-        let quorum = WitnessList::load(&self.folder).map_or(1, |list| list.quorum());
-        match self.witnessed() {
-            Some(signed) if quorum > 0 => signed.note.clone(),
-            _ => newest,
+    /// The checkpoint to show: `newest` when no quorum is asked for, and otherwise the newest that
+    /// met it. `None` when none ever did; a register without entries has nothing to be held to.
+    pub fn shown(&self, newest: Arc<Signed>) -> Option<Arc<Signed>> {
+        // A list that cannot be read may ask for one.
+        match WitnessList::load(&self.folder).map_or(1, |list| list.quorum()) {
+            0 => Some(newest),
+            quorum => self
+                .witnessed(quorum)
+                .or_else(|| Some(newest).filter(|one| one.checkpoint.size == 0)),
         }
     }
 
@@ -145,9 +206,15 @@ impl Cosigning {
 
     /// Puts back what was cosigned before the last stop, if it is still the newest.
     pub async fn restore<S: Storage>(&self, register: &Register<S>) {
-        if let Some(signed) = restore(&self.folder, register).await {
-            *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+        if let Some(found) = restored(&self.folder, register).await {
+            *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
         }
+    }
+
+    /// Begins no round any longer, and answers whoever waits for one. A round that is under way
+    /// comes to its end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Says that there may be something new to cosign.
@@ -160,16 +227,19 @@ impl Cosigning {
         tokio::time::timeout(patience, self.news.notified()).await.is_ok()
     }
 
-    fn witnessed(&self) -> Option<Arc<Signed>> {
-        self.witnessed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The newest checkpoint that so many witnesses cosigned.
+    fn witnessed(&self, quorum: usize) -> Option<Arc<Signed>> {
+        let found = self.witnessed.read().unwrap_or_else(PoisonError::into_inner).clone();
+        found.filter(|found| found.cosignatures >= quorum).map(|found| found.signed)
     }
 
-    fn keep(&self, signed: Arc<Signed>) {
+    fn keep(&self, found: Witnessed) {
+        let signed = &found.signed;
         // It can be asked for again: losing it loses nothing but a round.
         if let Err(error) = durable::replace(&self.folder.join(COSIGNED), signed.note.as_bytes()) {
             tracing::warn!(%error, "cannot keep the cosigned checkpoint");
         }
-        *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+        *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
     }
 }
 
@@ -177,6 +247,10 @@ impl Cosigning {
 /// checkpoint if that is still the newest. Lines that do not hold, or are by nobody on the list,
 /// are left out, and so is a note about more entries than there are.
 pub async fn restore<S: Storage>(folder: &Path, register: &Register<S>) -> Option<Arc<Signed>> {
+    restored(folder, register).await.map(|found| found.signed)
+}
+
+async fn restored<S: Storage>(folder: &Path, register: &Register<S>) -> Option<Witnessed> {
     let text = durable::read(&folder.join(COSIGNED), MAX_BYTES as u64).ok()??;
     let checkpoint = Checkpoint::open(&text, register.verifier()).ok()?;
     let note: Note = text.parse().ok()?;
@@ -191,5 +265,6 @@ pub async fn restore<S: Storage>(folder: &Path, register: &Register<S>) -> Optio
     if lines.is_empty() || lines.len() < list.quorum() {
         return None;
     }
-    register.cosign(&checkpoint, &lines).ok()
+    let signed = register.cosign(&checkpoint, &lines).ok()?;
+    Some(Witnessed { signed, cosignatures: lines.len() })
 }

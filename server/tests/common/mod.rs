@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use attest::{Envelope, PublicKey, Sha256, StageName, Timestamp};
 use axum::Router;
@@ -29,6 +29,8 @@ use server::register::{
     Batch, Blob, CommitError, Head, Key, Memory, Page, Query, Register, Storage, StorageError,
 };
 use server::wire::Submission;
+use server::witness::Cosigning;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 use verify::Trust;
 
@@ -65,6 +67,17 @@ pub struct Breakable {
     memory: Memory,
     broken: AtomicBool,
     breaks_after_commit: AtomicBool,
+    /// What does not go on until it is let go.
+    held: watch::Sender<Option<Step>>,
+    /// How often it has settled.
+    settled: AtomicUsize,
+}
+
+/// What a storage can be held up in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    Commit,
+    Settle,
 }
 
 impl Breakable {
@@ -80,6 +93,20 @@ impl Breakable {
     pub fn mend(&self) {
         self.breaks_after_commit.store(false, Ordering::SeqCst);
         self.broken.store(false, Ordering::SeqCst);
+    }
+
+    /// Holds up whatever comes to that step, or lets everything go on.
+    pub fn hold(&self, step: Option<Step>) {
+        self.held.send_replace(step);
+    }
+
+    /// How often it has settled.
+    pub fn settled(&self) -> usize {
+        self.settled.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, step: Step) {
+        self.held.subscribe().wait_for(|held| *held != Some(step)).await.unwrap();
     }
 
     fn sound(&self) -> &Memory {
@@ -102,11 +129,17 @@ impl Storage for Breakable {
     }
 
     async fn commit(&self, from: Option<&Head>, batch: Batch) -> Result<(), CommitError> {
+        self.pass(Step::Commit).await;
         let committed = self.sound().commit(from, batch).await;
         if self.breaks_after_commit.load(Ordering::SeqCst) {
             self.break_it();
         }
         committed
+    }
+
+    fn settle(&self) {
+        tokio::runtime::Handle::current().block_on(self.pass(Step::Settle));
+        self.settled.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -118,6 +151,7 @@ pub struct Setup {
     pub no_gate: bool,
     pub public: bool,
     pub namespaces: BTreeMap<String, StageName>,
+    pub witnesses: Option<Cosigning>,
 }
 
 pub struct Service {
@@ -131,6 +165,7 @@ pub struct Reply {
     pub media_type: String,
     pub allow: Option<String>,
     pub cache: String,
+    pub retry_after: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -180,7 +215,12 @@ impl Service {
                 Timestamp::from_microsecond(clock.load(Ordering::SeqCst)).unwrap()
             }),
         });
-        let app = Arc::new(app.unwrap());
+        let app = match setup.witnesses {
+            Some(witnesses) => app.unwrap().with_witnesses(witnesses),
+            None => app.unwrap(),
+        };
+        app.compared();
+        let app = Arc::new(app);
         Self { router: router(Arc::clone(&app)), app, now }
     }
 
@@ -240,8 +280,10 @@ impl Service {
         let allow = allow.map(|value| value.to_str().unwrap().to_owned());
         let cache = response.headers().get(header::CACHE_CONTROL);
         let cache = cache.map_or("", |value| value.to_str().unwrap()).to_owned();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
-        Reply { status, media_type, allow, cache, body: body.to_vec() }
+        Reply { status, media_type, allow, cache, retry_after, body: body.to_vec() }
     }
 
     pub async fn check(&self, scene: &Scene) -> Value {

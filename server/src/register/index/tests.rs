@@ -305,6 +305,24 @@ fn what_was_condemned_stays_so_whatever_is_added() {
 }
 
 #[test]
+fn what_is_condemned_while_rows_are_on_their_way_stays_so() {
+    for condemned in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (index, mut frontier) = (open(folder.path()), Frontier::new());
+        index.apply(addition(&mut frontier, &[vec![1]])).unwrap();
+        index.write().unwrap();
+        let mut rows = sled::Batch::default();
+        index.list(&mut rows, &tip(1), 1, &index.runs());
+        if condemned {
+            index.condemn();
+        }
+        index.apply_listed(rows).unwrap();
+        let want = if condemned { State::Unknown } else { State::Complete(JOURNAL, tip(1)) };
+        assert_eq!(index.state().unwrap(), want);
+    }
+}
+
+#[test]
 fn a_folder_that_is_no_index_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("index");

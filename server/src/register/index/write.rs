@@ -70,7 +70,7 @@ impl Index {
         let mut runs = self.runs().as_ref().clone();
         runs.push(Arc::new(writer.finish(&mut rows)));
         self.list(&mut rows, &tip, tail.next_id, &runs);
-        self.database.apply_batch(rows)?;
+        self.apply_listed(rows)?;
         tail.written = Some(tip);
         let mut unwritten = self.unwritten_mut();
         self.set_runs(runs);
@@ -144,7 +144,7 @@ impl Index {
         runs.insert(at, Arc::new(run));
         let mut rows = sled::Batch::default();
         self.list(&mut rows, &tip, tail.next_id, &runs);
-        self.database.apply_batch(rows)?;
+        self.apply_listed(rows)?;
         self.set_runs(runs);
         tail.merged.extend(inputs);
         Ok(())
@@ -196,8 +196,17 @@ impl Index {
         Ok(())
     }
 
-    fn list(&self, rows: &mut sled::Batch, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) {
-        let state = list(self.journal, tip, next_id, runs);
-        rows.insert(STATE, if self.is_condemned() { CONDEMNED.to_vec() } else { state });
+    pub(super) fn list(&self, rows: &mut sled::Batch, tip: &Tip, next_id: u64, runs: &[Arc<Run>]) {
+        rows.insert(STATE, list(self.journal, tip, next_id, runs));
+    }
+
+    /// Writes rows with the state among them. Whoever condemns the index at the same time marks it
+    /// before the state is written or after; what is written over is marked again.
+    pub(super) fn apply_listed(&self, rows: sled::Batch) -> Result<(), IndexError> {
+        self.database.apply_batch(rows)?;
+        if self.is_condemned() {
+            self.database.insert(STATE, CONDEMNED)?;
+        }
+        Ok(())
     }
 }

@@ -30,6 +30,10 @@ const STEP: u64 = 50_000;
 /// Entries of one commit while a register is filled.
 const FILL: usize = 4096;
 const QUERIES: usize = 1000;
+/// Bytes of a slot of the file `published`.
+const HEAD: usize = 176;
+/// How many writes fit into a file that is probed.
+const PROBE_STEPS: u64 = 512;
 
 type Folder = Register<Embedded>;
 
@@ -100,9 +104,10 @@ pub(crate) fn measure_writers(report: &mut Report) {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::new();
     let envelopes: Arc<Vec<Envelope>> = Arc::new((0..ENTRIES).map(|_| ledger.unsigned()).collect());
-    let bytes: usize = envelopes.iter().map(|envelope| envelope.to_json().len()).sum();
-    let register = Arc::new(made(&runtime, &folder.path().join("commit")));
     let key = ledger.public().clone();
+    let sent: usize = envelopes.iter().map(|envelope| envelope.to_json().len()).sum();
+    let written: usize = envelopes.iter().map(|one| entry_of(one, &key).length()).sum();
+    let register = Arc::new(made(&runtime, &folder.path().join("commit")));
     let commits = Arc::new(AtomicU64::new(0));
     let (time, processor, mut times) = write(&runtime, Arc::clone(&envelopes), {
         let (register, key) = (Arc::clone(&register), key.clone());
@@ -120,13 +125,18 @@ pub(crate) fn measure_writers(report: &mut Report) {
     drop(register);
     let commits = commits.load(Ordering::Relaxed).max(1);
     let megabytes = |bytes: usize, time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-    let length = bytes / usize::try_from(commits).unwrap();
+    let length = written / usize::try_from(commits).unwrap();
     println!(
         "register.commit: {commits} commits of {} entries, {length} bytes each",
         ENTRIES as u64 / commits
     );
-    report.probe("probe.synced-writes", synced_writes(folder.path(), length, commits), "MB/s");
-    report.figure("register.commit", megabytes(bytes, time), "MB/s", "probe.synced-writes");
+    let probe = synced_commits(folder.path(), length, commits);
+    report.probe("probe.synced-commits", megabytes(written, probe), "MB/s");
+    report.figure("register.commit", megabytes(written, time), "MB/s", "probe.synced-commits");
+    // Without the head, and of what was sent alone: what a disk takes that is asked for no more.
+    let probe = synced_writes(folder.path(), sent / usize::try_from(commits).unwrap(), commits);
+    report.probe("probe.synced-writes", megabytes(sent, probe), "MB/s");
+    report.figure("register.commit.sent", megabytes(sent, time), "MB/s", "probe.synced-writes");
     let each = |time: Duration| time.as_secs_f64() * 1e6 / ENTRIES as f64;
     report.probe("register.commit.processor", each(processor), "µs");
     report.probe("register.commit.p99", percentile(&mut times, 99), "ms");
@@ -147,25 +157,52 @@ pub(crate) fn measure_writers(report: &mut Report) {
     report.probe("register.ingest.p99", percentile(&mut times, 99), "ms");
 }
 
-/// What the disk takes when so many bytes are written and synced, again and again.
-fn synced_writes(folder: &Path, each: usize, count: u64) -> f64 {
-    let path = folder.join("probe");
-    let room = (each as u64).next_multiple_of(512) * count.min(512) + 512;
-    std::fs::write(&path, vec![0; usize::try_from(room).unwrap()]).unwrap();
-    let mut file = File::options().write(true).open(&path).unwrap();
-    file.sync_all().unwrap();
-    let bytes = vec![7; each];
+/// How long the disk takes for what a register writes and syncs: for each commit a record of so many
+/// bytes in the journal, and the head beside it.
+fn synced_commits(folder: &Path, each: usize, count: u64) -> Duration {
+    let mut journal = Probe::new(folder, "journal", each);
+    let mut head = Probe::new(folder, "published", HEAD);
     let start = Instant::now();
     for number in 0..count {
-        if number % 512 == 0 {
-            file.rewind().unwrap();
-        }
-        file.write_all(&bytes).unwrap();
-        file.sync_data().unwrap();
+        journal.write(number);
+        head.write(number);
     }
-    let speed = (each as u64 * count) as f64 / 1e6 / start.elapsed().as_secs_f64();
-    std::fs::remove_file(&path).unwrap();
-    speed
+    start.elapsed()
+}
+
+/// How long the disk takes for so many bytes that are written and synced, again and again.
+fn synced_writes(folder: &Path, each: usize, count: u64) -> Duration {
+    let mut probe = Probe::new(folder, "probe", each);
+    let start = Instant::now();
+    for number in 0..count {
+        probe.write(number);
+    }
+    start.elapsed()
+}
+
+/// A file that is written over from its start to its end, in steps of one length.
+struct Probe {
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl Probe {
+    fn new(folder: &Path, name: &str, each: usize) -> Self {
+        let path = folder.join(name);
+        let room = (each as u64).next_multiple_of(512) * PROBE_STEPS + 512;
+        std::fs::write(&path, vec![0; usize::try_from(room).unwrap()]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.sync_all().unwrap();
+        Self { file, bytes: vec![7; each] }
+    }
+
+    fn write(&mut self, number: u64) {
+        if number.is_multiple_of(PROBE_STEPS) {
+            self.file.rewind().unwrap();
+        }
+        self.file.write_all(&self.bytes).unwrap();
+        self.file.sync_data().unwrap();
+    }
 }
 
 /// All cores check all signatures.

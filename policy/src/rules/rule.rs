@@ -95,11 +95,7 @@ impl<'r> Asked<'r> {
     }
 
     /// The same of any verifier where nobody is named.
-    pub(crate) const fn by(
-        to: &'static str,
-        whom: Option<&'r Whom>,
-        types: Vec<&'r str>,
-    ) -> Self {
+    pub(crate) const fn by(to: &'static str, whom: Option<&'r Whom>, types: Vec<&'r str>) -> Self {
         let without = Without::CannotHold;
         Self { whom, types, step: None, owners: 1, to, without, alone: true, needed: true }
     }

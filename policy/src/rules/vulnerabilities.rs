@@ -88,10 +88,10 @@ impl Rule for Vulnerabilities {
     fn asked(&self, _: &Model) -> Vec<Asked<'_>> {
         let exempt = [attest::predicate::OPENVEX, attest::predicate::CYCLONEDX];
         let scan = Asked::one("scan", &self.whom, &[attest::predicate::VULNERABILITIES]);
-        let exempt = self.exempt.as_ref().map(|whom| Asked {
-            needed: false,
-            ..Asked::one("exempt from it", whom, &exempt)
-        });
+        let exempt = self
+            .exempt
+            .as_ref()
+            .map(|whom| Asked { needed: false, ..Asked::one("exempt from it", whom, &exempt) });
         [scan].into_iter().chain(exempt).collect()
     }
 

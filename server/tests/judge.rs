@@ -53,7 +53,10 @@ async fn the_report_is_the_one_that_the_library_gives() {
     let grounds = Grounds { trust: &in_force.trust, policy, followed: &followed, now: scene.now };
     let register = service.app.register();
     let decision = judge::check(register, &scene.artifact, &scene.stage, &grounds).await.unwrap();
-    assert_eq!(service.check(&scene).await, serde_json::to_value(decision.report()).unwrap());
+    assert_eq!(
+        service.check(&scene).await,
+        serde_json::to_value(decision.report_at(scene.now)).unwrap()
+    );
 }
 
 #[tokio::test]

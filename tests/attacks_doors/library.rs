@@ -78,7 +78,7 @@ fn judge(
         trace.supply(scene.artifact, rest, None);
     }
     let decision = policy.evaluate(&scene.artifact, &scene.stage, &trace.finish(), at);
-    Ok(Answer::Report(Box::new(decision.report())))
+    Ok(Answer::Report(Box::new(decision.report_at(at))))
 }
 
 fn follow(scene: &Scene, trust: &Trust) -> Result<Followed, String> {

@@ -3,11 +3,9 @@
 use attest::StepName;
 
 use crate::Policy;
+use crate::asks::WAIVERS;
 use crate::rules::rule::Asked;
 use crate::whom::Whom;
-
-/// The place of what the policy says of waivers.
-const WAIVERS: &str = "waivers";
 
 /// Something beside the steps for which a signer counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -100,7 +100,8 @@ pub(crate) fn certified(
     failed.or(stranger).map_or(Ok(None), Err)
 }
 
-fn or_passing(before: Option<VerifyError>, error: VerifyError) -> VerifyError {
+/// Of two refusals the one that time alone will take away, else the one before.
+pub(crate) fn or_passing(before: Option<VerifyError>, error: VerifyError) -> VerifyError {
     match before {
         Some(before) => before.or_passing(error),
         None => error,

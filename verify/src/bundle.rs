@@ -21,7 +21,7 @@ use attest::{
     Timestamp, Verifier,
 };
 
-use crate::authority::{Certified, Presented, certified, untimed};
+use crate::authority::{Certified, Presented, certified, or_passing, untimed};
 use crate::error::VerifyError;
 use crate::merkle::{leaf_hash, verify_inclusion};
 use crate::sigstore::{
@@ -234,10 +234,7 @@ impl<'t> Checker<'t> {
             Err(error) if self.trust.roots().is_empty() => return Err(error),
             Err(error) => Some(error),
         };
-        self.by_instance(&bundle, holds).map_err(|error| match refused {
-            Some(refused) => refused.or_passing(error),
-            None => error,
-        })
+        self.by_instance(&bundle, holds).map_err(|error| or_passing(refused, error))
     }
 
     /// Who signed, if an authority of the trust file issued the certificate.

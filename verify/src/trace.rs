@@ -33,7 +33,7 @@ use crate::negatives::{Negatives, Revocation};
 use crate::trust::{Trust, Window};
 use crate::verified::{Signer, Verified};
 
-use self::standing::Standing;
+use self::standing::{Standing, latest};
 
 /// How many artifacts one lineage may reach.
 pub const MAX_ARTIFACTS: usize = 20_000;
@@ -210,7 +210,7 @@ impl<'t> Trace<'t> {
         let standing = Standing::new(self.trust, negatives, self.now);
         let taken_along = self.taken_along(&standing, negatives);
         let mut attestations = self.attestations(&standing);
-        let lapsed = self.lapsed(&standing, &attestations);
+        let lapsed = self.lapsed(&standing, &mut attestations);
         let mut conflicts = conflict::conflicts(&attestations);
         attestations.retain(|one| {
             let Some(conflict) = conflicts.remove(&one.body()) else { return true };
@@ -361,14 +361,35 @@ impl<'t> Trace<'t> {
     }
 
     /// The statements about what was asked for that count no longer, and only because time has run
-    /// out for their signers.
-    fn lapsed(&mut self, standing: &Standing<'_>, counting: &[Attestation]) -> Vec<Attestation> {
-        let counting: BTreeSet<Sha256> = counting.iter().map(Attestation::body).collect();
-        let mut lapsed: Vec<Attestation> = std::mem::take(&mut self.lapsed)
-            .into_values()
-            .filter(|verified| !counting.contains(&verified.body()))
-            .filter_map(|verified| Some(standing.lapsed(&verified).ok()?.attestation(verified)))
-            .collect();
+    /// out for their signers. What was revoked stays revoked when its signers' time is over, and so
+    /// does a signature that was taken from a statement that counts by others.
+    fn lapsed(
+        &mut self,
+        standing: &Standing<'_>,
+        counting: &mut [Attestation],
+    ) -> Vec<Attestation> {
+        let places = counting.iter().map(Attestation::body).zip(0..);
+        let places: BTreeMap<Sha256, usize> = places.collect();
+        let mut lapsed = Vec::new();
+        for (body, verified) in std::mem::take(&mut self.lapsed) {
+            if let Some(one) = places.get(&body).and_then(|place| counting.get_mut(*place)) {
+                one.voided = latest(one.voided.take(), standing.voided(&verified));
+                continue;
+            }
+            match standing.lapsed(&verified) {
+                Ok(counted) => lapsed.push(counted.attestation(verified)),
+                Err(
+                    why @ (Rejection::Revoked { .. }
+                    | Rejection::RevokedKey { .. }
+                    | Rejection::RevokedBuilder { .. }),
+                ) => {
+                    self.rejected.remove(&body);
+                    let index = standing.index(&verified, |_| true);
+                    self.reject_statement(&verified, index, why);
+                }
+                Err(_) => {}
+            }
+        }
         lapsed.sort_by_key(|one| (one.index.unwrap_or(u64::MAX), one.body()));
         lapsed
     }

@@ -7,6 +7,7 @@ use verify::Trust;
 use super::apart::{of_step_by, owners, signing};
 use super::number::is_share_name;
 use super::{Fault, FaultKind};
+use crate::asks::WAIVERS;
 use crate::model::{Model, Step};
 use crate::rules::Waivers;
 use crate::rules::rule::{Asked, Without};
@@ -132,7 +133,7 @@ fn of_waivers(waivers: &Waivers, trust: &Trust) -> Option<Fault> {
         Some(_) => return None,
     };
     Some(Fault {
-        rule: "waivers".into(),
+        rule: WAIVERS.into(),
         kind: FaultKind::Unsatisfiable,
         message,
         next: "let two owners sign waivers, one of them an approver, or leave `waivers` out".into(),

@@ -100,7 +100,8 @@ impl Against {
             return;
         }
         let mut resting: BTreeMap<&str, Vec<(String, u64)>> = BTreeMap::new();
-        for one in question.lineage.attestations() {
+        let verdicts = question.lineage.attestations().iter().chain(question.lineage.lapsed());
+        for one in verdicts {
             let Predicate::VerificationSummary(summary) = &one.statement().predicate else {
                 continue;
             };
@@ -110,14 +111,19 @@ impl Against {
                 resting.entry(input).or_default().push((one.body().hex(), from));
             }
         }
-        // Each verdict is entered once, so this ends.
-        let mut open: Vec<String> = self.of_body.keys().cloned().collect();
-        while let Some(body) = open.pop() {
+        // What reaches furthest goes first and is handed on as it is: so each verdict is entered
+        // once at most, by the one that reaches furthest, and this ends.
+        let mut open: Vec<(u64, String)> =
+            self.of_body.iter().map(|(body, fallen)| (fallen.reach(), body.clone())).collect();
+        open.sort_unstable();
+        while let Some((_, body)) = open.pop() {
             let Some(fallen) = self.of_body.get(&body).copied() else { continue };
             for (verdict, from) in resting.remove(body.as_str()).unwrap_or_default() {
-                if fallen.fells(from) && !self.of_body.contains_key(&verdict) {
+                let known = self.of_body.get(&verdict);
+                let is_further = known.is_none_or(|known| known.reach() < fallen.reach());
+                if fallen.fells(from) && is_further {
                     self.of_body.insert(verdict.clone(), fallen);
-                    open.push(verdict);
+                    open.push((fallen.reach(), verdict));
                 }
             }
         }
@@ -159,7 +165,12 @@ impl Against {
 impl Fallen {
     /// Whether it fells a verdict that rests on the statement and has seen `seen` entries.
     fn fells(&self, seen: u64) -> bool {
-        self.spared.is_none_or(|spared| seen < spared)
+        seen < self.reach()
+    }
+
+    /// How many entries a verdict must have seen that it does not fell.
+    fn reach(&self) -> u64 {
+        self.spared.unwrap_or(u64::MAX)
     }
 }
 

@@ -211,9 +211,13 @@ pub(crate) fn check(
     let path = entity
         .verify_for_usage(algorithms, &only, &others, moment, usage.demand(), None, None)
         .map_err(|error| no_path(&error, time))?;
-    let ends = path.anchor().subject_public_key_info.as_ref();
+    // Two anchors may have one key.
+    let ends = path.anchor();
     let mut of = anchors.iter();
-    let end = of.find(|one| one.anchor.subject_public_key_info.as_ref() == ends);
+    let end = of.find(|one| {
+        one.anchor.subject == ends.subject
+            && one.anchor.subject_public_key_info == ends.subject_public_key_info
+    });
     let end = end.ok_or(ChainError::NoPath("its end is not known".into()))?;
     let window = held(&path, end, lists, time)?;
     let leaf = leaf(&certificate, usage, end.key)?;

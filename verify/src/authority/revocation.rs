@@ -289,7 +289,11 @@ pub(super) fn standing(
 ) -> Result<Timestamp, RevocationError> {
     let serial = || judged.serial.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let issuer = || judged.issuer.to_owned();
-    let by_issuer = || lists.iter().filter(|list| list.key == judged.issuer_key);
+    // Two authorities may have one key: the list of the one says nothing of the other's (RFC 5280,
+    // 6.3.3, b).
+    let is_by_issuer =
+        |list: &&RevocationList| list.key == judged.issuer_key && list.issuer == judged.issuer;
+    let by_issuer = || lists.iter().filter(is_by_issuer);
     let mut until = Timestamp::MAX;
     for since in by_issuer().filter_map(|list| list.entries.get(judged.serial)) {
         match since {

@@ -75,19 +75,13 @@ impl<'t> Standing<'t> {
         }
         let mut signers = Vec::new();
         let mut outside: Vec<(String, OutOfScope)> = Vec::new();
-        let (mut revoked, mut voided) = (None, None);
+        let mut revoked = None;
         for signer in verified.signers() {
-            let names = self.in_scope(signer, verified.content(), |grant| holds(grant, signer));
             if let Some(why) = self.revoked_key(verified, signer) {
-                // What a key signs after its revocation nobody ever relied on.
-                let counted = names.is_ok_and(|names| !names.is_empty());
-                if counted && stood_before(verified, signer, &why) {
-                    voided = latest(voided, why.clone());
-                }
                 revoked = Some(why);
                 continue;
             }
-            match names {
+            match self.in_scope(signer, verified.content(), |grant| holds(grant, signer)) {
                 Ok(names) => signers.extend(names),
                 Err(None) => {}
                 Err(Some(why)) => outside.push((signer.name.clone(), why)),
@@ -109,7 +103,24 @@ impl<'t> Standing<'t> {
             })
         };
         let index = self.index(verified, counts);
-        Ok(Counted { signers, index, verifier, voided })
+        Ok(Counted { signers, index, verifier, voided: self.voided(verified) })
+    }
+
+    /// The latest revocation of the key of a signer who might have said it, were it not revoked, now
+    /// or before time ran out.
+    pub(super) fn voided(&self, verified: &Verified<Statement>) -> Option<Rejection> {
+        let (statement, places) = (verified.content(), verified.logged());
+        let revoked = verified.signers().iter().filter_map(|signer| {
+            let why = self.revoked_key(verified, signer)?;
+            let might = |grant: &Grant| {
+                grant.counts(self.now, signer.key, places) || grant.has_lapsed(self.now)
+            };
+            let counted =
+                self.in_scope(signer, statement, might).is_ok_and(|names| !names.is_empty());
+            // What a key signs after its revocation nobody ever relied on.
+            (counted && stood_before(verified, signer, &why)).then_some(why)
+        });
+        revoked.fold(None, |known, new| latest(known, Some(new)))
     }
 
     /// The lowest position in the log that orders, of signatures by keys that `counts` takes.
@@ -275,8 +286,8 @@ fn stood_before(verified: &Verified<Statement>, signer: &Signer, revoked: &Rejec
 }
 
 /// Of two revocations of keys, the one in the later entry.
-fn latest(known: Option<Rejection>, new: Rejection) -> Option<Rejection> {
-    known.into_iter().chain([new]).max_by_key(revoked_in)
+pub(super) fn latest(known: Option<Rejection>, new: Option<Rejection>) -> Option<Rejection> {
+    known.into_iter().chain(new).max_by_key(revoked_in)
 }
 
 /// The entry of a revocation of a key.

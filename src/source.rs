@@ -12,8 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use server::monitor::Split;
 use server::notes::Notes;
 use server::register::{
-    Embedded, FolderError, Holder, LockError, Measured, Order, PATIENCE, Proofs, Query, ReadError,
-    Receipt, Register, RegisterFollowError, Search, Term, open, open_or_create, served_by,
+    Embedded, FolderError, Holder, LockError, MAX_PAGE, Measured, Order, PATIENCE, Proofs, Query,
+    ReadError, Receipt, Register, RegisterFollowError, Search, Term, open, open_or_create,
+    served_by,
 };
 use server::seen::{Mark, Seen, SeenError};
 use server::wire::{
@@ -213,14 +214,29 @@ impl Source {
         let mut known = Vec::new();
         for artifact in candidates {
             for term in [Term::Subject(*artifact), Term::Material(*artifact)] {
-                let query = Query { terms: vec![term], limit: 1, ..Query::default() };
-                if !self.find(&query.into())?.entries.is_empty() {
+                if self.has(term)? {
                     known.push(*artifact);
                     break;
                 }
             }
         }
         Ok(known)
+    }
+
+    /// Whether an entry is found by this. A page can be empty and have a next one: that of an entry
+    /// whose statement was erased.
+    fn has(&self, term: Term) -> Result<bool, Error> {
+        let mut query = Query { terms: vec![term], limit: 1, ..Query::default() };
+        for _ in 0..MAX_EMPTY_PAGES {
+            let page = self.find(&query.clone().into())?;
+            match page.next {
+                _ if !page.entries.is_empty() => return Ok(true),
+                None => return Ok(false),
+                Some(next) => (query.start, query.limit) = (Some(next), MAX_PAGE),
+            }
+        }
+        // So many statements of it were erased: the register has heard of it.
+        Ok(true)
     }
 
     /// Searches, one page.
@@ -359,6 +375,8 @@ impl Source {
 
 /// How many pages of statements about one artifact are read; what is left is not complete.
 const MAX_PAGES: usize = 4;
+/// How many pages of nothing but erased statements are turned.
+const MAX_EMPTY_PAGES: usize = 100;
 
 impl Source {
     /// Reads every entry of a register that is open here and that `trust` names; `None` of one

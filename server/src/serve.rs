@@ -280,7 +280,9 @@ async fn cosign(app: Arc<App<Embedded>>) {
             let Some(cosigning) = app.cosigning() else { return };
             let news = cosigning.wait(RETRY).await;
             app.look_for_forks();
-            if news || !all || waited == FRESH {
+            // With a quorum that was raised nothing is shown before it is met.
+            let is_shown = Arc::clone(&app).require_shown().await.is_ok();
+            if news || !all || !is_shown || waited == FRESH {
                 break;
             }
         }

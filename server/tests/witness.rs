@@ -21,7 +21,8 @@ use attest::{
 use axum::http::StatusCode;
 use server::register::{Memory, Register};
 use server::witness::{
-    Cosigning, CosigningError, Outcome, Witness, WitnessList, settle, unsettled, witness_router,
+    Cosigning, CosigningError, Outcome, Witness, WitnessList, restore, settle, unsettled,
+    witness_router,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -149,6 +150,26 @@ async fn what_met_a_smaller_quorum_is_not_shown_under_a_larger_one() {
     let empty = self::register(&[]).await;
     let (_folder, cosigning) = asking(&both, 2);
     assert!(cosigning.shown(empty.signed().await.unwrap()).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cosigned_is_put_back_for_its_own_tree_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let one = witness(state.path(), 2).await;
+    let cosigned = register(&["one"]).await;
+    let (folder, cosigning) = asking(std::slice::from_ref(&one), 1);
+    assert!(cosigning.require(&cosigned, 1).await.unwrap());
+    let cases: [(&[&str], bool); 5] = [
+        (&["one"], true),
+        (&["one", "two"], true),
+        (&["other"], false),
+        (&["other", "two"], false),
+        (&[], false),
+    ];
+    for (words, is_back) in cases {
+        let again = register(words).await;
+        assert_eq!(restore(folder.path(), &again).await.is_some(), is_back, "{words:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

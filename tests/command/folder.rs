@@ -156,6 +156,30 @@ fn an_erased_statement_leaves_a_tombstone_and_its_place() {
 }
 
 #[test]
+fn an_artifact_is_known_by_what_was_not_erased_of_it() {
+    let folder = folder();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("data")).unwrap();
+    std::fs::write(folder.join("data/a.csv"), "1").unwrap();
+    let review = REVIEW.replace("model.bin", "data");
+    for entry in [2, 3] {
+        expect(&assay(folder, &review), 0, &format!("entry {entry}"));
+    }
+    let shown = assay(folder, "log entry 2 --json").stdout;
+    let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+    let (body, subject) = (&shown["entry"]["body"], &shown["entry"]["subjects"][0]["artifact"]);
+    let (body, subject) = (body.as_str().unwrap(), subject.as_str().unwrap());
+    let digest = subject.strip_prefix("tree:").unwrap();
+
+    let tree = format!("tree:{digest}");
+    expect(&assay(folder, &format!("lineage {digest}")), 0, &tree);
+    let erase = format!("log erase {body} --reason asked-for --key local");
+    expect(&assay(folder, &erase), 0, "its tombstone is entry 4");
+    expect(&assay(folder, &format!("lineage {digest}")), 0, &tree);
+    expect(&assay(folder, &format!("find --subject {digest}")), 0, "1 entry; complete to 5");
+}
+
+#[test]
 fn an_index_is_made_anew() {
     let folder = folder();
     let folder = folder.path();

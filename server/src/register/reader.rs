@@ -253,6 +253,22 @@ impl Reader {
     /// Adds the commits that the journal has after `from` up to `to` to the index. The progress
     /// counts entries.
     fn catch_up(&self, from: &Tip, to: &Tip, progress: &dyn Progress) -> Result<u64, StorageError> {
+        let mut zeroed = Zeroed::default();
+        let added = self.add_commits(from, to, &mut zeroed, progress);
+        if added.is_err() && zeroed.lost().next().is_some() {
+            // What is in the index by now must not make the next start pass over these.
+            self.index.condemn();
+        }
+        added
+    }
+
+    fn add_commits(
+        &self,
+        from: &Tip,
+        to: &Tip,
+        zeroed: &mut Zeroed,
+        progress: &dyn Progress,
+    ) -> Result<u64, StorageError> {
         let damaged = |size| StorageError::Damaged(Damaged::Root(size));
         let frontier = self.frontier(from.tree.size)?.ok_or(damaged(from.tree.size))?;
         if frontier.root() != from.tree.root {
@@ -264,14 +280,12 @@ impl Reader {
         let mut commits = 0;
         let mut addition = Addition::after(id, *from);
         let mut bodies = Bodies::default();
-        let mut zeroed = Zeroed::default();
         while walk.tip().sequence < to.sequence {
             let Step::Record(bytes, tip) = walk.step()? else {
                 return Err(JournalError::Corrupt { position: walk.next() }.into());
             };
             let (record, _) = Record::parse(&bytes, id).map_err(JournalError::from)?;
-            let entries =
-                self.entries_of(&record, &bytes, tip.position, &mut bodies, &mut zeroed)?;
+            let entries = self.entries_of(&record, &bytes, tip.position, &mut bodies, zeroed)?;
             // A journal only has records within the limits.
             let batch =
                 Batch::new(&frontier, record.time, entries).map_err(|_| damaged(record.to.size))?;
@@ -291,8 +305,6 @@ impl Reader {
         for (lost, _) in zeroed.lost() {
             // A tombstone may also stand before the statement that it is of.
             if !self.is_buried(&lost)? {
-                // What is in the index by now must not make the next start pass over this.
-                self.index.condemn();
                 return Err(StorageError::Damaged(Damaged::Body(lost)));
             }
         }
@@ -334,7 +346,12 @@ impl Reader {
                         // An earlier record brought it, and is indexed by now.
                         None => match self.body(&hash)? {
                             Some(Blob::Bytes(bytes)) => self.covered(hash, Some(bytes))?,
-                            Some(Blob::Tombstone) | None => self.covered(hash, None)?,
+                            Some(Blob::Tombstone) => {
+                                // It may have been lost since it was indexed.
+                                zeroed.body(hash, position);
+                                self.covered(hash, None)?
+                            }
+                            None => return Err(StorageError::Damaged(Damaged::Body(hash))),
                         },
                     },
                 };

@@ -204,7 +204,7 @@ impl Cosigning {
         fork::unsettled(&self.folder)
     }
 
-    /// Puts back what was cosigned before the last stop, if it is still the newest.
+    /// Puts back what was cosigned before the last stop, if it is of this tree.
     pub async fn restore<S: Storage>(&self, register: &Register<S>) {
         if let Some(found) = restored(&self.folder, register).await {
             *self.witnessed.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
@@ -244,8 +244,8 @@ impl Cosigning {
 }
 
 /// Reads the note that met the quorum last, and puts its cosignatures back under the register's
-/// checkpoint if that is still the newest. Lines that do not hold, or are by nobody on the list,
-/// are left out, and so is a note about more entries than there are.
+/// checkpoint. Lines that do not hold, or are by nobody on the list,
+/// are left out, and so is a note about another tree or about more entries than there are.
 pub async fn restore<S: Storage>(folder: &Path, register: &Register<S>) -> Option<Arc<Signed>> {
     restored(folder, register).await.map(|found| found.signed)
 }
@@ -254,7 +254,8 @@ async fn restored<S: Storage>(folder: &Path, register: &Register<S>) -> Option<W
     let text = durable::read(&folder.join(COSIGNED), MAX_BYTES as u64).ok()??;
     let checkpoint = Checkpoint::open(&text, register.verifier()).ok()?;
     let note: Note = text.parse().ok()?;
-    if checkpoint.size > register.signed().await.ok()?.checkpoint.size {
+    // Of a tree that is gone it says nothing, also when another has grown as large since.
+    if register.root(checkpoint.size).await.ok()? != checkpoint.root {
         return None;
     }
     let list = WitnessList::load(folder).ok()?;

@@ -2,9 +2,11 @@
 //! evidence, and the rule pass for ever.
 //!
 //! Every value of the rule is followed from `input` on, through names, functions, comprehensions
-//! and patterns, as the members of the input that it may be ([`Kind`]), in rounds, until nothing
-//! new is found. Refused is a member that none of them has. What cannot be followed is let
-//! through: whatever a predicate says, a key that the rule makes, what most functions give.
+//! and patterns, as the members of the input and the collections of the rule's own that it may be
+//! ([`Kind`]), in rounds, until nothing new is found. Refused is a member that none of them has. An
+//! object that the rule makes has every key, and what stands there is any of what the rule puts
+//! into it. What cannot be followed is let through: whatever a predicate says, a key that is worked
+//! out, what most functions give.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -172,7 +174,8 @@ impl<'m> Reader<'m> {
             part = match part {
                 Expr::RefDot { refr, .. } => refr,
                 Expr::RefBrack { refr, index, .. } => {
-                    self.value(index);
+                    let keys = self.value(index);
+                    kind.join(&keys);
                     refr
                 }
                 _ => break,

@@ -1,4 +1,5 @@
-//! What is known of a value in a rule, before any evidence: which members of the input it may be.
+//! What is known of a value in a rule, before any evidence: which members of the input it may be,
+//! and which collections that the rule makes.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +9,11 @@ use super::schema::{Found, Node, Record, at_key, each};
 /// them may be anything.
 const MAX_LEVELS: u8 = 4;
 
-/// A member of the input, within so many collections that the rule has made of such.
+/// A member of the input or a made collection, within so many collections that the rule makes.
 type Thing = (u8, Node);
 
-/// What a value may be. Nothing at all is what no member of the input leads to: a number, or a
-/// name that has no value yet.
+/// What a value may be. Nothing at all is what never has members: a number or text that the rule
+/// says, or a name that has no value yet.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Kind {
     /// Whether it may be what is not known: of such nothing is refused.
@@ -51,11 +52,23 @@ impl Kind {
         (open, many) != (self.open, self.things.len())
     }
 
-    /// A collection of such values.
+    /// A list of such values.
+    pub(super) fn listed(&self) -> Self {
+        self.within(Node::MadeList)
+    }
+
+    /// An object or a set of such values and keys.
     pub(super) fn collected(&self) -> Self {
+        self.within(Node::Made)
+    }
+
+    /// A collection is there whatever is in it, and were it only numbers: what else a value may be
+    /// says nothing of the members of this one.
+    fn within(&self, made: Node) -> Self {
         let (near, deep): (BTreeSet<Thing>, BTreeSet<Thing>) =
             self.things.iter().copied().partition(|(levels, _)| *levels < MAX_LEVELS);
-        let things = near.into_iter().map(|(levels, node)| (levels + 1, node)).collect();
+        let inner = near.into_iter().map(|(levels, node)| (levels + 1, node));
+        let things = inner.chain([(0, made)]).collect();
         Self { open: self.open || !deep.is_empty(), things }
     }
 
@@ -105,32 +118,27 @@ impl Kind {
         let mut inner = Self { open: self.open, things: BTreeSet::new() };
         let (mut never, mut found) = (None, self.open);
         for (levels, node) in &self.things {
-            let thing = match levels.checked_sub(1) {
-                Some(levels) => Found::Node(*node).at(levels),
-                None => look(*node).at(0),
+            let (levels, place) = match levels.checked_sub(1) {
+                Some(levels) => (levels, Found::Node(*node)),
+                None => (0, look(*node)),
             };
-            match thing {
-                Ok(thing) => {
-                    found = true;
-                    inner.open |= thing.is_none();
-                    inner.things.extend(thing);
+            match place {
+                Found::Never(why) => {
+                    never = never.or(Some(why));
+                    continue;
                 }
-                Err(why) => never = never.or(Some(why)),
+                Found::Open => inner.open = true,
+                Found::Node(node) => {
+                    inner.things.insert((levels, node));
+                }
+                // It is among those within a collection.
+                Found::Put => {}
             }
+            found = true;
         }
         match never {
             Some(why) if !found => Err(why),
             _ => Ok(inner),
-        }
-    }
-}
-
-impl Found {
-    fn at(self, levels: u8) -> Result<Option<Thing>, String> {
-        match self {
-            Self::Open => Ok(None),
-            Self::Node(node) => Ok(Some((levels, node))),
-            Self::Never(why) => Err(why),
         }
     }
 }

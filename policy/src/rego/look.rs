@@ -15,19 +15,22 @@ impl<'m> Reader<'m> {
             match &line.literal {
                 Literal::SomeVars { .. } => {}
                 Literal::SomeIn { key, value, collection, .. } => {
-                    let one = self.one_of(collection);
+                    let (keys, one) = self.one_of(collection);
                     self.bind(value, &one);
                     if let Some(key) = key {
-                        self.value(key);
+                        self.bind(key, &keys);
                     }
                 }
                 Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => {
                     self.value(expr);
                 }
                 Literal::Every { key, value, domain, query, .. } => {
-                    let one = self.one_of(domain);
+                    let (keys, one) = self.one_of(domain);
                     self.enter(key.iter().chain([value]).map(|name| name.text()).collect());
                     self.set(value.text(), &one);
+                    if let Some(key) = key {
+                        self.set(key.text(), &keys);
+                    }
                     self.body(query);
                     self.leave();
                 }
@@ -43,14 +46,14 @@ impl<'m> Reader<'m> {
         self.leave();
     }
 
-    /// A collection of what the terms may be for a body.
-    fn collected(&mut self, terms: &[&'m Ref<Expr>], query: &'m Query) -> Kind {
+    /// What the terms may be for a body.
+    fn terms(&mut self, terms: &[&'m Ref<Expr>], query: &'m Query) -> Kind {
         let declared = self.declared(query);
         self.enter(declared);
         self.query(query);
         let kind = self.any_of(terms.iter().copied());
         self.leave();
-        kind.collected()
+        kind
     }
 
     fn any_of(&mut self, all: impl IntoIterator<Item = &'m Ref<Expr>>) -> Kind {
@@ -61,9 +64,11 @@ impl<'m> Reader<'m> {
         kind
     }
 
-    fn one_of(&mut self, collection: &'m Expr) -> Kind {
+    /// The keys and the members of a collection.
+    fn one_of(&mut self, collection: &'m Expr) -> (Kind, Kind) {
         let kind = self.value(collection);
-        self.followed(collection.span(), kind.each(&shown(collection.span())))
+        let one = self.followed(collection.span(), kind.each(&shown(collection.span())));
+        (kind.keys(), one)
     }
 
     /// What an expression may be.
@@ -75,19 +80,16 @@ impl<'m> Reader<'m> {
             | Expr::Bool { .. }
             | Expr::Null { .. } => Kind::default(),
             Expr::Var { span, .. } => self.named(span.text()),
-            Expr::Array { items, .. } | Expr::Set { items, .. } => self.any_of(items).collected(),
+            Expr::Array { items, .. } => self.any_of(items).listed(),
+            Expr::Set { items, .. } => self.any_of(items).collected(),
+            // What goes over its keys may have them in its hands.
             Expr::Object { fields, .. } => {
-                for (_, key, _) in fields {
-                    self.value(key);
-                }
-                self.any_of(fields.iter().map(|(_, _, value)| value)).collected()
+                self.any_of(fields.iter().flat_map(|(_, key, value)| [key, value])).collected()
             }
-            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
-                self.collected(&[term], query)
-            }
+            Expr::ArrayCompr { term, query, .. } => self.terms(&[term], query).listed(),
+            Expr::SetCompr { term, query, .. } => self.terms(&[term], query).collected(),
             Expr::ObjectCompr { key, value, query, .. } => {
-                // What goes over its keys may have them in its hands.
-                self.collected(&[key, value], query)
+                self.terms(&[key, value], query).collected()
             }
             Expr::Call { fcn, params, .. } => self.call(fcn, params),
             Expr::UnaryExpr { expr, .. } => {

@@ -109,6 +109,10 @@ pub(super) enum Node {
     Chain,
     /// A text or number that is this member.
     Leaf(Record, &'static str, Is),
+    /// A list that the rule makes.
+    MadeList,
+    /// An object or a set that the rule makes, with whatever keys.
+    Made,
 }
 
 /// What is found at a place in it.
@@ -118,6 +122,8 @@ pub(super) enum Found {
     Open,
     /// A member.
     Node(Node),
+    /// What the rule has put there itself, which is known without this.
+    Put,
     /// Nothing, whatever the evidence; and why, after what was written.
     Never(String),
 }
@@ -127,6 +133,7 @@ pub(super) fn at_key(node: Node, key: &str, written: &str, steps: &[&str]) -> Fo
     let (whose, known): (&str, Vec<&str>) = match node {
         Node::Data if key == super::PACKAGE => return Found::Node(Node::Package),
         Node::Data | Node::Package => return Found::Open,
+        Node::Made => return Found::Put,
         Node::Chain if steps.contains(&key) => return Found::Node(Node::List(Record::Statement)),
         Node::Chain => (Record::Input.words(), steps.to_vec()),
         Node::Record(record) => {
@@ -135,7 +142,7 @@ pub(super) fn at_key(node: Node, key: &str, written: &str, steps: &[&str]) -> Fo
             }
             (record.words(), record.members().iter().map(|(name, _)| *name).collect())
         }
-        Node::List(_) | Node::Texts => {
+        Node::List(_) | Node::Texts | Node::MadeList => {
             return Found::Never(format!(
                 "there is no `{written}`: it is a list; take one of it, `some one in …`"
             ));
@@ -157,6 +164,7 @@ pub(super) fn each(node: Node, written: &str) -> Found {
         Node::Texts => Found::Node(Node::Leaf(Record::Statement, "unidentified", Is::Text)),
         Node::Chain => Found::Node(Node::List(Record::Statement)),
         Node::Data | Node::Package | Node::Record(_) => Found::Open,
+        Node::MadeList | Node::Made => Found::Put,
         Node::Leaf(..) => below(node, written),
     }
 }

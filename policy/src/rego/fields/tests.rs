@@ -227,6 +227,55 @@ fn names_functions_and_rules_lead_to_what_can_be_there() {
 }
 
 #[test]
+fn what_a_rule_makes_has_members_of_its_own() {
+    let latest = "latest := s if { some s in input.statements; s.index == 0 }";
+    let default = format!("default latest := {{\"found\": false}}\n{latest}");
+    let otherwise = format!("{latest} else := {{\"missing\": true}}");
+    let given = "latest(step) := s if { some s in input.chain[step] } else := {\"missing\": true}";
+    let first = "all := {\"first\": input.statements[0], \"limits\": {\"max\": 3}}";
+    let limits = "all := {s.step: {\"max\": 3} | some s in input.statements}";
+    let rows = "all := [{\"s\": s, \"why\": {\"text\": \"x\"}} | some s in input.statements]";
+    let pairs = "all := [[s, {\"reason\": \"late\"}] | some s in input.statements]";
+    let of = "of(s) := {\"of\": s, \"n\": {\"max\": 3}}";
+    let roles = "roles := {\"train\": {\"team\": \"ml\"}}\nall := {\"g\": g, \"want\": roles[s.step]} if {\n\
+                 some s in input.statements\nsome g in s.signers\n}";
+    let deep = "all := {\"a\": {\"b\": {\"c\": {\"d\": {\"e\": {\"f\": 1}}}}}, \"s\": input.stage}";
+    let parts = "all.first := input.statements[0]\nall.limits.max := 3";
+    let keyed = "all[s] := s.step if some s in input.statements";
+    let literal = "all := {[\"train\", {\"max\": 3}]: input.stage}";
+    let lists = "default all := []\nall := input.statements if input.stage";
+    let names = "all := {\"of\": input.artifact, \"names\": [\"a\"], \"more\": {\"b\"}}";
+    // The lines, what holds of them, and the smallest change of it that never does.
+    let cases = [
+        (default.as_str(), "latest.found == false", "input.statements[0].found == false"),
+        (&default, "some s in latest.materials; s.role", "some s in latest.materials; s.rle"),
+        (&otherwise, "latest.missing", "latest.step.missing"),
+        (given, "latest(\"train\").missing", "latest(\"train\").step.missing"),
+        (rows, "some r in all; r.why.text == \"x\"", "some r in all; r.s.step.text == \"x\""),
+        (limits, "some k; all[k].max > 2", "some k; all[k]; input.chain[k].max > 2"),
+        (first, "all.limits.max > 2", "input.limits.max > 2"),
+        (first, "all.first.subjects[0].name", "all.first.subjects[0].nme"),
+        (pairs, "some [s, why] in all; why.reason", "some [s, why] in all; s.step.reason"),
+        (of, "r := of(input.statements[0]); r.n.max > 2", "r := of(input.sttements); r.n.max > 2"),
+        (roles, "all.want.team != all.g.owner", "all.want.team != input.team"),
+        (deep, "all.a.b.c.d.e.f == 1", "all.s; input.stage.b == 1"),
+        (parts, "all.limits.max > 2", "all.first.step.max > 2"),
+        (keyed, "some k; all[k]; k.step", "some k; all[k]; k.stp"),
+        (keyed, "some k, v in all; v == k.step", "some k, v in all; v == k.stp"),
+        (keyed, "every k, v in all { v == k.step }", "every k, v in all { v == k.stp }"),
+        (literal, "all[[a, b]]; b.max == 3", "all[[a, b]]; input.max == 3"),
+        (lists, "all[0].step", "all[0].stp"),
+        (lists, "count(all) > 0", "all.step"),
+        (names, "all.names[0] == \"a\"", "all.of; input.artifact[0] == \"a\""),
+        (names, "\"b\" in all.more", "\"b\" in input.artifact"),
+    ];
+    for (lines, holds, never) in cases {
+        assert_eq!(said(holds, lines), None, "{lines}\n{holds}");
+        assert!(said(never, lines).is_some(), "read: {lines}\n{never}");
+    }
+}
+
+#[test]
 fn what_cannot_be_followed_is_let_through() {
     let cases = [
         "some s in input.statements; some key in [\"a\"]; s[key].x",

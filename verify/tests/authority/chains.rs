@@ -1,9 +1,12 @@
 //! What has to be right between a signer's certificate and an authority.
 
+use attest::{Statement, Timestamp};
 use fixtures::authority::{CertificateAuthority, extension, extensions, tlv, to_pem};
-use verify::{NameKind, Pattern, Trust, Usage, Window};
+use verify::{Direction, NameKind, Negatives, Pattern, Trace, Trust, Usage, Window};
 
-use crate::support::{BUILDER, SIGNED, Scene, add, bundle_of, check, moment, rule, said};
+use crate::support::{
+    BUILDER, SIGNED, Scene, UNTIL, add, bundle_of, check, moment, rule, said, statement,
+};
 
 #[test]
 fn a_chain_counts_when_all_of_it_does() {
@@ -160,4 +163,30 @@ fn certificates_between_may_stand_in_the_trust_file() {
         let bundle = scene.bundle(&[scene.certificate()], &[moment(SIGNED)]);
         assert_eq!(check(&bundle, &trust).is_ok(), want);
     }
+}
+
+/// A root that was given another name goes on with its key, and each ends by itself.
+#[test]
+fn what_is_judged_by_now_holds_no_longer_than_its_own_root() {
+    let scene = Scene::new();
+    let (early, late) = (moment("2026-06-01T20:00:00Z"), moment("2040-01-01T00:00:00Z"));
+    let until = |end: Timestamp| {
+        let other = scene.root.renamed("renamed", end, None).unwrap();
+        let between = other.intermediate("issuing", &[]).unwrap();
+        let certificate = between.issue(scene.key.public(), &scene.recipe).unwrap();
+        let bundle = scene.bundle(&[certificate, between.certificate().to_vec()], &[]);
+        let mut trust = Trust::empty();
+        let roots = to_pem(&[scene.root.certificate(), other.certificate()]);
+        trust.add_authority("corporate", &roots, None, Usage::CodeSigning, &["now"]).unwrap();
+        add(&mut trust, "builder", &rule(NameKind::Uri, Pattern::exact(BUILDER)), "ci-team");
+        let app = Statement::parse(&statement()).unwrap().subject[0].artifact().unwrap();
+        let none = Negatives::none();
+        let mut trace = Trace::new(app, Direction::Up, &trust, &none, moment(SIGNED));
+        trace.supply(app, vec![bundle], None);
+        let lineage = trace.finish();
+        assert_eq!(lineage.attestations().len(), 1, "{:?}", lineage.rejected());
+        lineage.holds().until.map(|until| until.as_second())
+    };
+    assert_eq!(until(early), Some(early.as_second() + 1));
+    assert_eq!(until(late), Some(moment(UNTIL).as_second() + 1));
 }

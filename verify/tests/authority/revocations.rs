@@ -166,6 +166,35 @@ fn without_an_answer_nobody_is_believed() {
     assert!(found.contains("was revoked at"), "{found}");
 }
 
+/// An authority that was given another name goes on with its key.
+#[test]
+fn a_list_speaks_for_the_issuer_that_it_names_and_not_for_another_with_its_key() {
+    let scene = Scene::new();
+    let late = moment("2040-01-01T00:00:00Z");
+    let renamed = scene.between.renamed("renamed", late, Some(&scene.root)).unwrap();
+    let mut trust = Trust::empty();
+    trust.add_clock("clock", &scene.clock_pem(), Window::default()).unwrap();
+    let pem = |of: &[&CertificateAuthority]| {
+        let certificates: Vec<&[u8]> = of.iter().map(|one| one.certificate()).collect();
+        fixtures::authority::to_pem(&certificates)
+    };
+    let (root, both) = (pem(&[&scene.root]), pem(&[&scene.between, &renamed]));
+    trust.add_authority("corporate", &root, Some(&both), Usage::CodeSigning, &["clock"]).unwrap();
+    add(&mut trust, "builder", &rule(NameKind::Uri, Pattern::exact(BUILDER)), "ci-team");
+    let bundle = scene.bundle(&scene.chain(), &[moment(SIGNED)]);
+    let cases = [
+        (&scene.between, recipe(&[]), "builder"),
+        (&renamed, recipe(&[]), "no revocation list of the authority speaks for `CN=issuing`"),
+        (&scene.between, recipe(&[entry("builder", SIGNED)]), "was revoked at"),
+    ];
+    for (of, recipe, want) in cases {
+        let lists = [list(&scene.root, &self::recipe(&[])), list(of, &recipe)].concat();
+        trust.set_revocation_lists("corporate", &lists).unwrap();
+        let found = said(&bundle, &trust);
+        assert!(found.contains(want), "{}: {found}", of.name());
+    }
+}
+
 #[test]
 fn what_is_judged_by_now_holds_no_longer_than_the_lists() {
     let scene = Scene::new();

@@ -72,25 +72,39 @@ pub enum CertificateError {
 /// # Errors
 /// [`CertificateError`] when there is none, or one is malformed.
 pub fn from_pem(pem: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let found = blocks(pem, [BEGIN, END], MAX_CERTIFICATES, |number, der| {
+        let is_one = der.is_some_and(|der| {
+            der.len() <= MAX_CERTIFICATE_BYTES && Certificate::from_der(der).is_ok()
+        });
+        if is_one { Ok(()) } else { Err(CertificateError::Malformed(number)) }
+    })?;
+    if found.is_empty() { Err(CertificateError::None) } else { Ok(found) }
+}
+
+/// The documents in a PEM text between two such lines, in DER and in their order; text between them
+/// is passed over. `check` is given the number of each, counted from one, and what it is, unless it is
+/// no PEM or has no end.
+fn blocks(
+    pem: &str,
+    [begin, end]: [&str; 2],
+    most: usize,
+    check: impl Fn(usize, Option<&[u8]>) -> Result<(), CertificateError>,
+) -> Result<Vec<Vec<u8>>, CertificateError> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut rest = pem;
-    while let Some(start) = rest.find(BEGIN) {
-        let malformed = CertificateError::Malformed(found.len() + 1);
-        if found.len() >= MAX_CERTIFICATES {
+    while let Some(start) = rest.find(begin) {
+        if found.len() >= most {
             return Err(CertificateError::TooMany);
         }
         let block = rest.get(start..).unwrap_or_default();
-        let end = block.find(END).ok_or_else(|| malformed.clone())? + END.len();
-        let (block, after) = block.split_at(end);
-        let (_, document) = Document::from_pem(block).map_err(|_| malformed.clone())?;
-        let der = document.as_bytes();
-        if der.len() > MAX_CERTIFICATE_BYTES || Certificate::from_der(der).is_err() {
-            return Err(malformed);
-        }
-        found.push(der.to_vec());
+        let end = block.find(end).map(|place| place + end.len());
+        let (block, after) = block.split_at(end.unwrap_or(block.len()));
+        let document = Document::from_pem(block).ok().map(|(_, document)| document);
+        check(found.len() + 1, document.as_ref().map(Document::as_bytes))?;
+        found.extend(document.map(|document| document.as_bytes().to_vec()));
         rest = after;
     }
-    if found.is_empty() { Err(CertificateError::None) } else { Ok(found) }
+    Ok(found)
 }
 
 /// The key that a certificate is for, of a kind that is also known without one.

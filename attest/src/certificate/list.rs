@@ -3,7 +3,7 @@
 use pkcs8::der::Document;
 use pkcs8::der::pem::LineEnding;
 
-use super::CertificateError;
+use super::{CertificateError, blocks};
 
 const LABEL: &str = "X509 CRL";
 const BEGIN: &str = "-----BEGIN X509 CRL-----";
@@ -19,20 +19,9 @@ pub const MAX_LISTS: usize = 64;
 /// [`CertificateError::NoList`] when there is none, [`CertificateError::List`] when one is no PEM,
 /// [`CertificateError::TooMany`] above [`MAX_LISTS`].
 pub fn lists_from_pem(pem: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
-    let mut found: Vec<Vec<u8>> = Vec::new();
-    let mut rest = pem;
-    while let Some(start) = rest.find(BEGIN) {
-        let malformed = CertificateError::List(found.len() + 1);
-        if found.len() >= MAX_LISTS {
-            return Err(CertificateError::TooMany);
-        }
-        let block = rest.get(start..).unwrap_or_default();
-        let end = block.find(END).ok_or_else(|| malformed.clone())? + END.len();
-        let (block, after) = block.split_at(end);
-        let (_, document) = Document::from_pem(block).map_err(|_| malformed)?;
-        found.push(document.as_bytes().to_vec());
-        rest = after;
-    }
+    let found = blocks(pem, [BEGIN, END], MAX_LISTS, |number, der| {
+        der.map(drop).ok_or(CertificateError::List(number))
+    })?;
     if found.is_empty() { Err(CertificateError::NoList) } else { Ok(found) }
 }
 

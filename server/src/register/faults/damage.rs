@@ -136,6 +136,36 @@ fn a_body_that_is_lost_to_zeros_is_missed_and_never_taken_for_erased() {
     assert_eq!(client.gone.len(), 2);
 }
 
+/// What a second signature is over was indexed with the first, and may be gone since.
+#[test]
+fn an_index_that_is_behind_is_not_brought_up_over_a_body_that_is_lost() {
+    let machine = Machine::new();
+    let now = Timestamp::from_second(1000).unwrap();
+    let another = SigningKey::generate(Algorithm::P256).unwrap();
+    let payload = ENVELOPES[0].payload.clone();
+    let again = Envelope::sign(IN_TOTO, payload, &[&another]).unwrap();
+    wait(machine.open().unwrap().submit(&ENVELOPES[0], &*VERIFIERS, now)).unwrap();
+    let before = machine.again();
+    wait(machine.open().unwrap().submit(&again, &[another.public().clone()], now)).unwrap();
+    let behind = || {
+        let copied = Machine::with(machine.disk.restart());
+        copy(&before.index(), &copied.index());
+        copied
+    };
+    let whole = behind().open().unwrap();
+    assert_eq!(whole.storage().rebuilt(), &Rebuilt { why: None, commits: 1 });
+    assert!(wait(whole.entry(1)).unwrap().envelope().is_some());
+    let lost = behind();
+    lost.disk.tamper(&segment::path_of(1), |bytes| {
+        let pae = ENVELOPES[0].pae();
+        let at = bytes.windows(pae.len()).position(|part| part == pae).unwrap();
+        bytes[at..at + pae.len()].fill(0);
+    });
+    for _ in 0..3 {
+        assert!(lost.open().is_err());
+    }
+}
+
 #[test]
 fn a_cut_segment_is_refused_as_long_as_anything_acknowledged_is_missing() {
     let (machine, client, path, end) = filled();

@@ -105,6 +105,7 @@ fn a_version_counts_when_enough_owners_have_signed_it() {
     let folder = governed();
     let at = folder.path();
     assay(at, "trust add pia --name again --owner pia", 2, "which its owners change");
+    assay(at, "trust retire pia", 2, "which its owners change");
     let activate = propose(at, "two.json", "trust add pia --name again --owner pia", &["ana"]);
     let few = json(at, &activate, 1);
     assert_eq!(few["agreements"][0]["missing"], serde_json::json!(["ben"]), "{few}");

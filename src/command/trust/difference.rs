@@ -11,7 +11,7 @@ use ::verify::{
 
 use super::certified::ListRow;
 use super::keyless::written;
-use super::verifier_in_words;
+use super::list::verifier_in_words;
 use crate::predicate_name;
 
 /// What `after` says that `before` did not, and what it no longer says; a line each, without the

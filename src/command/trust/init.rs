@@ -103,7 +103,7 @@ impl InitArgs {
         // Registered first: a file that says version 1 has it in the register.
         let entry = draft.register(signed, &source, cx)?;
         home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
-        super::say_who_has_read_it(&path, cx)?;
+        super::file::say_who_has_read_it(&path, cx)?;
         governed::remember(&origin, &trust, cx)?;
         let join = JoinLine::new(&origin, source.url(), trust.digest());
         Ok(Begun {

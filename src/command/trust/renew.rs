@@ -5,14 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ::verify::{RevocationList, Trust};
+use ::verify::RevocationList;
 use clap::Args;
 use serde::Serialize;
 
 use super::certified::{ListRow, revocation_lists};
+use super::file::TrustFile;
 use crate::context::Context;
 use crate::error::Error;
-use crate::home::{self, Existing, Readers};
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -36,19 +36,11 @@ pub(super) struct RenewArgs {
 
 impl RenewArgs {
     pub(super) fn run(&self, named: Option<&Path>, cx: &Context<'_>) -> Result<Renewed, Error> {
-        let path = match named {
-            Some(path) => path.to_owned(),
-            None => cx.home()?.trust(),
-        };
-        let broken = |source| Error::Trust { path: path.clone(), source };
-        let mut trust = Trust::parse(&home::read_text(&path)?).map_err(broken)?;
-        super::require_ungoverned(&trust, &path, cx)?;
-        let refused = |source| Error::NotAdded { path: path.clone(), source };
+        let mut file = TrustFile::open(named, cx)?;
         let pem = revocation_lists(&self.lists)?;
-        trust.set_revocation_lists(&self.authority, &pem).map_err(refused)?;
-        home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
-        #[cfg(feature = "server")]
-        super::say_who_has_read_it(&path, cx)?;
+        file.change(|trust| trust.set_revocation_lists(&self.authority, &pem))?;
+        file.write(cx)?;
+        let TrustFile { path, trust } = file;
         let authority = trust.authority(&self.authority);
         let lists = authority.map(|authority| authority.revocation_lists()).unwrap_or_default();
         let outdated = |list: &&RevocationList| list.until() <= cx.now;

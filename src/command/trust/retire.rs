@@ -10,9 +10,9 @@ use ::verify::{StillCounts, Trust};
 use clap::Args;
 use serde::Serialize;
 
+use super::file::TrustFile;
 use crate::context::Context;
 use crate::error::Error;
-use crate::home::{self, Existing, Readers};
 use crate::moment::Moment;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
@@ -46,19 +46,12 @@ pub(super) struct RetireArgs {
 
 impl RetireArgs {
     pub(super) fn run(&self, named: Option<&Path>, cx: &Context<'_>) -> Result<Retired, Error> {
-        let path = match named {
-            Some(path) => path.to_owned(),
-            None => cx.home()?.trust(),
-        };
-        let broken = |source| Error::Trust { path: path.clone(), source };
-        let mut trust = Trust::parse(&home::read_text(&path)?).map_err(broken)?;
-        let refused = |source| Error::NotAdded { path: path.clone(), source };
+        let mut file = TrustFile::open(named, cx)?;
         let until = self.at.and_then(|at| at.after(cx.now)).unwrap_or(cx.now);
-        let still = self.still(&trust);
-        trust.retire(&self.name, until, still.clone()).map_err(refused)?;
-        home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
-        #[cfg(feature = "server")]
-        super::say_who_has_read_it(&path, cx)?;
+        let still = self.still(&file.trust);
+        file.change(|trust| trust.retire(&self.name, until, still.clone()))?;
+        file.write(cx)?;
+        let TrustFile { path, trust } = file;
         Ok(Retired {
             version: "assay/trust-retired/v1",
             name: self.name.clone(),

@@ -11,9 +11,10 @@ use ::verify::{FormerKey, LastGood, Reach, Trust, verify_rotation};
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
+use super::file::TrustFile;
 use crate::context::Context;
 use crate::error::Error;
-use crate::home::{self, Existing, Readers};
+use crate::home;
 use crate::page::{Page, Tone};
 use crate::render::{Answer, to_json};
 
@@ -54,35 +55,26 @@ pub(super) struct RotateArgs {
 
 impl RotateArgs {
     pub(super) fn run(&self, named: Option<&Path>, cx: &Context<'_>) -> Result<Named, Error> {
-        let path = match named {
-            Some(path) => path.to_owned(),
-            None => cx.home()?.trust(),
-        };
-        let broken = |source| Error::Trust { path: path.clone(), source };
-        let mut trust = Trust::parse(&home::read_text(&path)?).map_err(broken)?;
-        super::require_ungoverned(&trust, &path, cx)?;
-        let refused = |source| Error::NotAdded { path: path.clone(), source };
+        let mut file = TrustFile::open(named, cx)?;
         let reach = self.reach()?;
         let key = match (&self.statement, &self.key, &self.former) {
-            (Some(file), ..) => {
-                let key = said(file, &trust)?;
-                trust.rotate_log(&key, reach).map_err(refused)?;
+            (Some(statement), ..) => {
+                let key = said(statement, &file.trust)?;
+                file.change(|trust| trust.rotate_log(&key, reach))?;
                 key
             }
             (None, Some(key), _) => {
-                trust.rotate_log(key, reach).map_err(refused)?;
+                file.change(|trust| trust.rotate_log(key, reach))?;
                 key.clone()
             }
             (None, None, Some(key)) => {
-                trust.end_log_key(key, reach).map_err(refused)?;
+                file.change(|trust| trust.end_log_key(key, reach))?;
                 key.clone()
             }
             (None, None, None) => return Err(Error::NothingToTrust),
         };
-        home::write(&path, trust.to_yaml().as_bytes(), Readers::All, Existing::Replaced)?;
-        #[cfg(feature = "server")]
-        super::say_who_has_read_it(&path, cx)?;
-        Ok(Named::of(&key, &trust, path))
+        file.write(cx)?;
+        Ok(Named::of(&key, &file.trust, file.path))
     }
 
     fn reach(&self) -> Result<Reach, Error> {

@@ -103,7 +103,8 @@ impl<'t> Standing<'t> {
             })
         };
         let index = self.index(verified, counts);
-        Ok(Counted { signers, index, verifier, voided: self.voided(verified) })
+        let voided = revoked.and_then(|_| self.voided(verified));
+        Ok(Counted { signers, index, verifier, voided })
     }
 
     /// The latest revocation of the key of a signer who might have said it, were it not revoked, now

@@ -6,8 +6,8 @@
 //! spelling in JSON and are refused with it; numbers beyond a double are refused as well.
 
 mod objects;
+mod once;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAcc
 use serde_json::{Map, Value};
 
 pub(crate) use self::objects::Objects;
+pub(crate) use self::once::Once;
 
 /// The largest document that is read, in bytes. A software bill of materials of a large image
 /// stays well below it.
@@ -22,6 +23,16 @@ pub const MAX_BYTES: usize = 32 << 20;
 
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 64;
+
+/// How many keys there is room for before it grows.
+const TYPICAL_KEYS: usize = 32;
+
+/// How keys begin that the library gives a meaning of its own: what stands behind such a key it
+/// takes for the text of another document.
+const RESERVED: &str = "$serde_json::private::";
+
+/// What reads a text.
+pub(crate) type TextReader<'de> = serde_json::Deserializer<serde_json::de::StrRead<'de>>;
 
 /// How much of a document that does not parse is searched for NaN, in bytes.
 const MAX_SEARCHED: usize = 1 << 20;
@@ -110,15 +121,22 @@ pub fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     Ok(T::deserialize(Objects(parse(bytes)?))?)
 }
 
-/// Whether [`parse`] takes the document. Nothing is built, so that whoever reads a document into
-/// a type of its own has checked it first at a fraction of the cost; why it is refused, [`parse`]
+/// Reads a document into a type in one pass, as strictly as [`parse`], where nothing of it has to
+/// be looked at twice; `depth` arrays and objects are around it. Why a document is refused, [`parse`]
 /// says.
-pub(crate) fn is_strict(bytes: &[u8]) -> bool {
-    if bytes.len() > MAX_BYTES {
-        return false;
+pub(crate) fn read_once<'de, T>(
+    text: &'de str,
+    depth: usize,
+    read: impl FnOnce(Once<'_, 'de, &mut TextReader<'de>>) -> serde_json::Result<T>,
+) -> Option<T> {
+    if text.len() > MAX_BYTES {
+        return None;
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Scan { depth: 0 }.deserialize(&mut deserializer).and_then(|()| deserializer.end()).is_ok()
+    let mut keys = Vec::with_capacity(TYPICAL_KEYS);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = read(Once::new(&mut reader, &mut keys, depth)).ok()?;
+    reader.end().ok()?;
+    Some(value)
 }
 
 /// Reads a field that other writers set to null where they have nothing: null is as good as absent
@@ -212,6 +230,9 @@ impl<'de> Visitor<'de> for Strict {
             if object.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("key `{key}` stands twice")));
             }
+            if key.starts_with(RESERVED) {
+                return Err(A::Error::custom(format_args!("key `{key}` is not for documents")));
+            }
             let value = entries.next_value_seed(self.inner()?)?;
             object.insert(key, value);
         }
@@ -219,125 +240,39 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// Goes over a value as [`Strict`] does, and keeps nothing but the keys of the objects it is in.
-struct Scan {
-    depth: usize,
-}
-
-impl Scan {
-    fn inner<E: serde::de::Error>(&self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom("nested too deeply"));
-        }
-        Ok(Self { depth: self.depth + 1 })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Scan {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Scan {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        if value.is_finite() { Ok(()) } else { Err(E::custom("a number that is not finite")) }
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(self.inner()?)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let mut keys: Vec<Cow<'de, str>> = Vec::with_capacity(8);
-        while let Some(key) = entries.next_key_seed(Key)? {
-            keys.push(key);
-            entries.next_value_seed(self.inner()?)?;
-        }
-        keys.sort_unstable();
-        if keys.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
-            return Err(A::Error::custom("a key stands twice"));
-        }
-        Ok(())
-    }
-}
-
-/// The key of an object: borrowed, unless something in it was escaped.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Cow<'de, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(key.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde::de::IgnoredAny;
 
     use super::*;
 
+    fn once(text: &str) -> Option<Value> {
+        read_once(text, 0, |reader| Value::deserialize(reader))
+    }
+
+    /// Whether the same is taken where nobody wants it.
+    fn ignored(text: &str) -> bool {
+        read_once(text, 0, |reader| IgnoredAny::deserialize(reader)).is_some()
+    }
+
     proptest! {
         #[test]
-        fn what_is_strict_is_what_parses(
+        fn what_is_read_in_one_pass_is_what_parses(
             text in r#"([\[{]{0,2}(("(a|b|\\u0061|\\ud800|\\n)"|1|-0|0\.5|1e400|NaN|null|true)(,|:|\]|\}| )){0,6}[\]}]{0,3})"#,
         ) {
-            prop_assert_eq!(is_strict(text.as_bytes()), parse(text.as_bytes()).is_ok(), "{}", text);
+            let parsed = parse(text.as_bytes()).ok();
+            prop_assert_eq!(ignored(&text), parsed.is_some(), "{}", text);
+            prop_assert_eq!(once(&text), parsed, "{}", text);
         }
     }
 
     #[test]
     fn strictness() {
+        let members = |count: usize, more: &str| {
+            let all: Vec<_> = (0..count).map(|key| format!(r#""{key}":{{"x":1}}"#)).collect();
+            all.join(",") + more
+        };
         let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         let cases = [
             (r#"{"a":1,"b":[true,null,"x",-1,0.5]}"#.to_string(), true),
@@ -355,11 +290,27 @@ mod tests {
             (r#"{"a":1,"b":{"c":1,"d":2,"c":3}}"#.into(), false),
             (r#"{"a":"\ud800"}"#.into(), false),
             (r#"{"a":-0,"b":18446744073709551616}"#.into(), true),
+            (format!("{{{}}}", members(100, "")), true),
+            (format!("{{{}}}", members(100, r#","3":0"#)), false),
+            (format!("{{{}}}", members(100, r#","99":0"#)), false),
+            // The first sixteen, and what comes after them.
+            (format!("{{{}}}", members(16, r#","15":0"#)), false),
+            (format!("{{{}}}", members(16, r#","16":0"#)), true),
+            (format!("{{{}}}", members(17, r#","16":0"#)), false),
+            (format!(r#"{{"a":{{{}}},"0":0}}"#, members(20, "")), true),
+            (format!(r#"{{"a":{{{}}},"b":{{"c":0}},"a":0}}"#, members(20, "")), false),
+            (r#"[{"a":0},{"a":0}]"#.into(), true),
+            (r#"{"a":{"a":{"a":0}}}"#.into(), true),
+            // Keys that the library takes for something else than keys.
+            (r#"{"a":{"$serde_json::private::RawValue":"{\"b\":0,\"b\":1}"}}"#.into(), false),
+            (r#"{"a":{"$serde_json::private::Number":"1"}}"#.into(), false),
+            (r#"{"a":{"$serde_json":"1"}}"#.into(), true),
         ];
         for (text, good) in cases {
             let shown: String = text.chars().take(40).collect();
             assert_eq!(parse(text.as_bytes()).is_ok(), good, "{shown}");
-            assert_eq!(is_strict(text.as_bytes()), good, "{shown}");
+            assert_eq!(once(&text), parse(text.as_bytes()).ok(), "{shown}");
+            assert_eq!(ignored(&text), good, "{shown}");
         }
     }
 
@@ -367,9 +318,10 @@ mod tests {
     fn size_is_bounded_before_parsing() {
         let mut bytes = vec![b' '; MAX_BYTES];
         bytes[0] = b'1';
-        assert!(parse(&bytes).is_ok() && is_strict(&bytes));
+        let once = |bytes: &[u8]| once(std::str::from_utf8(bytes).unwrap());
+        assert!(parse(&bytes).is_ok() && once(&bytes).is_some());
         bytes.push(b' ');
-        assert!(!is_strict(&bytes));
+        assert!(once(&bytes).is_none());
         assert!(matches!(parse(&bytes), Err(JsonError::TooLarge(_))));
     }
 

@@ -176,13 +176,9 @@ impl Statement {
 
     /// What [`Self::typed_by_value`] gives, if there is nothing to say against the statement.
     fn typed_as_it_stands(bytes: &[u8]) -> Option<Self> {
-        if !json::is_strict(bytes) {
-            return None;
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let found = StatementText::deserialize(Objects(&mut deserializer)).ok()?;
-        deserializer.end().ok()?;
-        let predicate = Predicate::from_text(&found.predicate_type, found.predicate.get()).ok()?;
+        let text = std::str::from_utf8(bytes).ok()?;
+        let found = json::read_once(text, 0, |reader| StatementText::deserialize(Objects(reader)))?;
+        let predicate = Predicate::from_text(&found.predicate_type, found.predicate.get())?;
         Self::of_type(&found.statement_type, found.subject, predicate).ok()
     }
 

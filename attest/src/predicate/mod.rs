@@ -39,7 +39,7 @@ use serde::{Deserialize as _, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::NAMESPACE;
-use crate::json::Objects;
+use crate::json::{self, Objects};
 use crate::oms::Manifest;
 
 /// SLSA provenance v1.
@@ -241,15 +241,10 @@ impl Predicate {
         Self::read(predicate_type, value)
     }
 
-    /// Types a predicate by its type URI, from its own JSON text.
-    ///
-    /// # Errors
-    /// As [`Self::from_value`].
-    pub(crate) fn from_text(predicate_type: &str, text: &str) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let predicate = Self::read(predicate_type, &mut deserializer)?;
-        deserializer.end()?;
-        Ok(predicate)
+    /// Types a predicate by its type URI, from its own text in a statement, each part of which is
+    /// looked at once; `None` when [`Self::from_value`] has to say what is wrong, if anything is.
+    pub(crate) fn from_text(predicate_type: &str, text: &str) -> Option<Self> {
+        json::read_once(text, 1, |reader| Self::read(predicate_type, reader))
     }
 
     fn read<'de, D: Deserializer<'de>>(

@@ -2,6 +2,7 @@
 //!
 //! Other algorithms appear in statements and may confirm an identity; they never make one.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,8 +13,15 @@ use sha2::Digest as _;
 ///
 /// Text form is `sha256:` and 64 lowercase hex digits; no other spelling parses, so equal
 /// digests always have equal texts.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Sha256([u8; 32]);
+
+/// How a digest is written, before its digits.
+const TEXT: &[u8; 71] = b"sha256:................................................................";
+
+/// Parts that come to no more than this are joined, in bytes: a hasher that is fed bit by bit takes
+/// as long for what it does around the hash.
+const JOINED: usize = 192;
 
 /// Hashes bytes that come part by part.
 #[derive(Clone, Debug, Default)]
@@ -43,24 +51,57 @@ pub enum DigestError {
     Hex,
 }
 
+/// As their bytes; digests are sorted so often that it matters how they are compared.
+impl Ord for Sha256 {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl PartialOrd for Sha256 {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Sha256 {
     /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// Hashes the concatenation of `parts`, without joining them in memory.
+    /// Hashes the concatenation of `parts`, without joining long ones in memory.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hasher = sha2::Sha256::new();
-        for part in parts {
+        let (mut joined, mut length) = ([0; JOINED], 0);
+        let mut parts = parts.into_iter();
+        while let Some(part) = parts.next() {
+            if let Some(room) = joined.get_mut(length..length + part.len()) {
+                room.copy_from_slice(part);
+                length += part.len();
+                continue;
+            }
+            let mut hasher = sha2::Sha256::new();
+            hasher.update(joined.get(..length).unwrap_or_default());
             hasher.update(part);
+            parts.for_each(|part| hasher.update(part));
+            return Self(hasher.finalize().into());
         }
-        Self(hasher.finalize().into())
+        Self::of(joined.get(..length).unwrap_or_default())
     }
 
     /// Takes a digest that was computed elsewhere (a streaming hasher, a binary format).
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The digest as whole numbers that are in the order of the digests.
+    fn words(&self) -> [u64; 4] {
+        let (words, _) = self.0.as_chunks::<8>();
+        let mut numbers = [0; 4];
+        for (number, word) in numbers.iter_mut().zip(words) {
+            *number = u64::from_be_bytes(*word);
+        }
+        numbers
     }
 
     /// The 32 bytes.
@@ -140,7 +181,11 @@ impl FromStr for Sha256 {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "sha256:{}", self.hex())
+        let mut text = *TEXT;
+        if let Some(digits) = text.last_chunk_mut() {
+            *digits = self.hex_bytes();
+        }
+        formatter.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -164,6 +209,8 @@ impl<'de> Deserialize<'de> for Sha256 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -188,6 +235,25 @@ mod tests {
         let parsed = good.parse::<Sha256>().unwrap();
         assert_eq!(parsed.to_string(), good);
         assert_eq!(parsed.hex_bytes().as_slice(), &good.as_bytes()["sha256:".len()..]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_parts_hash_as_their_concatenation(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..8),
+        ) {
+            let of_parts = Sha256::of_parts(parts.iter().map(Vec::as_slice));
+            prop_assert_eq!(of_parts, Sha256::of(&parts.concat()));
+        }
+
+        #[test]
+        fn digests_are_in_the_order_of_their_bytes(one: [u8; 32], other: [u8; 32], same in 0..32_usize) {
+            let mut near = one;
+            near[same..].copy_from_slice(&other[same..]);
+            let digest = Sha256::from_bytes;
+            prop_assert_eq!(digest(one).cmp(&digest(near)), one.cmp(&near));
+            prop_assert_eq!(digest(one).cmp(&digest(one)), Ordering::Equal);
+        }
     }
 
     #[test]

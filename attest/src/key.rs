@@ -260,14 +260,14 @@ pub struct SignatureError;
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
-    der: Vec<u8>,
+    der: Arc<[u8]>,
     id: KeyId,
     checker: Checker,
 }
 
 #[derive(Clone)]
 enum Checker {
-    Ed25519(Box<ed25519_dalek::VerifyingKey>),
+    Ed25519(Arc<ed25519_dalek::VerifyingKey>),
     Ecdsa(Arc<ParsedPublicKey>),
 }
 
@@ -287,7 +287,8 @@ impl PublicKey {
     /// [`KeyError::Algorithm`] when it is of no known algorithm, [`KeyError::Malformed`] when the
     /// point is not on the curve, [`KeyError::Weak`] for Ed25519 keys of small order.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
-        let known = RECENT.with_borrow(|recent| recent.iter().find(|key| key.der == der).cloned());
+        let known =
+            RECENT.with_borrow(|recent| recent.iter().find(|key| *key.der == *der).cloned());
         if let Some(key) = known {
             return Ok(key);
         }
@@ -331,10 +332,10 @@ impl PublicKey {
                 if key.to_edwards().compress().as_bytes() != bytes {
                     return Err(malformed);
                 }
-                Checker::Ed25519(Box::new(key))
+                Checker::Ed25519(Arc::new(key))
             }
         };
-        Ok(Self { algorithm, der: der.to_vec(), id: KeyId(Sha256::of(der)), checker })
+        Ok(Self { algorithm, der: der.into(), id: KeyId(Sha256::of(der)), checker })
     }
 
     /// The Ed25519 key with these 32 bytes.
@@ -370,7 +371,7 @@ impl PublicKey {
 
     /// The PEM form, ending in a line feed.
     pub fn to_pem(&self) -> String {
-        Document::try_from(self.der.as_slice())
+        Document::try_from(self.der())
             .and_then(|document| document.to_pem(PUBLIC_LABEL, LineEnding::LF))
             .unwrap_or_default()
     }

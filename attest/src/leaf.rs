@@ -5,11 +5,11 @@
 //! signing algorithm names: SHA-256 for P-256, SHA-384 for P-384, SHA-512 for Ed25519ph. Pure
 //! Ed25519, which Rekor does not log, is Assay's extension and uses SHA-512, the hash inside it.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::Digest as _;
 
 use crate::digest::Sha256;
 use crate::json::{self, JsonError};
@@ -145,12 +145,11 @@ impl DataHash {
     }
 
     fn digest(self, bytes: &[u8]) -> Vec<u8> {
-        let algorithm = match self {
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
-            Self::Sha512 => &digest::SHA512,
-        };
-        digest::digest(algorithm, bytes).as_ref().to_vec()
+        match self {
+            Self::Sha256 => sha2::Sha256::digest(bytes).to_vec(),
+            Self::Sha384 => sha2::Sha384::digest(bytes).to_vec(),
+            Self::Sha512 => sha2::Sha512::digest(bytes).to_vec(),
+        }
     }
 }
 
@@ -311,13 +310,24 @@ fn encode(
     text.push_str(r#""},"signature":{"content":""#);
     STANDARD.encode_string(signature, &mut text);
     text.push_str(r#"","verifier":{"keyDetails":"#);
-    text.push_str(&Value::from(key_details).to_string());
+    push_quoted(&mut text, key_details);
     text.push_str(r#",""#);
     text.push_str(field);
     text.push_str(r#"":{"rawBytes":""#);
     STANDARD.encode_string(raw, &mut text);
     text.push_str(r#""}}}}}}"#);
     text.into_bytes()
+}
+
+/// Appends a JSON string: a name as it stands, and anything else that somebody wrote escaped.
+fn push_quoted(text: &mut String, value: &str) {
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        text.push_str(&Value::from(value).to_string());
+    }
 }
 
 #[cfg(test)]

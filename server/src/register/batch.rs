@@ -10,10 +10,13 @@ use std::sync::Arc;
 use attest::{Envelope, Leaf, Sha256, Statement, Timestamp};
 use verify::merkle::{Frontier, Node, leaf_hash};
 
-use super::facts::{Term, terms, terms_of};
+use super::facts::{Take, Term, each_term, each_term_of};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
 use super::storage::Head;
 use super::tree::Tree;
+
+/// How many terms of an entry there is room for before it grows.
+const TYPICAL_TERMS: usize = 24;
 
 /// A body and its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,8 +69,8 @@ impl NewEntry {
             Covered::Body(body) => Some(body.bytes()),
             Covered::Erased(_) | Covered::Unknown => None,
         };
-        let terms = terms(&leaf, found);
-        Self { leaf_hash: leaf_hash(&leaf), leaf, covered, terms: digests(&terms) }
+        let terms = digests(|take| each_term(&leaf, found, take));
+        Self { leaf_hash: leaf_hash(&leaf), leaf, covered, terms }
     }
 
     /// The entry of a leaf whose signature covers `body`, the encoding of `envelope`. `statement`
@@ -82,7 +85,7 @@ impl NewEntry {
             leaf: leaf.bytes().to_vec(),
             leaf_hash: leaf.hash(),
             covered: Covered::Body(Arc::clone(body)),
-            terms: digests(&terms_of(leaf, envelope, statement)),
+            terms: digests(|take| each_term_of(leaf, envelope, statement, take)),
         }
     }
 
@@ -136,8 +139,9 @@ impl NewEntry {
     }
 }
 
-fn digests(terms: &[Term]) -> Vec<Sha256> {
-    let mut digests: Vec<Sha256> = terms.iter().map(Term::digest).collect();
+fn digests(each_term: impl FnOnce(Take<'_>)) -> Vec<Sha256> {
+    let mut digests = Vec::with_capacity(TYPICAL_TERMS);
+    each_term(&mut |term| digests.push(term.digest()));
     digests.sort_unstable();
     digests.dedup();
     digests

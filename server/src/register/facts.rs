@@ -4,6 +4,8 @@
 //! say so", and whoever decides verifies them. What cannot be read is kept all the same and found
 //! by its type; unknown never means ignored.
 
+use std::borrow::Cow;
+
 use attest::carried::carried;
 use attest::envelope::IN_TOTO;
 use attest::predicate::{BuildKind, Slice, VerificationResult};
@@ -11,7 +13,7 @@ use attest::{
     ArtifactId, Bundle, ClaimedIdentity, Envelope, KeyId, Leaf, Predicate, ResourceDescriptor,
     Sha256, Statement, Verifier,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::measured::measurements;
 use super::words::each_word;
@@ -19,56 +21,84 @@ use super::words::each_word;
 /// Most terms of one entry; a statement with more is refused when it is submitted.
 pub const MAX_TERMS: usize = 65_536;
 
-/// How many terms there is room for before it grows.
-const TYPICAL_TERMS: usize = 24;
-
-/// Something that entries can be found by.
+/// Something that entries can be found by; `T` is how it has its texts.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Term {
+pub enum Term<T = String> {
     /// An artifact that the statement is about.
     Subject(ArtifactId),
     /// An artifact that went into the step: a dependency, a data set, a model that was evaluated.
     Material(ArtifactId),
     /// The name of a subject, exactly as it stands in the statement.
-    Name(String),
+    Name(T),
     /// A word of the name of a subject or a material, or of its URI where it has no name; as
     /// [`super::words::words`] has it.
-    Word(String),
+    Word(T),
     /// The key that signed.
     Signer(KeyId),
     /// Whom the certificate of a keyless signature names. A claim of the certificate, which nobody
     /// here has judged.
-    Identity(String),
+    Identity(T),
     /// Who vouched for that, by the same certificate's claim.
-    Issuer(String),
+    Issuer(T),
     /// The predicate type; for anything but in-toto statements, the payload type.
-    Type(String),
+    Type(T),
     /// The step.
-    Step(String),
+    Step(T),
     /// The kind of step.
     Kind(BuildKind),
     /// The stage that a verification summary is for, or a deployment's environment.
-    Stage(String),
+    Stage(T),
     /// What it came to, in the statement's own word: the result of a test or a verification
     /// summary (`PASSED`, `FAILED`), the verdict of monitoring (`OK`, `DRIFT`, `DEGRADED`).
-    Result(String),
+    Result(T),
     /// A metric that an evaluation measured, or that a step left in the file of numbers it carries.
     Metric {
         /// Its name.
-        name: String,
+        name: T,
         /// The slice of the data that it was measured over; without, whatever it was measured over.
         slice: Option<Slice>,
     },
     /// A parameter of the step, with its value as text.
     Parameter {
         /// Its name.
-        name: String,
+        name: T,
         /// Its value: the text, number or truth value as the statement spells it.
-        value: String,
+        value: T,
     },
 }
 
-impl Term {
+/// A term in the words of a statement or a certificate.
+pub(super) type Said<'a> = Term<Cow<'a, str>>;
+
+/// Takes one term after the other: in no order, and some perhaps twice.
+pub(super) type Take<'t> = &'t mut dyn FnMut(Said<'_>);
+
+impl Said<'_> {
+    /// The same, for longer than what it was said in.
+    pub(super) fn into_owned(self) -> Term {
+        let text = Cow::into_owned;
+        match self {
+            Self::Subject(artifact) => Term::Subject(artifact),
+            Self::Material(artifact) => Term::Material(artifact),
+            Self::Name(name) => Term::Name(text(name)),
+            Self::Word(word) => Term::Word(text(word)),
+            Self::Signer(key) => Term::Signer(key),
+            Self::Identity(name) => Term::Identity(text(name)),
+            Self::Issuer(name) => Term::Issuer(text(name)),
+            Self::Type(name) => Term::Type(text(name)),
+            Self::Step(step) => Term::Step(text(step)),
+            Self::Kind(kind) => Term::Kind(kind),
+            Self::Stage(stage) => Term::Stage(text(stage)),
+            Self::Result(word) => Term::Result(text(word)),
+            Self::Metric { name, slice } => Term::Metric { name: text(name), slice },
+            Self::Parameter { name, value } => {
+                Term::Parameter { name: text(name), value: text(value) }
+            }
+        }
+    }
+}
+
+impl<T: AsRef<str>> Term<T> {
     /// What stands for the term in an index: a digest over its kind and its text, so that no two
     /// terms share one.
     pub fn digest(&self) -> Sha256 {
@@ -88,29 +118,31 @@ impl Term {
         match self {
             Self::Subject(artifact) => of_artifact("subject", artifact),
             Self::Material(artifact) => of_artifact("material", artifact),
-            Self::Name(name) => parts("name", name),
-            Self::Word(word) => parts("word", word),
-            Self::Identity(name) => parts("identity", name),
-            Self::Issuer(name) => parts("issuer", name),
+            Self::Name(name) => parts("name", name.as_ref()),
+            Self::Word(word) => parts("word", word.as_ref()),
+            Self::Identity(name) => parts("identity", name.as_ref()),
+            Self::Issuer(name) => parts("issuer", name.as_ref()),
             Self::Kind(kind) => parts("kind", kind.as_str()),
-            Self::Result(word) => parts("result", word),
-            Self::Metric { name, slice: None } => parts("metric", name),
+            Self::Result(word) => parts("result", word.as_ref()),
+            Self::Metric { name, slice: None } => parts("metric", name.as_ref()),
             Self::Metric { name, slice: Some(Slice { feature, value }) } => {
-                let lengths = [name, feature].map(|text| (text.len() as u64).to_be_bytes());
+                let texts = [name.as_ref(), feature, value].map(str::as_bytes);
+                let [name, feature, _] = texts.map(|text| (text.len() as u64).to_be_bytes());
+                let lengths = [name, feature];
                 let lengths = lengths.as_flattened();
-                let texts = [name, feature, value].map(|text| text.as_bytes());
                 Sha256::of_parts([&b"slice\0"[..], lengths].into_iter().chain(texts))
             }
             Self::Signer(key) => {
                 Sha256::of_parts([&b"signer\0sha256:"[..], &key.digest().hex_bytes()])
             }
-            Self::Type(name) => parts("type", name),
-            Self::Step(step) => parts("step", step),
-            Self::Stage(stage) => parts("stage", stage),
+            Self::Type(name) => parts("type", name.as_ref()),
+            Self::Step(step) => parts("step", step.as_ref()),
+            Self::Stage(stage) => parts("stage", stage.as_ref()),
             // The length keeps `a=b` with `c` apart from `a` with `b=c`.
             Self::Parameter { name, value } => {
+                let [name, value] = [name, value].map(|text| text.as_ref().as_bytes());
                 let length = (name.len() as u64).to_be_bytes();
-                Sha256::of_parts([b"parameter\0", &length[..], name.as_bytes(), value.as_bytes()])
+                Sha256::of_parts([b"parameter\0", &length[..], name, value])
             }
         }
     }
@@ -119,134 +151,142 @@ impl Term {
 /// What the entry with this leaf and body can be found by; in no order, and a term may stand twice.
 pub(super) fn terms(leaf: &[u8], body: Option<&[u8]>) -> Vec<Term> {
     let mut terms = Vec::new();
-    if let Ok(leaf) = Leaf::parse(leaf) {
-        of_verifier(leaf.verifier(), &mut terms);
-    }
-    if let Some(body) = body {
-        of_body(body, &mut terms);
-    }
+    each_term(leaf, body, &mut |term| terms.push(term.into_owned()));
     terms
 }
 
-/// What the entry with this leaf can be found by, whose envelope was read already: `statement` is
-/// its payload, unless that is something else. In no order, and a term may stand twice.
-pub(super) fn terms_of(
+/// Takes what the entry with this leaf and body can be found by.
+pub(super) fn each_term(leaf: &[u8], body: Option<&[u8]>, take: Take<'_>) {
+    if let Ok(leaf) = Leaf::parse(leaf) {
+        of_verifier(leaf.verifier(), take);
+    }
+    if let Some(body) = body {
+        of_body(body, take);
+    }
+}
+
+/// Takes what the entry with this leaf can be found by, whose envelope was read already: `statement`
+/// is its payload, unless that is something else.
+pub(super) fn each_term_of(
     leaf: &Leaf,
     envelope: &Envelope,
     statement: Option<&Statement>,
-) -> Vec<Term> {
-    let mut terms = Vec::with_capacity(TYPICAL_TERMS);
-    of_verifier(leaf.verifier(), &mut terms);
+    take: Take<'_>,
+) {
+    of_verifier(leaf.verifier(), take);
     match statement {
-        Some(statement) => of_statement(statement, &mut terms),
+        Some(statement) => of_statement(statement, take),
         None => match carried(envelope) {
-            Ok(Some(bundle)) => of_carried(&bundle, &mut terms),
-            _ => terms.push(Term::Type(envelope.payload_type.clone())),
+            Ok(Some(bundle)) => of_carried(&bundle, take),
+            _ => take(Term::Type(envelope.payload_type.as_str().into())),
         },
     }
-    terms
 }
 
-fn of_verifier(verifier: &Verifier, terms: &mut Vec<Term>) {
+fn of_verifier(verifier: &Verifier, take: Take<'_>) {
     match verifier {
-        Verifier::Key(key) => {
-            terms.push(Term::Signer(key.id()));
-        }
+        Verifier::Key(key) => take(Term::Signer(key.id())),
         Verifier::Certificate(der) => {
             let ClaimedIdentity { names, issuer } = ClaimedIdentity::of(der);
-            terms.extend(names.into_iter().map(Term::Identity));
-            terms.extend(issuer.map(Term::Issuer));
+            names.into_iter().for_each(|name| take(Term::Identity(name.into())));
+            issuer.into_iter().for_each(|issuer| take(Term::Issuer(issuer.into())));
         }
     }
 }
 
-fn of_body(body: &[u8], terms: &mut Vec<Term>) {
+fn of_body(body: &[u8], take: Take<'_>) {
     let Ok(envelope) = Envelope::from_pae(body) else { return };
     if let Ok(Some(bundle)) = carried(&envelope) {
-        return of_carried(&bundle, terms);
+        return of_carried(&bundle, take);
     }
     if envelope.payload_type != IN_TOTO {
-        terms.push(Term::Type(envelope.payload_type));
-        return;
+        return take(Term::Type(envelope.payload_type.into()));
     }
     match Statement::read(&envelope.payload) {
-        Ok(statement) => of_statement(&statement, terms),
-        Err(_) => of_unreadable(&envelope, terms),
+        Ok(statement) => of_statement(&statement, take),
+        Err(_) => of_unreadable(&envelope, take),
     }
 }
 
 /// A carried bundle is found by what is in it, and by whom its certificate names.
-fn of_carried(bundle: &Bundle, terms: &mut Vec<Term>) {
+fn of_carried(bundle: &Bundle, take: Take<'_>) {
     if let Some(certificate) = bundle.certificate() {
-        of_verifier(&Verifier::Certificate(certificate), terms);
+        of_verifier(&Verifier::Certificate(certificate), take);
     }
     let envelope = &bundle.envelope;
     match Statement::read(&envelope.payload) {
-        Ok(statement) if envelope.payload_type == IN_TOTO => of_statement(&statement, terms),
-        Err(_) if envelope.payload_type == IN_TOTO => of_unreadable(envelope, terms),
-        _ => terms.push(Term::Type(envelope.payload_type.clone())),
+        Ok(statement) if envelope.payload_type == IN_TOTO => of_statement(&statement, take),
+        Err(_) if envelope.payload_type == IN_TOTO => of_unreadable(envelope, take),
+        _ => take(Term::Type(envelope.payload_type.as_str().into())),
     }
 }
 
 /// A payload that calls itself a statement and is none: its type is all that is taken from it.
-fn of_unreadable(envelope: &Envelope, terms: &mut Vec<Term>) {
-    let predicate_type = attest::json::parse(&envelope.payload)
-        .ok()
-        .and_then(|value| Some(value.get("predicateType")?.as_str()?.to_owned()));
-    terms.push(Term::Type(predicate_type.unwrap_or_else(|| envelope.payload_type.clone())));
+fn of_unreadable(envelope: &Envelope, take: Take<'_>) {
+    let payload = attest::json::parse(&envelope.payload).ok();
+    let predicate_type = payload.as_ref().and_then(|value| value.get("predicateType")?.as_str());
+    take(Term::Type(predicate_type.unwrap_or(&envelope.payload_type).into()));
 }
 
-pub(super) fn of_statement(statement: &Statement, terms: &mut Vec<Term>) {
-    terms.push(Term::Type(statement.predicate_type().into()));
+/// Takes what a statement can be found by.
+pub(super) fn of_statement(statement: &Statement, take: Take<'_>) {
+    take(Term::Type(statement.predicate_type().into()));
     for subject in &statement.subject {
-        terms.extend(subject.artifact().ok().map(Term::Subject));
-        terms.extend(subject.name.clone().map(Term::Name));
+        if let Ok(artifact) = subject.artifact() {
+            take(Term::Subject(artifact));
+        }
+        if let Some(name) = subject.name.as_deref() {
+            take(Term::Name(name.into()));
+        }
     }
     let materials = statement.materials();
-    terms.extend(materials.iter().filter_map(|one| one.artifact().ok()).map(Term::Material));
+    for artifact in materials.iter().filter_map(|one| one.artifact().ok()) {
+        take(Term::Material(artifact));
+    }
     for named in statement.subject.iter().chain(materials) {
         let name = named.name.as_deref().or(named.uri.as_deref()).unwrap_or_default();
-        each_word(name, |word| terms.push(Term::Word(word)));
+        each_word(name, |word| take(Term::Word(word.into())));
     }
-    terms.extend(statement.step().map(|step| Term::Step(step.as_str().into())));
-    terms.extend(kind_of(statement).map(Term::Kind));
-    terms.extend(statement.stage().map(|stage| Term::Stage(stage.as_str().into())));
+    if let Some(step) = statement.step() {
+        take(Term::Step(step.as_str().into()));
+    }
+    if let Some(kind) = kind_of(statement) {
+        take(Term::Kind(kind));
+    }
+    if let Some(stage) = statement.stage() {
+        take(Term::Stage(stage.as_str().into()));
+    }
     for one in measurements(statement).iter() {
-        let metric = |slice| Term::Metric { name: one.metric.clone(), slice };
-        terms.push(metric(None));
-        terms.push(metric(one.slice.clone()));
+        let mut metric = |slice| take(Term::Metric { name: one.metric.as_str().into(), slice });
+        metric(None);
+        metric(one.slice.clone());
     }
     match &statement.predicate {
-        Predicate::Provenance(provenance) => {
-            terms.extend(provenance.parameters().into_iter().flatten().filter_map(parameter));
-        }
-        Predicate::EarlierProvenance(provenance) => {
-            terms.extend(provenance.parameters().into_iter().flatten().filter_map(parameter));
-        }
+        Predicate::Provenance(provenance) => of_parameters(provenance.parameters(), take),
+        Predicate::EarlierProvenance(provenance) => of_parameters(provenance.parameters(), take),
         Predicate::Evaluation(evaluation) => {
-            let run = evaluation.run.iter().flat_map(|run| &run.parameters);
-            terms.extend(run.filter_map(parameter));
+            of_parameters(evaluation.run.as_ref().map(|run| &run.parameters), take);
         }
         Predicate::Deployment(deployment) => {
-            terms.push(Term::Stage(deployment.environment.clone()));
+            take(Term::Stage(deployment.environment.as_str().into()));
         }
         Predicate::TestResult(result) => {
             let configuration = result.configuration.iter().map(ResourceDescriptor::artifact);
-            terms.extend(configuration.flatten().map(Term::Material));
-            terms.push(Term::Result(result.result.clone()));
+            configuration.flatten().for_each(|artifact| take(Term::Material(artifact)));
+            take(Term::Result(result.result.as_str().into()));
         }
         Predicate::VerificationSummary(summary) => {
             let word = match summary.verification_result {
                 VerificationResult::Passed => "PASSED",
                 VerificationResult::Failed => "FAILED",
             };
-            terms.push(Term::Result(word.into()));
+            take(Term::Result(word.into()));
         }
         Predicate::SimpleVerification(result) => {
-            terms.extend(result.properties.iter().cloned().map(Term::Result));
+            result.properties.iter().for_each(|word| take(Term::Result(word.into())));
         }
         Predicate::Monitoring(monitoring) => {
-            terms.push(Term::Result(monitoring.verdict.clone()));
+            take(Term::Result(monitoring.verdict.as_str().into()));
         }
         Predicate::ModelSignature(_)
         | Predicate::Link(_)
@@ -272,14 +312,16 @@ pub fn kind_of(statement: &Statement) -> Option<BuildKind> {
     }
 }
 
-fn parameter((name, value): (&String, &Value)) -> Option<Term> {
-    let value = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
-    };
-    Some(Term::Parameter { name: name.clone(), value })
+fn of_parameters(parameters: Option<&Map<String, Value>>, take: Take<'_>) {
+    for (name, value) in parameters.into_iter().flatten() {
+        let value = match value {
+            Value::String(text) => text.into(),
+            Value::Number(number) => number.to_string().into(),
+            Value::Bool(truth) => truth.to_string().into(),
+            Value::Null | Value::Array(_) | Value::Object(_) => continue,
+        };
+        take(Term::Parameter { name: name.into(), value });
+    }
 }
 
 #[cfg(test)]
@@ -302,7 +344,11 @@ mod tests {
         let statement = Statement::read(&envelope.payload).ok();
         let statement = statement.filter(|_| payload_type == IN_TOTO);
         if statement.is_some() || payload_type != IN_TOTO {
-            assert_eq!(terms_of(&leaf, &envelope, statement.as_ref()), terms);
+            let mut found = Vec::new();
+            each_term_of(&leaf, &envelope, statement.as_ref(), &mut |term| {
+                found.push(term.into_owned());
+            });
+            assert_eq!(found, terms);
         }
         let signer = Term::Signer(key.public().id());
         assert!(terms.contains(&signer));
@@ -509,11 +555,11 @@ mod tests {
         let tree: ArtifactId = format!("tree:sha256:{}", "d".repeat(64)).parse().unwrap();
         for artifact in [file('a'), tree, commit] {
             let of = |kind: &str| Sha256::of(format!("{kind}\0{artifact}").as_bytes());
-            assert_eq!(Term::Subject(artifact).digest(), of("subject"));
-            assert_eq!(Term::Material(artifact).digest(), of("material"));
+            let terms: [Term; 2] = [Term::Subject(artifact), Term::Material(artifact)];
+            assert_eq!(terms.map(|term| term.digest()), ["subject", "material"].map(of));
         }
         let signer = Sha256::of(format!("signer\0{key}").as_bytes());
-        assert_eq!(Term::Signer(key).digest(), signer);
+        assert_eq!(Term::<&str>::Signer(key).digest(), signer);
         assert_eq!(Term::Step(text("train")).digest(), Sha256::of(b"step\0train"));
     }
 

@@ -272,7 +272,7 @@ mod tests {
             (METRICS, most),
         ]);
         let mut terms = Vec::new();
-        of_statement(&statement, &mut terms);
+        of_statement(&statement, &mut |term| terms.push(term.into_owned()));
         let cases = [
             ("loss", true),
             ("loss=0.5", true),

@@ -16,13 +16,13 @@ pub const MAX_WORD: usize = 64;
 pub fn words(text: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     each_word(text, |word| {
-        words.insert(word);
+        words.insert(word.to_owned());
     });
     words
 }
 
 /// Takes the words of a text one after the other, some perhaps more than once.
-pub(super) fn each_word(text: &str, mut take: impl FnMut(String)) {
+pub(super) fn each_word(text: &str, mut take: impl FnMut(&str)) {
     let folded: String = if text.is_ascii() {
         text.to_ascii_lowercase()
     } else {
@@ -31,8 +31,8 @@ pub(super) fn each_word(text: &str, mut take: impl FnMut(String)) {
     };
     let runs = folded.split(|character: char| !character.is_alphanumeric());
     for run in runs.filter(|run| !run.is_empty()) {
-        let is_short = run.len() <= MAX_WORD;
-        take(if is_short { run.to_owned() } else { run.chars().take(MAX_WORD).collect() });
+        let end = run.char_indices().nth(MAX_WORD).map_or(run.len(), |(end, _)| end);
+        take(run.get(..end).unwrap_or(run));
     }
 }
 

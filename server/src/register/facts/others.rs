@@ -22,9 +22,11 @@ fn sample(name: &str) -> String {
 }
 
 fn terms(text: &str) -> BTreeSet<Term> {
-    let mut terms = Vec::new();
-    of_statement(&Statement::read(text.as_bytes()).unwrap(), &mut terms);
-    terms.into_iter().collect()
+    let mut terms = BTreeSet::new();
+    of_statement(&Statement::read(text.as_bytes()).unwrap(), &mut |term| {
+        terms.insert(term.into_owned());
+    });
+    terms
 }
 
 fn file(digit: &str) -> ArtifactId {

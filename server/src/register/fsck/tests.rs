@@ -122,7 +122,7 @@ impl Rig {
             frontier = batch.frontier().clone();
             let mut addition = Addition::after(ID, before);
             addition.push(&batch, &record, tip);
-            index.apply(addition).unwrap();
+            index.apply(&addition).unwrap();
         }
     }
 }
@@ -246,7 +246,7 @@ fn a_tail_that_was_never_finished_is_no_fault_and_a_lost_end_is() {
 #[test]
 fn entries_are_found_by_what_they_say_and_by_nothing_else() {
     let rig = Rig::of(40);
-    let html = || Term::Type("text/html".into()).digest();
+    let html = || Term::Type("text/html").digest();
     rig.index_with(|_, terms| terms);
     assert_eq!(rig.check(&[]).faults, []);
     // Entry 9 says that it is plain, and so does entry 16.

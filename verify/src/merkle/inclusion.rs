@@ -19,7 +19,8 @@ pub fn inclusion_proof<N: Nodes>(
         return Err(ProofError::Position { index, size }.into());
     }
     let (mut start, mut end) = (0, size);
-    let mut path = Vec::new();
+    let mut path =
+        Vec::with_capacity(usize::try_from(u64::BITS - size.leading_zeros()).unwrap_or(0));
     // Each round goes one level down: at most 64.
     while end - start > 1 {
         let middle = start + split(end - start);

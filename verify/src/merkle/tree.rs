@@ -105,16 +105,17 @@ impl Nodes for Tree {
 /// `start` is a multiple of a power of two that is at least `end - start`, as it is for every
 /// subtree of an RFC 6962 tree; then the range is a row of complete subtrees, from high to low.
 pub(super) fn range<N: Nodes>(nodes: &N, start: u64, end: u64) -> Result<Sha256, N::Error> {
-    let mut peaks = Vec::new();
-    let mut from = start;
-    // One round for each bit of the length: at most 64.
-    while from < end {
-        let level = (end - from).ilog2();
-        let node = Node { level: u8::try_from(level).unwrap_or(u8::MAX), index: from >> level };
-        peaks.push(nodes.node(node)?);
-        from += 1_u64 << level;
+    let (mut rest, mut to) = (end.saturating_sub(start), end);
+    let mut folded = None;
+    // From the right; one round for each bit of the length: at most 64.
+    while rest > 0 {
+        let level = rest.trailing_zeros();
+        to -= 1_u64 << level;
+        rest &= rest - 1;
+        let node = Node { level: u8::try_from(level).unwrap_or(u8::MAX), index: to >> level };
+        let hash = nodes.node(node)?;
+        folded = Some(folded.map_or(hash, |right| node_hash(&hash, &right)));
     }
-    let folded = peaks.into_iter().rev().reduce(|right, left| node_hash(&left, &right));
     Ok(folded.unwrap_or_else(super::empty_root))
 }
 

@@ -43,6 +43,19 @@ pub(super) struct Stand {
     pub(super) group: Arc<Group>,
 }
 
+/// What a submitter that waits is told.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// What became of the submission.
+    Done(Done),
+    /// It is this submitter's turn to commit, and where it is told on. When nobody takes this, the
+    /// answer is dropped first: the baton must not come back to who went away.
+    Turn(Answer, Baton),
+}
+
+/// Where a submitter is told something; closed when nobody knows.
+pub(super) type Answer = oneshot::Receiver<Told>;
+
 /// A submission that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -50,18 +63,21 @@ pub(super) struct Waiting {
     pub(super) entries: Arc<[Arc<NewEntry>]>,
     /// When it was submitted, by the submitter's clock.
     pub(super) now: Timestamp,
-    /// Where to say what became of it.
-    pub(super) answer: oneshot::Sender<Done>,
-    baton: oneshot::Sender<Baton>,
+    answer: oneshot::Sender<Told>,
     bytes: usize,
+}
+
+impl Waiting {
+    /// Says what became of the submission. Who went away is told nothing.
+    pub(super) fn tell(self, done: Done) {
+        let _ = self.answer.send(Told::Done(done));
+    }
 }
 
 /// What a submitter holds while it waits.
 pub(super) struct Ticket {
-    /// What became of the submission; closed when nobody knows.
-    pub(super) answer: oneshot::Receiver<Done>,
-    /// The baton, when it is this submitter's turn.
-    pub(super) turn: oneshot::Receiver<Baton>,
+    /// Where it is told.
+    pub(super) answer: Answer,
     /// The baton, if it is its turn at once.
     pub(super) baton: Option<Baton>,
 }
@@ -104,13 +120,12 @@ impl Queue {
             return Err(SubmitError::Busy { waiting: state.entries });
         }
         let (answer, answered) = oneshot::channel();
-        let (baton, turn) = oneshot::channel();
         state.entries = state.entries.saturating_add(entries.len());
         state.bytes = state.bytes.saturating_add(bytes);
-        state.waiting.push_back(Waiting { entries, now, answer, baton, bytes });
+        state.waiting.push_back(Waiting { entries, now, answer, bytes });
         let led = std::mem::replace(&mut state.led, true);
         let baton = (!led).then(|| Baton(Some(Arc::clone(self))));
-        Ok(Ticket { answer: answered, turn, baton })
+        Ok(Ticket { answer: answered, baton })
     }
 
     /// How many entries wait.
@@ -127,17 +142,19 @@ impl Queue {
     fn pass_on(self: &Arc<Self>) {
         let mut state = self.state();
         while let Some(first) = state.waiting.pop_front() {
-            let Waiting { entries, now, answer, baton, bytes } = first;
-            match baton.send(Baton(Some(Arc::clone(self)))) {
+            let Waiting { entries, now, answer, bytes } = first;
+            let (next, answered) = oneshot::channel();
+            match answer.send(Told::Turn(answered, Baton(Some(Arc::clone(self))))) {
                 Ok(()) => {
                     // It waits on; whether it is its turn it has just learnt.
-                    let baton = oneshot::channel().0;
-                    state.waiting.push_front(Waiting { entries, now, answer, baton, bytes });
+                    state.waiting.push_front(Waiting { entries, now, answer: next, bytes });
                     return;
                 }
                 // It has gone, and what it wanted goes with it.
                 Err(mut back) => {
-                    back.0 = None;
+                    if let Told::Turn(_, baton) = &mut back {
+                        baton.0 = None;
+                    }
                     state.entries = state.entries.saturating_sub(entries.len());
                     state.bytes = state.bytes.saturating_sub(bytes);
                 }
@@ -206,12 +223,17 @@ mod tests {
         drop(baton);
         // Nobody who was taken gets it, and whoever comes does not get a second one.
         for ticket in [&mut second, &mut third, &mut fourth] {
-            assert!(ticket.turn.try_recv().is_err());
+            assert!(ticket.answer.try_recv().is_err());
         }
         assert!(join(&queue, 7).baton.is_none());
         drop(sixth);
-        let baton = fifth.turn.try_recv().unwrap();
-        assert_eq!(baton.take().iter().map(|one| one.entries.len()).sum::<usize>(), 18);
+        let Told::Turn(mut answer, baton) = fifth.answer.try_recv().unwrap() else { panic!() };
+        let taken = baton.take();
+        assert_eq!(taken.iter().map(|one| one.entries.len()).sum::<usize>(), 18);
+        assert!(answer.try_recv().is_err());
+        taken.into_iter().for_each(|one| one.tell(Err(SubmitError::Nothing)));
+        // Who leads is told like everybody else.
+        assert!(matches!(answer.try_recv(), Ok(Told::Done(Err(SubmitError::Nothing)))));
         drop(baton);
         assert_eq!(queue.waiting(), 0);
         assert!(join(&queue, 8).baton.is_some());
@@ -228,7 +250,7 @@ mod tests {
         drop(baton);
         // It was given to `going`, which never looked.
         drop(going);
-        assert!(waits.turn.try_recv().is_ok());
+        assert!(matches!(waits.answer.try_recv(), Ok(Told::Turn(..))));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::erase::tombstones;
 use super::facts::MAX_TERMS;
 use super::group::{Group, Grown};
 use super::log::{Edge, ReadError, Register};
-use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Stand, Ticket, Waiting};
+use super::queue::{Baton, Done, MAX_WAITING_ENTRIES, Stand, Ticket, Told, Waiting};
 use super::record::{MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_LEAF_BYTES, MAX_LEAVES};
 use super::storage::{Blob, CommitError, Damaged, Head, Key, Storage, StorageError};
 
@@ -282,27 +282,23 @@ impl<S: Storage> Register<S> {
     /// Commits entries, together with those of whoever else waits, and says where each stands.
     pub(super) async fn sequence(&self, entries: Arc<[Arc<NewEntry>]>, now: Timestamp) -> Done {
         for _ in 0..MAX_ATTEMPTS {
-            let Ticket { mut answer, mut turn, mut baton } =
-                self.queue.join(Arc::clone(&entries), now)?;
+            let Ticket { mut answer, mut baton } = self.queue.join(Arc::clone(&entries), now)?;
             // Ends: each round ends with the answer, or with the baton, which comes once.
             loop {
                 if let Some(held) = baton.take() {
                     self.commit_waiting(held).await;
                     // Whoever has the baton is the first who waits, so that it has its answer now.
                     match answer.try_recv() {
-                        Ok(done) => return done,
-                        Err(_) => break,
+                        Ok(Told::Done(done)) => return done,
+                        Ok(Told::Turn(..)) | Err(_) => break,
                     }
                 }
-                tokio::select! {
-                    biased;
-                    done = &mut answer => match done {
-                        Ok(done) => return done,
-                        // Whoever committed it went away: nobody knows. An equal leaf is not
-                        // added twice, so that asking again is how to know.
-                        Err(_) => break,
-                    },
-                    Ok(given) = &mut turn => baton = Some(given),
+                match (&mut answer).await {
+                    Ok(Told::Done(done)) => return done,
+                    Ok(Told::Turn(next, given)) => (answer, baton) = (next, Some(given)),
+                    // Whoever committed it went away: nobody knows. An equal leaf is not added
+                    // twice, so that asking again is how to know.
+                    Err(_) => break,
                 }
             }
         }
@@ -361,15 +357,14 @@ impl<S: Storage> Register<S> {
         drop(baton);
         match shared {
             Ok((answers, shared)) => {
-                for (Waiting { answer, .. }, places) in group.into_iter().zip(answers) {
+                for (waiting, places) in group.into_iter().zip(answers) {
                     let group = Arc::clone(&shared);
-                    // Who went away is told nothing.
-                    let _ = answer.send(places.map(|places| Stand { places, group }));
+                    waiting.tell(places.map(|places| Stand { places, group }));
                 }
             }
             Err(error) => {
-                for Waiting { answer, .. } in group {
-                    let _ = answer.send(Err(error.clone().into()));
+                for waiting in group {
+                    waiting.tell(Err(error.clone().into()));
                 }
             }
         }

@@ -305,7 +305,7 @@ impl Embedded {
         writer.published.write(tip)?;
         let mut addition = Addition::after(self.reader.segments.identity().id, before);
         addition.push(batch, &record, tip);
-        self.reader.held(self.reader.index.apply(addition).map_err(StorageError::from))?;
+        self.reader.held(self.reader.index.apply(&addition).map_err(StorageError::from))?;
         writer.poisoned = false;
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head_of(&tip);
         Ok(())

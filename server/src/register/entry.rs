@@ -55,7 +55,7 @@ impl Entry {
     /// identity: what a submitter wrote there is not kept, and decides nothing.
     pub fn envelope(&self) -> Option<Envelope> {
         let EntryBody::Here { envelope, .. } = &self.body else { return None };
-        Some(with_signature(envelope, &self.leaf))
+        Some(with_signature(envelope, &self.leaf, self.hint()))
     }
 
     /// The identity of the key that signed, if it was a plain key.
@@ -86,9 +86,9 @@ fn hint(leaf: &Leaf) -> Option<String> {
 
 /// The envelope with a leaf's one signature. Its `keyid` is the key's identity: what a submitter
 /// wrote there is not kept, and decides nothing.
-fn with_signature(envelope: &Envelope, leaf: &Leaf) -> Envelope {
+fn with_signature(envelope: &Envelope, leaf: &Leaf, keyid: Option<String>) -> Envelope {
     let Envelope { payload_type, payload, .. } = envelope;
-    let signature = Signature { keyid: hint(leaf), sig: leaf.signature().to_vec() };
+    let signature = Signature { keyid, sig: leaf.signature().to_vec() };
     let (payload_type, payload) = (payload_type.clone(), payload.clone());
     Envelope { payload_type, payload, signatures: vec![signature] }
 }
@@ -111,9 +111,10 @@ pub(super) fn bundle(
         leaf: leaf.bytes().to_vec(),
         proof: Some(proof),
     };
+    let hint = hint(leaf);
     Bundle {
-        envelope: with_signature(envelope, leaf),
-        hint: hint(leaf),
+        envelope: with_signature(envelope, leaf, hint.clone()),
+        hint,
         entries: vec![entry],
         keyless: None,
     }

@@ -294,7 +294,7 @@ impl Reader {
             }
             addition.push(&batch, &record, tip);
             if addition.len() >= ENTRIES_A_STEP || bodies.bytes >= BODIES_A_STEP {
-                self.index.apply(std::mem::replace(&mut addition, Addition::after(id, tip)))?;
+                self.index.apply(&std::mem::replace(&mut addition, Addition::after(id, tip)))?;
                 self.index.settle()?;
                 bodies = Bodies::default();
             }
@@ -308,7 +308,7 @@ impl Reader {
                 return Err(StorageError::Damaged(Damaged::Body(lost)));
             }
         }
-        self.index.apply(addition)?;
+        self.index.apply(&addition)?;
         self.index.settle()?;
         Ok(commits)
     }

@@ -1,7 +1,5 @@
 //! Commits that are to be added to the index.
 
-use std::collections::HashMap;
-
 use attest::Sha256;
 use verify::merkle::Node;
 
@@ -17,7 +15,10 @@ pub(in crate::register) struct Addition {
     pub(super) fingerprints: Fingerprints,
     pub(super) first: u64,
     pub(super) places: Vec<Place>,
-    pub(super) postings: Vec<Posting>,
+    /// By their leaves and bodies.
+    pub(super) names: Vec<Posting>,
+    /// By what they say.
+    pub(super) terms: Vec<Posting>,
     pub(super) nodes: Vec<(Node, Sha256)>,
     pub(super) tip: Tip,
 }
@@ -29,7 +30,8 @@ impl Addition {
             fingerprints: Fingerprints::new(journal),
             first: tip.tree.size,
             places: Vec::new(),
-            postings: Vec::new(),
+            names: Vec::new(),
+            terms: Vec::new(),
             nodes: Vec::new(),
             tip,
         }
@@ -42,24 +44,32 @@ impl Addition {
 
     /// Adds the next commit: what `batch` says of it, and where `record`, the one at `tip`, put it.
     pub(in crate::register) fn push(&mut self, batch: &Batch, record: &Record<'_>, tip: Tip) {
-        let bodies: HashMap<Sha256, (u64, u32)> = record
+        let mut bodies: Vec<(Sha256, u64, u32)> = record
             .bodies
             .iter()
             .zip(record.body_offsets())
-            .map(|(body, start)| (body.hash, (start, body.length)))
+            .map(|(body, start)| (body.hash, start, body.length))
             .collect();
+        bodies.sort_unstable_by_key(|(hash, ..)| *hash);
+        let brought = |hash: Sha256| {
+            let at = bodies.binary_search_by_key(&hash, |(hash, ..)| *hash).ok()?;
+            bodies.get(at).copied()
+        };
         // A record has at most 192 MiB.
         let narrow = |offset: u64| u32::try_from(offset).unwrap_or(u32::MAX);
-        let leaves = batch.entries().iter().zip(record.leaf_offsets());
+        let entries = batch.entries();
+        self.places.reserve(entries.len());
+        self.names.reserve(2 * entries.len());
+        self.terms.reserve(entries.iter().map(|entry| entry.terms().len()).sum());
+        let leaves = entries.iter().zip(record.leaf_offsets());
         for ((entry, leaf), index) in leaves.zip(batch.from().size..) {
             let hash = entry.body();
-            let brought = hash.and_then(|hash| bodies.get(&hash).map(|place| (hash, place)));
-            let body = match (hash, brought) {
+            let body = match (hash, hash.and_then(brought)) {
                 (None, _) => BodyPlace::None,
                 (Some(_), None) => BodyPlace::Elsewhere,
-                (Some(_), Some((hash, (start, length)))) => {
+                (Some(_), Some((hash, start, length))) => {
                     self.post(Kind::Body, &hash, index);
-                    BodyPlace::Here { start: narrow(*start), length: *length }
+                    BodyPlace::Here { start: narrow(start), length }
                 }
             };
             let length = u16::try_from(entry.leaf().len()).unwrap_or(u16::MAX);
@@ -76,6 +86,15 @@ impl Addition {
 
     pub(super) fn post(&mut self, kind: Kind, digest: &Sha256, index: u64) {
         let fingerprint = self.fingerprints.of(kind, digest);
-        self.postings.push(Posting { fingerprint, index });
+        let postings = match kind {
+            Kind::Leaf | Kind::Body => &mut self.names,
+            Kind::Term => &mut self.terms,
+        };
+        postings.push(Posting { fingerprint, index });
+    }
+
+    /// All that its entries can be found by.
+    pub(super) fn postings(&self) -> impl Iterator<Item = &Posting> {
+        self.names.iter().chain(&self.terms)
     }
 }

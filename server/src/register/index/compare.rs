@@ -39,7 +39,7 @@ impl Index {
                 break;
             }
         }
-        for posting in addition.postings.iter().filter(|posting| searched(posting.index)) {
+        for posting in addition.postings().filter(|posting| searched(posting.index)) {
             if self.next_with(posting.fingerprint, posting.index)? != Some(posting.index) {
                 differs(posting.index, "what it is found by");
                 break;

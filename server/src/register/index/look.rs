@@ -117,7 +117,7 @@ impl Index {
         term: &Term,
         start: u64,
     ) -> Result<Stretch, IndexError> {
-        self.stretch_with(self.fingerprints.of(Kind::Term, &term.digest()), start)
+        self.stretch_of(Some(Kind::Term), self.fingerprints.of(Kind::Term, &term.digest()), start)
     }
 
     /// The last entry with `term` at `end` or before it.
@@ -144,21 +144,28 @@ impl Index {
     }
 
     fn next_of(&self, kind: Kind, digest: &Sha256, start: u64) -> Result<Option<u64>, IndexError> {
-        self.next_with(self.fingerprints.of(kind, digest), start)
+        let stretch = self.stretch_of(Some(kind), self.fingerprints.of(kind, digest), start)?;
+        Ok(stretch.indices.first().copied())
     }
 
+    /// The first entry at `start` or after it with `fingerprint`, whatever that is of.
     pub(super) fn next_with(
         &self,
         fingerprint: u64,
         start: u64,
     ) -> Result<Option<u64>, IndexError> {
-        Ok(self.stretch_with(fingerprint, start)?.indices.first().copied())
+        Ok(self.stretch_of(None, fingerprint, start)?.indices.first().copied())
     }
 
-    fn stretch_with(&self, fingerprint: u64, start: u64) -> Result<Stretch, IndexError> {
+    fn stretch_of(
+        &self,
+        kind: Option<Kind>,
+        fingerprint: u64,
+        start: u64,
+    ) -> Result<Stretch, IndexError> {
         let (runs, newest) = {
             let unwritten = self.unwritten();
-            (self.runs(), unwritten.all(fingerprint, start))
+            (self.runs(), unwritten.all(kind, fingerprint, start))
         };
         let from = runs.partition_point(|run| run.end() <= start);
         for run in runs.get(from..).unwrap_or_default() {

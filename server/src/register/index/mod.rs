@@ -28,6 +28,7 @@ mod compare;
 pub(in crate::register) mod database;
 mod filter;
 mod fingerprint;
+mod found_by;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 mod hashes;
@@ -38,6 +39,7 @@ mod places;
 mod recent;
 mod run;
 mod sample;
+mod sorted;
 mod unwritten;
 mod write;
 
@@ -230,18 +232,17 @@ impl Index {
 
     /// Adds commits. They are found from here on; what that leaves to be done is for
     /// [`Index::settle`].
-    pub(super) fn apply(&self, addition: Addition) -> Result<(), IndexError> {
-        let Addition { places, postings, nodes, tip, .. } = addition;
-        if places.is_empty() {
+    pub(super) fn apply(&self, addition: &Addition) -> Result<(), IndexError> {
+        if addition.places.is_empty() {
             return Ok(());
         }
         let is_overfull = {
             let mut unwritten = self.unwritten_mut();
-            unwritten.push(&places, &nodes, &postings, tip);
+            unwritten.push(addition);
             unwritten.is_overfull()
         };
-        self.size.store(tip.tree.size, Ordering::Release);
-        self.owed.fetch_add(postings.len() as u64, Ordering::Relaxed);
+        self.size.store(addition.tip.tree.size, Ordering::Release);
+        self.owed.fetch_add(addition.postings().count() as u64, Ordering::Relaxed);
         if is_overfull {
             // Whoever settles does not keep up: memory is bounded all the same.
             let mut tail = self.tail();

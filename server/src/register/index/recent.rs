@@ -4,20 +4,22 @@
 //! and rows that are written anew for every few entries. So the newest entries are kept here, and
 //! are written together as one run. What a crash takes is caught up from the journal.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, PoisonError};
 
 use attest::{Sha256, Timestamp};
-use verify::merkle::Node;
 
+use super::addition::Addition;
 use super::block::Posting;
+use super::fingerprint::Kind;
+use super::found_by::FoundBy;
 use super::hashes::TILE_HEIGHT;
 use super::places::Place;
+use super::sorted::Sorted;
 
 /// How many entries are kept before they are written.
 const MAX_ENTRIES: usize = 8192;
-/// How many postings are kept before they are written; each takes about 50 bytes.
+/// How many postings are kept before they are written; each takes 16 bytes, and about 50 more once
+/// somebody has searched.
 const MAX_POSTINGS: usize = 262_144;
 
 /// The newest entries.
@@ -28,35 +30,20 @@ pub(super) struct Recent {
     places: Vec<Place>,
     /// For each level of tiles, the hashes of the subtrees that they made complete.
     levels: Vec<Vec<Sha256>>,
-    found_by: HashMap<u64, Positions, BuildHasherDefault<AsIs>>,
-    postings: usize,
+    /// By their leaves and bodies, which every commit looks for.
+    named: FoundBy,
+    names: Vec<Posting>,
+    /// By what they say, as it came.
+    terms: Vec<Posting>,
+    /// The same, as far as somebody has searched: nobody who only adds pays for it.
+    searched: Mutex<Searched>,
 }
 
-/// Positions of entries, in order; most fingerprints have one.
-#[derive(Debug)]
-struct Positions {
-    first: u64,
-    more: Vec<u64>,
-}
-
-/// Fingerprints are spread evenly already.
 #[derive(Debug, Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, fingerprint: u64) {
-        self.0 = fingerprint;
-    }
+struct Searched {
+    found_by: FoundBy,
+    /// How many of the postings are in it.
+    count: usize,
 }
 
 impl Recent {
@@ -72,22 +59,25 @@ impl Recent {
 
     /// Whether it is time to write them.
     pub(super) const fn is_full(&self) -> bool {
-        self.places.len() >= MAX_ENTRIES || self.postings >= MAX_POSTINGS
+        self.places.len() >= MAX_ENTRIES || self.count() >= MAX_POSTINGS
     }
 
     /// Whether they should have been written long ago.
     pub(super) const fn is_overfull(&self) -> bool {
-        self.places.len() >= 4 * MAX_ENTRIES || self.postings >= 4 * MAX_POSTINGS
+        self.places.len() >= 4 * MAX_ENTRIES || self.count() >= 4 * MAX_POSTINGS
+    }
+
+    const fn count(&self) -> usize {
+        self.names.len() + self.terms.len()
     }
 
     /// Adds the entries that follow.
-    pub(super) fn push(
-        &mut self,
-        places: &[Place],
-        nodes: &[(Node, Sha256)],
-        postings: &[Posting],
-    ) {
+    pub(super) fn push(&mut self, addition: &Addition) {
+        let Addition { places, names, terms, nodes, .. } = addition;
         self.places.extend_from_slice(places);
+        self.named.add(names);
+        self.names.extend_from_slice(names);
+        self.terms.extend_from_slice(terms);
         for (node, hash) in nodes.iter().filter(|(node, _)| node.level % TILE_HEIGHT == 0) {
             let level = usize::from(node.level / TILE_HEIGHT);
             if self.levels.len() <= level {
@@ -97,19 +87,6 @@ impl Recent {
             if let Some(hashes) = self.levels.get_mut(level) {
                 hashes.push(*hash);
             }
-        }
-        for Posting { fingerprint, index } in postings {
-            match self.found_by.entry(*fingerprint) {
-                Entry::Vacant(vacant) => {
-                    vacant.insert(Positions { first: *index, more: Vec::new() });
-                }
-                Entry::Occupied(mut known) if known.get().last() != *index => {
-                    known.get_mut().more.push(*index);
-                }
-                // Two of the entry's terms have one fingerprint.
-                Entry::Occupied(_) => continue,
-            }
-            self.postings += 1;
         }
     }
 
@@ -146,21 +123,35 @@ impl Recent {
         found.get(..most).unwrap_or_default()
     }
 
-    /// The entries with `fingerprint` from `start` on.
-    pub(super) fn all(&self, fingerprint: u64, start: u64) -> Vec<u64> {
-        let Some(Positions { first, more }) = self.found_by.get(&fingerprint) else {
-            return Vec::new();
-        };
-        let later = more.get(more.partition_point(|index| *index < start)..).unwrap_or_default();
-        std::iter::once(first).filter(|index| **index >= start).chain(later).copied().collect()
+    /// The entries with `fingerprint` from `start` on; of `None`, whatever it is of.
+    pub(super) fn all(&self, kind: Option<Kind>, fingerprint: u64, start: u64) -> Vec<u64> {
+        let said = || self.search(|found_by| found_by.all(fingerprint, start));
+        match kind {
+            Some(Kind::Term) => said(),
+            Some(Kind::Leaf | Kind::Body) => self.named.all(fingerprint, start),
+            None => {
+                let mut all = self.named.all(fingerprint, start);
+                all.extend(said());
+                all.sort_unstable();
+                all.dedup();
+                all
+            }
+        }
     }
 
-    /// The last entry with `fingerprint` at `end` or before it.
+    /// The last entry with the `fingerprint` of a term at `end` or before it.
     pub(super) fn previous(&self, fingerprint: u64, end: u64) -> Option<u64> {
-        let Positions { first, more } = self.found_by.get(&fingerprint)?;
-        let before = more.partition_point(|index| *index <= end);
-        let last = before.checked_sub(1).and_then(|last| more.get(last)).unwrap_or(first);
-        (*last <= end).then_some(*last)
+        self.search(|found_by| found_by.previous(fingerprint, end))
+    }
+
+    /// Looks for something that entries say.
+    fn search<T>(&self, look: impl FnOnce(&FoundBy) -> T) -> T {
+        // Nothing panics while it is held.
+        let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
+        let Searched { found_by, count } = &mut *searched;
+        found_by.add(self.terms.get(*count..).unwrap_or_default());
+        *count = self.terms.len();
+        look(found_by)
     }
 
     /// The first entry that was committed at `time` or after it.
@@ -169,26 +160,8 @@ impl Recent {
         (number < self.places.len()).then(|| self.first.saturating_add(number as u64))
     }
 
-    /// How many fingerprints there are.
-    pub(super) fn fingerprints(&self) -> u64 {
-        self.found_by.len() as u64
-    }
-
-    /// All postings, sorted, each once.
-    pub(super) fn postings(&self) -> Vec<Posting> {
-        let mut postings = Vec::with_capacity(self.postings);
-        for (fingerprint, Positions { first, more }) in &self.found_by {
-            let indices = std::iter::once(first).chain(more);
-            postings
-                .extend(indices.map(|index| Posting { fingerprint: *fingerprint, index: *index }));
-        }
-        postings.sort_unstable();
-        postings
-    }
-}
-
-impl Positions {
-    fn last(&self) -> u64 {
-        self.more.last().copied().unwrap_or(self.first)
+    /// All postings.
+    pub(super) fn sorted(&self) -> Sorted {
+        Sorted::of(self.names.iter().chain(&self.terms).copied())
     }
 }

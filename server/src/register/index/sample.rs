@@ -35,7 +35,7 @@ impl Sample {
     /// Takes what a commit says. Entries that are `unclear` may be found by more than that.
     pub(in super::super) fn take(&mut self, addition: &Addition, unclear: &[u64]) {
         self.unclear.extend(unclear);
-        for posting in &addition.postings {
+        for posting in addition.postings() {
             let list = self.lists.entry(posting.fingerprint).or_default();
             if list.len() < MAX_LISTED && list.last() != Some(&posting.index) {
                 list.push(posting.index);

@@ -81,7 +81,7 @@ proptest! {
                     lists.entry(*number).or_default().push(at);
                 }
             }
-            index.apply(addition(&mut frontier, &entries)).unwrap();
+            index.apply(&addition(&mut frontier, &entries)).unwrap();
             match random(16) {
                 0 | 1 => {
                     drop(index);
@@ -159,7 +159,7 @@ fn everything_is_found_while_it_is_written() {
         let mut frontier = Frontier::new();
         for _ in 0..80 {
             let entries: Vec<Vec<u64>> = (frontier.size()..).take(501).map(|at| vec![at]).collect();
-            index.apply(addition(&mut frontier, &entries)).unwrap();
+            index.apply(&addition(&mut frontier, &entries)).unwrap();
         }
         done.store(true, Ordering::Release);
         settling.join().unwrap();
@@ -175,13 +175,13 @@ fn what_cannot_be_written_is_an_error_and_is_still_found() {
     for lost in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let (index, mut frontier) = (open(folder.path()), Frontier::new());
-        index.apply(addition(&mut frontier, &[vec![1]])).unwrap();
+        index.apply(&addition(&mut frontier, &[vec![1]])).unwrap();
         index.write().unwrap();
         // What is written next continues this row.
         if lost {
             index.database.remove(places_key(0)).unwrap();
         }
-        index.apply(addition(&mut frontier, &vec![vec![2]; 8192])).unwrap();
+        index.apply(&addition(&mut frontier, &vec![vec![2]; 8192])).unwrap();
         for _ in 0..2 {
             let settled = index.settle();
             assert_eq!(matches!(settled, Err(IndexError::Row('e'))), lost, "{settled:?}");
@@ -198,7 +198,7 @@ fn nobody_adds_for_ever_without_something_being_written() {
     let (index, mut frontier) = (open(folder.path()), Frontier::new());
     let unwritten = |index: &Index| index.size() - index.unwritten().first();
     for _ in 0..100 {
-        index.apply(addition(&mut frontier, &vec![vec![]; 1000])).unwrap();
+        index.apply(&addition(&mut frontier, &vec![vec![]; 1000])).unwrap();
         assert!(unwritten(&index) <= 34_000, "{}", unwritten(&index));
     }
     assert!(index.state().unwrap() != State::New);
@@ -216,7 +216,7 @@ fn the_first_entry_at_a_time() {
     assert_eq!(index.first_at(at(0)).unwrap(), None);
     // Entries 0..3 at 3000, 3..103 at 103000, 103 at 104000.
     for size in [3, 100, 1] {
-        index.apply(addition(&mut frontier, &vec![vec![]; size])).unwrap();
+        index.apply(&addition(&mut frontier, &vec![vec![]; size])).unwrap();
         if size == 3 {
             index.write().unwrap();
         }
@@ -243,7 +243,7 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
     let folder = tempfile::tempdir().unwrap();
     let (index, mut frontier) = (open(folder.path()), Frontier::new());
     let entries: Vec<Vec<u64>> = (0..2000).map(|number| vec![number]).collect();
-    index.apply(addition(&mut frontier, &entries)).unwrap();
+    index.apply(&addition(&mut frontier, &entries)).unwrap();
     assert_eq!(next(&index, &term(1000), 0).unwrap(), Some(1000));
     for kind in *b"pqfhe" {
         drop(index.database.clear());
@@ -251,7 +251,7 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
             let mut frontier = Frontier::new();
             index.start_after(0, Vec::new());
             *index.tail() = Tail::default();
-            index.apply(addition(&mut frontier, &entries)).unwrap();
+            index.apply(&addition(&mut frontier, &entries)).unwrap();
             index.write().unwrap();
             for row in index.database.scan_prefix([kind]).keys() {
                 index.database.remove(row.unwrap()).unwrap();
@@ -275,7 +275,7 @@ fn rows_that_are_lost_are_an_error_and_never_an_empty_answer() {
 fn rows_of_a_merge_that_was_cut_off_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (index, mut frontier) = (open(folder.path()), Frontier::new());
-    index.apply(addition(&mut frontier, &[vec![1], vec![2]])).unwrap();
+    index.apply(&addition(&mut frontier, &[vec![1], vec![2]])).unwrap();
     index.write().unwrap();
     for (kind, id) in [(b'p', 7), (b'f', 7), (b'q', u64::MAX)] {
         index.database.insert(run::row_key(kind, id, 3), b"stray").unwrap();
@@ -292,11 +292,11 @@ fn what_was_condemned_stays_so_whatever_is_added() {
     for condemned in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let (index, mut frontier) = (open(folder.path()), Frontier::new());
-        index.apply(addition(&mut frontier, &[vec![1]])).unwrap();
+        index.apply(&addition(&mut frontier, &[vec![1]])).unwrap();
         if condemned {
             index.condemn();
         }
-        index.apply(addition(&mut frontier, &[vec![2]])).unwrap();
+        index.apply(&addition(&mut frontier, &[vec![2]])).unwrap();
         assert_eq!(next(&index, &term(2), 0).unwrap(), Some(1));
         drop(index);
         let want = if condemned { State::Unknown } else { State::Complete(JOURNAL, tip(2)) };
@@ -309,7 +309,7 @@ fn what_is_condemned_while_rows_are_on_their_way_stays_so() {
     for condemned in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let (index, mut frontier) = (open(folder.path()), Frontier::new());
-        index.apply(addition(&mut frontier, &[vec![1]])).unwrap();
+        index.apply(&addition(&mut frontier, &[vec![1]])).unwrap();
         index.write().unwrap();
         let mut rows = sled::Batch::default();
         index.list(&mut rows, &tip(1), 1, &index.runs());
@@ -366,7 +366,7 @@ fn a_run_that_claims_to_be_huge_takes_no_memory() {
     }
     // What is there is read.
     let entries: Vec<Vec<u64>> = (0..2000).map(|number| vec![number]).collect();
-    index.apply(addition(&mut frontier, &entries)).unwrap();
+    index.apply(&addition(&mut frontier, &entries)).unwrap();
     index.write().unwrap();
     let wanted = Fingerprints::new(JOURNAL).of(Kind::Term, &term(1000).digest());
     let written = index.runs().first().map(Arc::clone).unwrap();

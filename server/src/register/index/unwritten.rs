@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use attest::{Sha256, Timestamp};
-use verify::merkle::Node;
 
 use super::super::published::Tip;
-use super::block::Posting;
+use super::addition::Addition;
+use super::fingerprint::Kind;
 use super::places::Place;
 use super::recent::Recent;
 
@@ -38,16 +38,10 @@ impl Unwritten {
         Self { newest: Recent::after(first), ..Self::default() }
     }
 
-    /// Adds the entries that follow, which are complete to `tip`.
-    pub(super) fn push(
-        &mut self,
-        places: &[Place],
-        nodes: &[(Node, Sha256)],
-        postings: &[Posting],
-        tip: Tip,
-    ) {
-        self.newest.push(places, nodes, postings);
-        self.tip = Some(tip);
+    /// Adds the entries that follow.
+    pub(super) fn push(&mut self, addition: &Addition) {
+        self.newest.push(addition);
+        self.tip = Some(addition.tip);
     }
 
     /// Whether it is time to write: the newest are many, or what was set aside could not be written.
@@ -111,12 +105,12 @@ impl Unwritten {
         hashes
     }
 
-    /// The entries with `fingerprint` from `start` on.
-    pub(super) fn all(&self, fingerprint: u64, start: u64) -> Vec<u64> {
-        self.parts().flat_map(|part| part.all(fingerprint, start)).collect()
+    /// The entries with `fingerprint` from `start` on; of `None`, whatever it is of.
+    pub(super) fn all(&self, kind: Option<Kind>, fingerprint: u64, start: u64) -> Vec<u64> {
+        self.parts().flat_map(|part| part.all(kind, fingerprint, start)).collect()
     }
 
-    /// The last entry with `fingerprint` at `end` or before it.
+    /// The last entry with the `fingerprint` of a term at `end` or before it.
     pub(super) fn previous(&self, fingerprint: u64, end: u64) -> Option<u64> {
         self.parts().rev().find_map(|part| part.previous(fingerprint, end))
     }

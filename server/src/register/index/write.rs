@@ -8,6 +8,7 @@ use super::listed::list;
 use super::merge::{Merge, Progress, due, work_for};
 use super::places::{self, Place};
 use super::run::{self, ROW_KINDS, Run, Writer};
+use super::sorted::Sorted;
 use super::unwritten::Aside;
 use super::{CONDEMNED, Index, IndexError, STATE, hashes, key, places_key};
 
@@ -62,9 +63,10 @@ impl Index {
         self.add_places(&mut rows, entries.first(), entries.places())?;
 
         let count = entries.places().len() as u64;
-        let mut writer = Writer::new(tail.next_id, entries.first(), count, entries.fingerprints());
+        let Sorted { postings, fingerprints } = entries.sorted();
+        let mut writer = Writer::new(tail.next_id, entries.first(), count, fingerprints);
         tail.next_id += 1;
-        for posting in entries.postings() {
+        for posting in postings {
             writer.push(posting, &mut rows);
         }
         let mut runs = self.runs().as_ref().clone();

@@ -48,8 +48,8 @@ pub(crate) fn measure_large(report: &mut Report) {
 }
 
 fn runtime() -> Runtime {
-    // A commit blocks the thread that leads; the others check signatures meanwhile.
-    Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap()
+    let threads = server::worker_threads();
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }
 
 fn now() -> Timestamp {

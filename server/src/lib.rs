@@ -27,5 +27,5 @@ pub mod witness;
 pub use http::Token;
 #[cfg(feature = "fuzzing")]
 pub use register::fuzzing;
-pub use serve::{ServeConfig, ServeError, serve, serve_until};
+pub use serve::{ServeConfig, ServeError, serve, serve_until, worker_threads};
 pub use watched::Watched;

@@ -32,6 +32,12 @@ use crate::verdicts::{Cause, Currency};
 use crate::watched::Watched;
 use crate::witness::{Cosigning, FRESH, RETRY};
 
+/// How many threads a runtime needs that a register is served in: one for each processor, and one more
+/// because a commit holds the thread that leads it while the disk writes.
+pub fn worker_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).saturating_add(1)
+}
+
 /// How often verdicts that time has ended are judged again.
 const RENEWAL: Duration = Duration::from_secs(10);
 /// How long requests that were begun may take after the service was told to stop: less than

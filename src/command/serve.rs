@@ -104,7 +104,8 @@ pub fn run<E>(
 ) -> Result<Box<dyn Answer>, Error> {
     log_to_standard_error(cx.global.color);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
+    let runtime = runtime.worker_threads(server::worker_threads()).enable_all();
+    let runtime = runtime.build().map_err(Error::Runtime)?;
     let ended = runtime.block_on(service).map_err(failed);
     // The service has waited for what it began as long as it does. Dropping the runtime would wait
     // for threads that block, however long they do.

@@ -280,6 +280,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
     ) -> Result<Option<S::Value>, A::Error> {
         let mut text = None;
         let Some(value) = self.inner.next_key_seed(Key { inner: seed, text: &mut text })? else {
+            self.keys.all.truncate(self.keys.from);
             return Ok(None);
         };
         let text = text.ok_or_else(|| A::Error::custom("a key that is no text"))?;

@@ -63,7 +63,7 @@ use super::record::JournalId;
 
 /// Version of the rows; an index of another version is made anew. It changes with the rows and
 /// with what [`super::facts`] finds in statements.
-const VERSION: u16 = 6;
+const VERSION: u16 = 7;
 const STATE: &[u8] = b"m";
 /// What stands there when something in the index is not as it was written.
 const CONDEMNED: &[u8] = b"condemned";

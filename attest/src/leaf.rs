@@ -350,6 +350,17 @@ mod tests {
     }
 
     #[test]
+    fn what_another_log_calls_a_key_is_quoted_as_json_has_it() {
+        for details in ["PKIX_RSA", "", "a-b", "a\"b", "a\\b", "a\nb", "é"] {
+            let certificate = Verifier::Certificate(vec![1]);
+            let leaf = Leaf::of_digest(vec![0; 32], b"sig", Algorithm::P256, details, certificate);
+            assert_eq!(Leaf::parse(leaf.bytes()).unwrap(), leaf, "{details:?}");
+            let value = json::parse(leaf.bytes()).unwrap();
+            assert_eq!(json::canonical(&value), leaf.bytes(), "{details:?}");
+        }
+    }
+
+    #[test]
     fn one_spelling_only() {
         let key = SigningKey::generate(Algorithm::P256).unwrap();
         let text =

@@ -113,14 +113,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Once<'_, 'de, D> {
     }
 }
 
-macro_rules! visit {
-    ($($method:ident: $value:ty)*) => {$(
-        fn $method<E: Error>(self, value: $value) -> Result<V::Value, E> {
-            self.inner.$method(value)
-        }
-    )*};
-}
-
 impl<'de, V: Visitor<'de>> Visitor<'de> for Once<'_, 'de, V> {
     type Value = V::Value;
 
@@ -128,22 +120,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Once<'_, 'de, V> {
         self.inner.expecting(formatter)
     }
 
-    visit! {
-        visit_bool: bool
-        visit_i8: i8 visit_i16: i16 visit_i32: i32 visit_i64: i64 visit_i128: i128
-        visit_u8: u8 visit_u16: u16 visit_u32: u32 visit_u64: u64 visit_u128: u128
-        visit_f32: f32 visit_f64: f64 visit_char: char
-        visit_str: &str visit_borrowed_str: &'de str visit_string: String
-        visit_bytes: &[u8] visit_borrowed_bytes: &'de [u8] visit_byte_buf: Vec<u8>
-    }
-
-    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_none()
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_unit()
-    }
+    visit_leaves! { inner }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         self.inner.visit_some(Once::new(inner, self.keys, self.depth))
